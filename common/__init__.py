@@ -1,0 +1,10 @@
+"""What more than one model of the zoo needs.
+
+Imported before TensorFlow and Keras by every model file, so that these defaults take effect.
+"""
+
+import os
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+# What goes wrong comes as an exception; TensorFlow's own log speaks to its makers.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -1,0 +1,211 @@
+"""What a run does between two steps: Keras callbacks that count global steps.
+
+`fit` counts batches from 0 in every process; a resumed run goes on at its global step. So every
+callback here is told that step, and what it does at step n is the same in a run that was resumed.
+"""
+
+import csv
+import math
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from common import checkpoint
+from common.data import pictures
+from common.run import Run
+
+import keras
+import tensorflow as tf
+from tqdm import tqdm
+
+
+class NotANumber(Exception):
+    """A loss is NaN or infinite; the message names it."""
+
+
+class StepCallback(keras.callbacks.Callback):
+    """Calls `after_step(step, losses)` with the number of global steps done.
+
+    Args:
+        start: global steps done before this `fit`.
+    """
+
+    def __init__(self, start: int):
+        super().__init__()
+        self.step = start
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.step += 1
+        self.after_step(self.step, logs)
+
+    def after_step(self, step: int, losses: dict[str, float]):
+        raise TypeError(f"{type(self).__name__} must define after_step")
+
+
+class FiniteLosses(StepCallback):
+    """Stops the run at the first loss that is no finite number, before anything is saved."""
+
+    def after_step(self, step, losses):
+        for name, value in losses.items():
+            if not math.isfinite(value):
+                raise NotANumber(f"{name} is {float(value)} at step {step}")
+
+
+class LearningRate(StepCallback):
+    """Multiplies every player's learning rate by factor(step / total) before each step.
+
+    Build it before a checkpoint is restored: the rates found then are the base.
+    """
+
+    def __init__(self, start: int, total: int, factor: Callable[[float], float], updates: dict):
+        super().__init__(start)
+        self.total, self.factor = total, factor
+        self.bases = [(u.optimizer, float(u.optimizer.learning_rate)) for u in updates.values()]
+
+    def on_train_batch_begin(self, batch, logs=None):
+        for optimizer, base in self.bases:
+            optimizer.learning_rate = base * self.factor(self.step / self.total)
+
+    def after_step(self, step, losses):
+        pass
+
+
+class Log(StepCallback):
+    """Means of the losses over every `every` steps, to `metrics.csv`, TensorBoard and the screen.
+
+    Also written: images per second, and the share of the time spent waiting for data in seconds.
+    On a terminal a progress bar shows the time left; elsewhere a line is printed now and then.
+    """
+
+    def __init__(self, start: int, total: int, every: int, run: Run, batch_size: int, epoch: int):
+        super().__init__(start)
+        self.total, self.every, self.run = total, every, run
+        self.batch_size, self.steps_per_epoch = batch_size, epoch
+
+    def on_train_begin(self, logs=None):
+        keep_rows(self.run.metrics_file, self.step)
+        self.writer = tf.summary.create_file_writer(str(self.run.tensorboard))
+        self.bar = tqdm(total=self.total, initial=self.step, unit="step", disable=None)
+        self._restart()
+
+    def _restart(self):
+        self.sums: dict[str, float] = {}
+        self.count, self.begin, self.waited = 0, time.perf_counter(), self.model.data_wait
+
+    def after_step(self, step, losses):
+        for name, value in losses.items():
+            self.sums[name] = self.sums.get(name, 0.0) + float(value)
+        self.count += 1
+        self.bar.update()
+        if step % self.every == 0 or step == self.total:
+            self._write(step)
+            self._restart()
+
+    def _write(self, step):
+        seconds = time.perf_counter() - self.begin
+        means = {name: total / self.count for name, total in self.sums.items()}
+        speed = {
+            "images_per_second": self.count * self.batch_size / seconds,
+            "data_wait_seconds": self.model.data_wait - self.waited,
+        }
+        # The counter is integer: epoch 1 is the first pass over the data.
+        row = {"step": step, "epoch": (step - 1) // self.steps_per_epoch + 1} | means | speed
+        new = not self.run.metrics_file.exists()
+        with open(self.run.metrics_file, "a", newline="") as file:
+            writer = csv.DictWriter(file, row)
+            if new:
+                writer.writeheader()
+            writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
+        with self.writer.as_default(step):
+            for name, value in (means | speed).items():
+                tf.summary.scalar(name, value)
+        self.bar.set_postfix({name: f"{value:.3f}" for name, value in means.items()})
+        if self.bar.disable:
+            losses = "  ".join(f"{name} {value:.4f}" for name, value in means.items())
+            left = (self.total - step) * seconds / self.count
+            print(
+                f"step {step}/{self.total}  epoch {row['epoch']}  {losses}  "
+                f"{seconds / self.count:.3f} s/step  {left / 60:.1f} min left",
+                flush=True,
+            )
+
+    def on_train_end(self, logs=None):
+        self.bar.close()
+        self.writer.close()
+
+
+def keep_rows(path: Path, step: int):
+    """Drops the rows after `step`: a run that was killed had gone beyond its checkpoint."""
+    if not path.exists():
+        return
+    head, *rows = path.read_text().splitlines(keepends=True)
+    path.write_text(head + "".join(row for row in rows if int(row.split(",")[0]) <= step))
+
+
+class Samples(StepCallback):
+    """Writes a grid of pictures every `every` steps, to `samples/` and to TensorBoard.
+
+    Args:
+        draw: gives the grid, uint8 (H, W, 3), always from the same inputs; must not draw from any
+            random state of the model.
+    """
+
+    def __init__(self, start: int, total: int, every: int, run: Run, draw: Callable):
+        super().__init__(start)
+        self.total, self.every, self.run, self.draw = total, every, run, draw
+
+    def after_step(self, step, losses):
+        if step % self.every == 0 or step == self.total:
+            picture = self.draw()
+            pictures.write(self.run.samples / f"step_{step:08d}.png", picture)
+            with tf.summary.create_file_writer(str(self.run.tensorboard)).as_default(step):
+                tf.summary.image("samples", picture[None])
+
+
+class Checkpoints(StepCallback):
+    """Saves the state every `every` steps and after the last one."""
+
+    def __init__(self, start: int, total: int, every: int, run: Run):
+        super().__init__(start)
+        self.total, self.every, self.run = total, every, run
+        self.saved = start
+
+    def after_step(self, step, losses):
+        if step % self.every == 0 or step == self.total:
+            self.save()
+
+    def save(self):
+        """Saves now, unless nothing has happened since the last time."""
+        if self.step > self.saved:
+            checkpoint.save(self.run.checkpoints, self.step, self.model)
+            self.saved = self.step
+
+
+class StopOnSignal(StepCallback):
+    """Ends training after the current step on Ctrl-C or SIGTERM; a second signal acts at once.
+
+    Attributes:
+        received: the signal's number, or None.
+    """
+
+    def __init__(self, start: int):
+        super().__init__(start)
+        self.received: int | None = None
+
+    def on_train_begin(self, logs=None):
+        self.previous = {s: signal.signal(s, self._note) for s in (signal.SIGINT, signal.SIGTERM)}
+
+    def _note(self, number, frame):
+        if self.received is not None:
+            raise KeyboardInterrupt
+        self.received = number
+        print("\nstopping after this step; once more to stop at once", flush=True)
+
+    def after_step(self, step, losses):
+        if self.received is not None:
+            self.model.stop_training = True
+
+    def on_train_end(self, logs=None):
+        for number, handler in self.previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,101 @@
+"""Checkpoints: one file a step, whole or not there at all.
+
+A checkpoint is a NumPy archive `step_00001000.npz` with every variable of the model's `state`
+under the key `group/number`. It is written to a temporary name and renamed, so a kill or a full
+disk leaves the one before it untouched.
+"""
+
+import os
+import re
+import zipfile
+from pathlib import Path
+
+from common.adversarial import Adversarial
+from common.errors import UserError
+
+import numpy as np
+
+
+class NotFinite(Exception):
+    """A variable holds NaN or infinity; the message names its group."""
+
+
+def path_of(folder: Path, step: int) -> Path:
+    return folder / f"step_{step:08d}.npz"
+
+
+def steps(folder: Path) -> list[int]:
+    """Steps of which the folder has a checkpoint, in order."""
+    names = (re.fullmatch(r"step_(\d+)\.npz", path.name) for path in folder.glob("step_*.npz"))
+    return sorted(int(match[1]) for match in names if match)
+
+
+def save(folder: Path, step: int, model: Adversarial, keep: int = 2) -> Path:
+    """Writes the model's state after `step` steps, then drops all but the newest `keep`.
+
+    Raises:
+        NotFinite: the state holds NaN or infinity; nothing is written.
+        UserError: the file cannot be written; the earlier checkpoints are untouched.
+    """
+    arrays = {}
+    for group, variables in model.state().items():
+        for number, variable in enumerate(variables):
+            array = arrays[f"{group}/{number:04d}"] = variable.numpy()
+            if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
+                raise NotFinite(f"{group} ({variable.name})")
+    path = path_of(folder, step)
+    temporary = path.with_suffix(".tmp")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "wb") as file:
+            np.savez(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        kept = steps(folder)
+        raise UserError(
+            f"{path}: the checkpoint cannot be written ({error.strerror}); "
+            + (f"step {kept[-1]} is kept: make room, then --resume" if kept else "make room")
+        ) from error
+    for old in steps(folder)[:-keep]:
+        path_of(folder, old).unlink()
+    return path
+
+
+def load(path: Path, model: Adversarial, groups: list[str] | None = None):
+    """Reads variables from a checkpoint into the model.
+
+    Args:
+        path: the checkpoint.
+        model: a model built with the options of the run.
+        groups: names of `model.state()` to read; default all.
+
+    Raises:
+        UserError: the file is damaged or belongs to another model; the model is unchanged then.
+    """
+    state = model.state()
+    wanted = {
+        f"{group}/{number:04d}": variable
+        for group in (groups or state)
+        for number, variable in enumerate(state[group])
+    }
+    try:
+        with np.load(path) as archive:
+            known = [key for key in archive.files if groups is None or key.split("/")[0] in groups]
+            if set(known) != set(wanted):
+                raise UserError(f"{path}: a checkpoint of another model or of other options")
+            values = {key: archive[key] for key in wanted}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(
+            f"{path}: the checkpoint is damaged ({error}); remove it to use the one before it"
+        ) from error
+    for key, value in values.items():
+        if value.shape != tuple(wanted[key].shape):
+            raise UserError(
+                f"{path}: {key} has shape {value.shape}, this model's is "
+                f"{tuple(wanted[key].shape)}: a checkpoint of another model or of other options"
+            )
+    for key, value in values.items():
+        wanted[key].assign(value)

@@ -1,0 +1,119 @@
+"""The command line: train, predict, evaluate and export, built from the classes' signatures."""
+
+import inspect
+import sys
+from argparse import ArgumentError
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+
+from common.adversarial import Adversarial
+from common.errors import UserError
+from common.run import Run
+from common.training import FREE_ON_RESUME, TrainingOptions, train
+
+from jsonargparse import ArgumentParser
+
+VERBS = ("train", "predict", "evaluate", "export")
+
+
+def main(model_class: type[Adversarial], task_class: type, arguments: list[str] | None = None):
+    """Runs the command line of one model; where something is wrong, says it and exits with 2.
+
+    Args:
+        model_class: the model; its constructor's parameters are options of `train`.
+        task_class: its data, samples and verbs, made from the model's class.
+        arguments: default those of the process.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    verb, rest = "train", arguments
+    if arguments and arguments[0] in VERBS:
+        verb, *rest = arguments
+    file = Path(inspect.getfile(model_class))
+    program = f"python3 {file.parent.name}/{file.name}"
+    task = task_class(model_class)
+    try:
+        if verb == "train":
+            _train(model_class, task, program, file.stem, rest)
+        else:
+            _call(getattr(task, verb), f"{program} {verb}", rest)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+def train_parser(model_class: type, task, program: str) -> ArgumentParser:
+    """Options of the run, the model and its data; each option stands in one place only."""
+    parser = ArgumentParser(
+        prog=f"{program} [train|predict|evaluate|export]",
+        description="Without a verb: train. For the options of the others: predict --help, ...",
+        exit_on_error=False,
+    )
+    seen: set[str] = set()
+    for source in (TrainingOptions, model_class, task.data):
+        parser.add_class_arguments(source, skip=seen)
+        seen |= set(inspect.signature(source).parameters)
+    return parser
+
+
+def _train(model_class: type, task, program: str, name: str, arguments: list[str]):
+    parser = train_parser(model_class, task, program)
+    options = _parse(parser, arguments)
+    if not options["resume"]:
+        return train(model_class, task, Run.new(options["run"], name), options)
+
+    run = Run.open(options["run"], name)
+    before = run.config()["options"]
+    parser.set_defaults(before)
+    options = _parse(parser, arguments)
+    free = FREE_ON_RESUME
+    if before["schedule"] != "constant":  # its course depends on where the run ends
+        free = free - {"epochs", "steps"}
+    for option in options.keys() - free:
+        if options[option] != before[option]:
+            raise UserError(
+                f"--{option} {options[option]}: the run was begun with {before[option]}; "
+                "leave the option out to go on, or begin a new run"
+            )
+    train(model_class, task, run, options)
+
+
+def _call(verb, program: str, arguments: list[str]):
+    """Calls a verb's method with its parameters from the command line.
+
+    Its positional-only parameters stand alone; a parameter that is a dataclass gets one option for
+    each field; the others are options.
+    """
+    parser = ArgumentParser(prog=program, exit_on_error=False)
+    parameters = inspect.signature(verb).parameters.values()
+    positional = [p.name for p in parameters if p.kind is p.POSITIONAL_ONLY]
+    groups = {p.name: p.annotation for p in parameters if is_dataclass(p.annotation)}
+    for name in positional:
+        many = inspect.signature(verb).parameters[name].annotation == list[str]
+        parser.add_argument(name, nargs="+" if many else None)
+    method_of = type(verb.__self__), verb.__name__
+    parser.add_method_arguments(*method_of, skip={*positional, *groups})
+    for group in groups.values():
+        parser.add_class_arguments(group)
+    options = _parse(parser, arguments)
+    arguments_in_order = [options.pop(name) for name in positional]
+    for name, group in groups.items():
+        options[name] = group(**{field.name: options.pop(field.name) for field in fields(group)})
+    verb(*arguments_in_order, **options)
+
+
+def _parse(parser: ArgumentParser, arguments: list[str]) -> dict:
+    """Parsed options; a flag may stand alone, `--resume` for `--resume true`."""
+    flags = {f"--{a.dest}" for a in parser._actions if getattr(a, "_typehint", None) is bool}
+    following = [*arguments[1:], "--"]
+    spelled = [
+        f"{argument}=true" if argument in flags and next_one.startswith("-") else argument
+        for argument, next_one in zip(arguments, following, strict=True)
+    ]
+    try:
+        return parser.parse_args(spelled).as_dict()
+    except ArgumentError as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{reason} (--help lists the options)") from error

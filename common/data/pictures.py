@@ -1,0 +1,228 @@
+"""Picture files at the doors: uint8 (height, width, channels) in NumPy, whatever the file holds."""
+
+import io
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from common.errors import UserError
+
+import imageio.v3 as imageio
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+
+# The formats behind SUFFIXES, and no others: Pillow would hand some (EPS) to outside programs.
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")
+_MODES = {1: "L", 3: "RGB"}
+_TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_PLANES = 258, 262, 284
+
+
+class BadPicture(UserError):
+    """A picture that cannot be read: missing, no picture, truncated, damaged or too large."""
+
+
+def find(folder: str | Path) -> list[Path]:
+    """Picture files that lie directly in `folder`, by suffix; hidden files are passed over.
+
+    Returns them in natural order (`2.png` before `10.png`), the same on every machine.
+    Raises UserError if the folder is missing, cannot be listed or holds no picture.
+    """
+    folder = Path(folder)
+    try:
+        paths = [path for path in folder.iterdir() if _is_picture(path)]
+    except OSError as error:
+        raise UserError(f"{folder}: {_reason(error)}; give a folder that holds pictures") from error
+    if not paths:
+        raise UserError(
+            f"{folder}: no pictures in this folder; put {' '.join(SUFFIXES)} files there"
+        )
+    return sorted(paths, key=_natural)
+
+
+def read(source: str | Path | bytes, channels: int = 3) -> np.ndarray:
+    """Decode a picture, upright as its EXIF orientation says; of an animation the first frame.
+
+    Transparency is composited on white, the paper that pictures without a background lie on.
+    CMYK is converted by formula: colour profiles are not looked at. 16 bit grey is scaled to 8 bits
+    (rounded; Pillow itself cuts the low byte of 16 bit RGB off). 32 bit grey says nowhere what
+    white is: values up to 1 (floats), up to 255 or up to 65535 (integers) are taken for that
+    range, and anything else is refused rather than guessed.
+
+    Args:
+        source: a file's path, or its content.
+        channels: 3 for RGB, 1 for grey (ITU-R 601 luma).
+
+    Returns:
+        uint8 (height, width, channels), own memory.
+
+    Raises:
+        BadPicture: the file is missing, no picture of the known formats, truncated, damaged, too
+            large (Pillow's bound on decompression bombs) or in a form that Pillow misreads.
+    """
+    mode = _MODES[channels]
+    name = f"a picture of {len(source)} bytes" if isinstance(source, bytes) else str(source)
+    try:
+        with Image.open(
+            io.BytesIO(source) if isinstance(source, bytes) else source, formats=_FORMATS
+        ) as image:
+            _refuse_misread(image)
+            # Pillow 10 opens 16 bit PNG as 32 bit integers ("I")
+            white = 65535 if image.format == "PNG" else None
+            upright = ImageOps.exif_transpose(image)
+        if upright.mode.startswith(("I", "F")):
+            upright = _to_eight_bits(upright, white)
+        elif upright.has_transparency_data:
+            paper = Image.new("RGBA", upright.size, "white")
+            upright = Image.alpha_composite(paper, upright.convert("RGBA"))
+        picture = np.array(upright.convert(mode))
+    except UnidentifiedImageError as error:
+        raise BadPicture(
+            f"{name}: not a picture of a known format ({', '.join(_FORMATS)}); replace or remove it"
+        ) from error
+    # A damaged file can make a decoder raise anything: OSError, SyntaxError, struct.error, ...
+    except Exception as error:
+        remedy = "check the path" if getattr(error, "strerror", None) else "replace or remove it"
+        raise BadPicture(f"{name}: {_reason(error)}; {remedy}") from error
+    return picture.reshape(*picture.shape[:2], channels)
+
+
+def write(path: str | Path, picture: np.ndarray) -> None:
+    """Write uint8 (height, width, 1 or 3) in the format that the suffix names.
+
+    Missing folders are made. The file appears whole or not at all: it is written to a hidden name
+    beside it, then renamed. Raises UserError for an unknown suffix or if it cannot be written.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in SUFFIXES:
+        raise UserError(f"{path}: unknown picture suffix; use one of {' '.join(SUFFIXES)}")
+    content = encode(picture, path.suffix.lower())
+    part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            part.write_bytes(content)
+            part.replace(path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be written ({_reason(error)}); make room or name another folder"
+        ) from error
+
+
+def encode(picture: np.ndarray, suffix: str = ".png") -> bytes:
+    """uint8 (height, width, 1 or 3) -> the content of a file of the format that `suffix` names."""
+    _check(picture)
+    if picture.shape[-1] == 1:
+        picture = picture[..., 0]  # imageio takes grey as (height, width)
+    # quality: for JPEG and WebP, whose default of 75 shows; the other formats ignore it
+    return imageio.imwrite("<bytes>", picture, extension=suffix, plugin="pillow", quality=95)
+
+
+def to_unit(picture: np.ndarray) -> np.ndarray:
+    """uint8 in 0..255 -> float32 in [-1, 1], any shape."""
+    return picture.astype(np.float32) / 127.5 - 1.0
+
+
+def to_uint8(picture: np.ndarray) -> np.ndarray:
+    """Floats in [-1, 1], any shape -> uint8, rounded and clipped; the inverse of `to_unit`."""
+    return np.clip(np.rint((np.asarray(picture, np.float32) + 1.0) * 127.5), 0, 255).astype(
+        np.uint8
+    )
+
+
+def resize(picture: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Bicubic (a = -0.5), antialiased when shrinking: uint8 (H, W, C) -> (height, width, C)."""
+    _check(picture)
+    channels = picture.shape[-1]
+    image = Image.fromarray(picture if channels == 3 else picture[..., 0])
+    resized = np.array(image.resize((width, height), Image.Resampling.BICUBIC))
+    return resized.reshape(height, width, channels)
+
+
+def to_channels(picture: np.ndarray, channels: int) -> np.ndarray:
+    """uint8 (H, W, 1 or 3) -> (H, W, channels); RGB becomes grey by ITU-R 601 luma."""
+    _check(picture)
+    if picture.shape[-1] == channels:
+        return picture
+    image = Image.fromarray(picture if channels == 1 else picture[..., 0])
+    return np.array(image.convert(_MODES[channels])).reshape(*picture.shape[:2], channels)
+
+
+def grid(rows: Sequence[Sequence[np.ndarray]], padding: int = 2) -> np.ndarray:
+    """Lay pictures out in rows, `padding` white pixels between and around them.
+
+    All pictures are uint8 (H, W, 1 or 3) of one height and width; grey ones beside RGB become RGB.
+    Short rows end in white. Returns uint8 (height, width, 3), or 1 channel if all are grey.
+    """
+    pictures = [picture for row in rows for picture in row]
+    for picture in pictures:
+        _check(picture)
+    sizes = {picture.shape[:2] for picture in pictures}
+    if len(sizes) != 1:
+        raise ValueError(f"a grid takes pictures of one size, not {sorted(sizes)}")
+    height, width = sizes.pop()
+    step_y, step_x = height + padding, width + padding
+    columns = max(len(row) for row in rows)
+    channels = max(picture.shape[-1] for picture in pictures)
+    shape = (len(rows) * step_y + padding, columns * step_x + padding, channels)
+    canvas = np.full(shape, 255, np.uint8)
+    for i, row in enumerate(rows):
+        for j, picture in enumerate(row):
+            y, x = i * step_y + padding, j * step_x + padding
+            canvas[y : y + height, x : x + width] = picture
+    return canvas
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+
+
+def _natural(path: Path) -> tuple[str, str]:
+    """Sort key: digits padded so that text order is number order; the bare name breaks ties."""
+    return re.sub(r"\d+", lambda digits: digits[0].zfill(20), path.name), path.name
+
+
+def _refuse_misread(image: Image.Image) -> None:
+    """Raise ValueError for deep TIFFs that Pillow (10.1 to 13.0) decodes wrongly and silently."""
+    tags = getattr(image, "tag_v2", {})
+    if max(tags.get(_TIFF_BITS, (8,))) <= 8:
+        return
+    if tags.get(_TIFF_PLANES) == 2:
+        raise ValueError("a TIFF of more than 8 bits in separate colour planes is not supported")
+    if tags.get(_TIFF_PHOTOMETRIC) == 0:
+        raise ValueError("a TIFF of more than 8 bits where 0 is white is not supported")
+
+
+def _to_eight_bits(image: Image.Image, white: int | None) -> Image.Image:
+    """Grey of 16 bits, 32 bit integers or floats -> mode L: Pillow's own `convert` clips at 255.
+
+    white: the value that stands for white; None looks at the mode and at the largest value.
+    """
+    wide = np.asarray(image)
+    low, high = wide.min(), wide.max()
+    if white is None:
+        deep, shallow = (255, 1) if image.mode == "F" else (65535, 255)
+        white = shallow if image.mode in ("I", "F") and high <= shallow else deep
+    if not (low >= 0 and high <= white):  # also true of NaN
+        raise ValueError(f"grey values {low} to {high} lie outside 0 to {white}: convert to 8 bits")
+    grey = np.rint(wide * (255.0 / white)).astype(np.uint8)
+    if "transparency" in image.info:  # PNG: the one grey value that is transparent
+        grey[wide == image.info["transparency"]] = 255
+    return Image.fromarray(grey)
+
+
+def _check(picture: np.ndarray) -> None:
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[-1] not in _MODES:
+        raise ValueError(
+            f"a picture is uint8 (height, width, 1 or 3), not {picture.dtype} {picture.shape}"
+        )
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, in one line."""
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(text.split())

@@ -1,0 +1,244 @@
+"""Image translators as SavedModels for TensorFlow Serving, and back.
+
+A SavedModel has two signatures, made of TensorFlow's own operations only: TensorFlow Serving runs
+it, and so does TensorFlow without Keras and without this project.
+
+    serving_default   image             float32 (B, H, W, Cin) in [-1, 1]
+                   -> translated        float32 (B, H, W, Cout)
+    serving_bytes     image_bytes       string (B,): PNG, JPEG, BMP or GIF files, each of any size
+                   -> translated_bytes  string (B,): PNG files of the same sizes
+
+H and W are free: pictures are padded by reflection and cropped back inside the graph. The server
+returns `translated_bytes` as base64 because its name ends in `_bytes`.
+"""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from common.errors import UserError
+
+import keras
+import numpy as np
+import tensorflow as tf
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+
+def export_translator(
+    generator: keras.Model,
+    folder_base: Path | str,
+    name: str,
+    version: int,
+    multiple: int,
+    channels_in: int,
+    sides: tuple[int, int] = (256, 256),
+) -> Path:
+    """Write `generator` to `<folder_base>/<name>/<version>/`, where TensorFlow Serving looks.
+
+    The folder appears under its final name only when it is complete, so a server that watches
+    `<folder_base>/<name>` never loads half of a model.
+
+    Args:
+        generator: functional, float32 (B, H, W, Cin) in [-1, 1] -> (B, H, W, Cout) of any float
+            type, H and W free; stateless with `training=False`, and a picture's result does not
+            depend on the others of its batch. Cin and Cout are 1 or 3.
+        folder_base: made if it is not there.
+        name: the model's name on the server.
+        version: a positive integer; the server takes the highest.
+        multiple: pixels; what the sides of the generator's input must be divisible by.
+        channels_in: Cin.
+        sides: pixels, (height, width) of the warm-up pictures: what most requests will have.
+
+    Returns:
+        The folder of the version.
+
+    Raises:
+        UserError: the version is not a positive integer or is there already, or the folder cannot
+            be written.
+        ValueError: the generator's input is not (None, None, None, `channels_in`).
+    """
+    if type(version) is not int or version < 1:
+        raise UserError(f"--version {version}: give a positive integer")
+    if generator.input_shape != (None, None, None, channels_in):
+        raise ValueError(f"{generator.input_shape} is no input of free sides, {channels_in=}")
+    folder = Path(folder_base) / name / str(version)
+    if folder.exists():
+        raise UserError(f"{folder} exists already: give another --version")
+
+    translate, translate_bytes = _endpoints(generator, multiple, channels_in)
+    archive = keras.export.ExportArchive()
+    archive.track(generator)
+    image = tf.TensorSpec((None, None, None, channels_in), tf.float32, name="image")
+    image_bytes = tf.TensorSpec((None,), tf.string, name="image_bytes")
+    archive.add_endpoint("serving_default", translate, [image])
+    archive.add_endpoint("serving_bytes", translate_bytes, [image_bytes])
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        # Beside its final place, hence on the same disk; the server passes over names that are
+        # not integers. A level deeper, because only its owner may read a TemporaryDirectory.
+        with tempfile.TemporaryDirectory(prefix=f".{version}-", dir=folder.parent) as scratch:
+            whole = Path(scratch) / "model"
+            archive.write_out(str(whole), verbose=False)
+            _write_warmup_requests(whole, name, (*sides, channels_in))
+            whole.rename(folder)
+    except (OSError, tf.errors.OpError) as error:
+        raise UserError(f"{folder} cannot be written: {_first_line(error)}") from error
+    return folder
+
+
+@dataclass(frozen=True)
+class SavedTranslator:
+    """A translator from a SavedModel: float32 (B, H, W, Cin) in [-1, 1] -> (B, H, W, Cout).
+
+    H and W are free, so `multiple` is 1 wherever one is asked for.
+    """
+
+    channels_in: int
+    _signature: Callable
+    _loaded: object  # owns the variables: the signature alone would lose them
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        return self._signature(image=tf.constant(image, tf.float32))["translated"].numpy()
+
+
+def load_translator(folder: Path | str) -> SavedTranslator:
+    """Load what `export_translator` wrote.
+
+    Args:
+        folder: the one of a version, with `saved_model.pb` in it.
+
+    Raises:
+        UserError: it holds no SavedModel, a damaged one, or one that is no image translator.
+    """
+    if not tf.saved_model.contains_saved_model(str(folder)):
+        raise UserError(f"{folder} holds no SavedModel: give the folder of an exported version")
+    try:
+        loaded = tf.saved_model.load(str(folder))
+    except (OSError, tf.errors.OpError) as error:
+        reason = _first_line(error)
+        raise UserError(f"{folder} is a damaged SavedModel, export it again: {reason}") from error
+    signature = loaded.signatures.get("serving_default")
+    inputs = signature.structured_input_signature[1] if signature else {}
+    if set(inputs) != {"image"} or set(signature.structured_outputs) != {"translated"}:
+        raise UserError(f"{folder} is a SavedModel, but no image translator of this project")
+    return SavedTranslator(inputs["image"].shape[-1], signature, loaded)
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+def _endpoints(
+    generator: keras.Model, multiple: int, channels_in: int
+) -> tuple[Callable[[tf.Tensor], dict], Callable[[tf.Tensor], dict]]:
+    """The functions of the two signatures: tensor -> {output's name: tensor}."""
+
+    def translate(image):
+        height, width = tf.unstack(tf.shape(image)[1:3])
+        padded = tf.gather(image, _reflected(height, multiple), axis=1)
+        padded = tf.gather(padded, _reflected(width, multiple), axis=2)
+        translated = generator(padded, training=False)[:, :height, :width]
+        return {"translated": tf.cast(translated, tf.float32)}
+
+    def translate_one(encoded):
+        image = _decode(encoded, channels_in)[None]
+        return _encode(translate(image)["translated"][0])
+
+    def translate_bytes(image_bytes):
+        # Sides differ between the files; one at a time also bounds the memory of a request.
+        png = tf.TensorSpec((), tf.string)
+        encoded = tf.map_fn(
+            translate_one, image_bytes, fn_output_signature=png, parallel_iterations=1
+        )
+        return {"translated_bytes": encoded}
+
+    return translate, translate_bytes
+
+
+def _reflected(side: tf.Tensor, multiple: int) -> tf.Tensor:
+    """Indices 0 .. side - 1, then back and forth until the next multiple.
+
+    As `np.pad(mode="reflect")`; `tf.pad` cannot pad by more than the side.
+    """
+    period = tf.maximum(2 * (side - 1), 1)
+    position = tf.range(-(-side // multiple) * multiple) % period
+    return tf.minimum(position, period - position)
+
+
+def _decode(encoded: tf.Tensor, channels: int) -> tf.Tensor:
+    """Turn a file's bytes into float32 (H, W, channels) in [-1, 1].
+
+    Alpha is dropped, grey and colour are converted into each other, an animation gives its first
+    frame. The orientation in EXIF data is not looked at.
+    """
+    # Asked for a number of channels, the decoders of BMP and GIF refuse what has another.
+    pixels = tf.io.decode_image(encoded, channels=0, expand_animations=False)
+    colours = tf.where(tf.shape(pixels)[-1] >= 3, [0, 1, 2], [0, 0, 0])
+    pixels = tf.ensure_shape(tf.gather(pixels, colours, axis=-1), (None, None, 3))
+    if channels == 1:
+        pixels = tf.image.rgb_to_grayscale(pixels)
+    return tf.cast(pixels, tf.float32) / 127.5 - 1
+
+
+def _encode(image: tf.Tensor) -> tf.Tensor:
+    """Turn float32 (H, W, 1 or 3) in [-1, 1] into the bytes of a PNG file."""
+    pixels = tf.clip_by_value(tf.round((image + 1) * 127.5), 0, 255)
+    return tf.io.encode_png(tf.cast(pixels, tf.uint8))
+
+
+def _write_warmup_requests(folder: Path, name: str, shape: tuple[int, int, int]) -> None:
+    """Add one black picture (height, width, channels) a signature for the server to start with.
+
+    Without it the first request pays for what TensorFlow does lazily. Source: TensorFlow Serving's
+    guide "SavedModel Warmup": a TFRecord file of `tensorflow.serving.PredictionLog` messages.
+    """
+    black = tf.io.encode_png(tf.zeros(shape, tf.uint8)).numpy()
+    inputs = {
+        "serving_default": ("image", tf.make_tensor_proto(-1.0, tf.float32, (1, *shape))),
+        "serving_bytes": ("image_bytes", tf.make_tensor_proto([black], tf.string)),
+    }
+    prediction_log = _prediction_log_class()
+    path = folder / "assets.extra" / "tf_serving_warmup_requests"
+    path.parent.mkdir()
+    with tf.io.TFRecordWriter(str(path)) as records:
+        for signature_name, (key, tensor) in inputs.items():
+            log = prediction_log()
+            request = log.predict_log.request
+            request.model_spec.name = name
+            request.model_spec.signature_name = signature_name
+            request.inputs.add(key=key, value=tensor.SerializeToString())
+            records.write(log.SerializeToString())
+
+
+def _prediction_log_class() -> type:
+    """Build the class of TensorFlow Serving's PredictionLog, as far as a warm-up request needs it.
+
+    tensorflow-serving-api holds it, and pins a version of TensorFlow for these eight fields. Names
+    and numbers are those of `prediction_log.proto`, `predict.proto` and `model.proto`; the wire
+    does not tell a map from repeated entries, nor a message (the TensorProto) from its bytes.
+    """
+    messages = {
+        "PredictionLog": {"predict_log": (6, "PredictLog")},
+        "PredictLog": {"request": (1, "PredictRequest")},
+        "PredictRequest": {"model_spec": (1, "ModelSpec"), "inputs": (2, "InputsEntry")},
+        "ModelSpec": {"name": (1, "string"), "signature_name": (3, "string")},
+        "InputsEntry": {"key": (1, "string"), "value": (2, "bytes")},
+    }
+    Field = descriptor_pb2.FieldDescriptorProto
+    scalars = {"string": Field.TYPE_STRING, "bytes": Field.TYPE_BYTES}
+    file = descriptor_pb2.FileDescriptorProto(
+        name="warmup.proto", package="warmup", syntax="proto3"
+    )
+    for message, fields in messages.items():
+        descriptor = file.message_type.add(name=message)
+        for field, (number, kind) in fields.items():
+            label = Field.LABEL_REPEATED if field == "inputs" else Field.LABEL_OPTIONAL
+            entry = descriptor.field.add(name=field, number=number, label=label)
+            if kind in scalars:
+                entry.type = scalars[kind]
+            else:
+                entry.type, entry.type_name = Field.TYPE_MESSAGE, f".warmup.{kind}"
+    pool = descriptor_pool.DescriptorPool()  # its own: no clash with an installed serving API
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("warmup.PredictionLog"))

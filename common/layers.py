@@ -1,0 +1,75 @@
+"""Layers with state or maths of their own.
+
+What a generative adversarial network does at inference is part of the method: a pix2pix generator
+keeps its dropout (its only noise) and normalises by the picture at hand. Both layers below say so
+by an argument, draw nothing from a state when they are not training, and treat each picture of a
+batch as if it were alone. A SavedModel made from them changes no variable on a request.
+"""
+
+import keras
+from keras import ops
+
+
+class BatchNormalization(keras.layers.BatchNormalization):
+    """Batch normalisation (Ioffe and Szegedy 2015) with the constants of the GAN papers.
+
+    In training it is Keras' own layer: statistics of the batch, moving averages updated.
+
+    Args:
+        inference_statistics: "picture" normalises each picture by the mean and variance of its
+            own pixels at inference, which at batch size 1 is what training did (Isola et al.
+            2017, section 3.3, who call it instance normalisation then); "moving" uses the moving
+            averages.
+        momentum: of the moving averages. Keras' 0.99 lags behind a generator.
+        epsilon: added to the variance. Keras' default is 1e-3; the papers' code has 1e-5.
+
+    Input and output: float (batch, height, width, channels).
+    """
+
+    def __init__(self, inference_statistics="moving", momentum=0.9, epsilon=1e-5, **kwargs):
+        if inference_statistics not in ("picture", "moving"):
+            raise ValueError(
+                f"inference_statistics must be 'picture' or 'moving', not {inference_statistics!r}"
+            )
+        kwargs.setdefault("gamma_initializer", keras.initializers.RandomNormal(1.0, 0.02))
+        super().__init__(momentum=momentum, epsilon=epsilon, **kwargs)
+        self.inference_statistics = inference_statistics
+
+    def call(self, inputs, training=None, mask=None):
+        if training or self.inference_statistics == "moving":
+            return super().call(inputs, training=training, mask=mask)
+        x = ops.cast(inputs, "float32")
+        mean, variance = ops.moments(x, axes=[1, 2], keepdims=True)  # (B, 1, 1, C)
+        y = (x - mean) * ops.rsqrt(variance + self.epsilon) * self.gamma + self.beta
+        return ops.cast(y, self.compute_dtype)
+
+    def get_config(self):
+        return super().get_config() | {"inference_statistics": self.inference_statistics}
+
+
+class Dropout(keras.layers.Dropout):
+    """Dropout (Srivastava et al. 2014) that can stay on at inference, as a generator's noise.
+
+    Args:
+        rate: share of the units that are dropped, in [0, 1).
+        inference_seed: None switches dropout off at inference, as usual. An integer keeps it on
+            with the mask that belongs to this seed: one mask for all pictures of a batch, so a
+            picture's result depends neither on its neighbours nor on earlier calls.
+
+    Input and output: float (batch, height, width, channels).
+    """
+
+    def __init__(self, rate, inference_seed=None, **kwargs):
+        super().__init__(rate, **kwargs)
+        self.inference_seed = inference_seed
+
+    def call(self, inputs, training=False):
+        if training or self.inference_seed is None:
+            return super().call(inputs, training=training)
+        one_mask = (1, *ops.shape(inputs)[1:])
+        return keras.random.dropout(
+            inputs, self.rate, noise_shape=one_mask, seed=self.inference_seed
+        )
+
+    def get_config(self):
+        return super().get_config() | {"inference_seed": self.inference_seed}

@@ -1,0 +1,74 @@
+"""Networks and blocks that several papers share.
+
+They are functions of Keras tensors, to be called between `keras.Input` and `keras.Model`.
+"""
+
+from collections.abc import Callable
+
+from common.layers import BatchNormalization
+
+import keras
+
+
+def normal_init() -> keras.initializers.Initializer:
+    """N(0, 0.02), the weights' initialisation since DCGAN (Radford et al. 2016, section 4)."""
+    return keras.initializers.RandomNormal(0.0, 0.02)
+
+
+def conv(x, filters: int, *, kernel: int = 4, strides: int = 2, use_bias: bool = True):
+    """Convolution that halves the sides (strides 2, even kernel) or keeps them less kernel - 3.
+
+    Zeros are padded by one pixel on every side, as Torch's `padding=1` does: with kernel 4 and
+    strides 1 a side of n becomes n - 1.
+    """
+    if strides == 1:
+        x = keras.layers.ZeroPadding2D(1)(x)
+    return keras.layers.Conv2D(
+        filters,
+        kernel,
+        strides=strides,
+        padding="same" if strides == 2 else "valid",
+        use_bias=use_bias,
+        kernel_initializer=normal_init(),
+    )(x)
+
+
+def conv_transpose(x, filters: int, *, kernel: int = 4, use_bias: bool = True):
+    """Transposed convolution with strides 2: doubles the sides."""
+    return keras.layers.Conv2DTranspose(
+        filters,
+        kernel,
+        strides=2,
+        padding="same",
+        use_bias=use_bias,
+        kernel_initializer=normal_init(),
+    )(x)
+
+
+def patchgan(
+    x,
+    width: int = 64,
+    strided: int = 3,
+    normalization: Callable[[], keras.layers.Layer] = BatchNormalization,
+):
+    """PatchGAN: a convolutional discriminator that judges patches (Isola et al. 2017, section 3.2).
+
+    With `strided` = 3 each output unit sees 70x70 pixels: C64-C128-C256 with strides 2, C512 and
+    the last convolution with strides 1. No normalisation after the first convolution.
+
+    Args:
+        x: float (B, H, W, C), in pix2pix condition and picture side by side in the channels.
+        width: filters of the first convolution; doubled each time, up to eight times.
+        strided: convolutions with strides 2; 1 sees 16x16 pixels, 3 sees 70x70, 5 sees 286x286.
+        normalization: called without arguments, gives the layer after each inner convolution.
+
+    Returns:
+        Logits, float32 (B, H/2^strided - 2, W/2^strided - 2, 1): 30x30 for 256x256.
+    """
+    h = keras.layers.LeakyReLU(0.2)(conv(x, width))
+    for k in range(1, strided + 1):
+        strides = 2 if k < strided else 1
+        h = conv(h, width * min(2**k, 8), strides=strides, use_bias=False)
+        h = keras.layers.LeakyReLU(0.2)(normalization()(h))
+    h = conv(h, 1, strides=1)
+    return keras.layers.Activation("linear", dtype="float32")(h)

@@ -1,0 +1,151 @@
+"""A run's folder: what lies where, and how a model comes back from it."""
+
+import json
+import platform
+import time
+from dataclasses import dataclass
+from inspect import signature
+from pathlib import Path
+
+from common import checkpoint
+from common.adversarial import Adversarial
+from common.errors import UserError
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+@dataclass
+class Run:
+    """The folder of one training run, `runs/<model>/<name>/`."""
+
+    folder: Path
+
+    @property
+    def config_file(self) -> Path:
+        return self.folder / "config.json"
+
+    @property
+    def metrics_file(self) -> Path:
+        return self.folder / "metrics.csv"
+
+    @property
+    def evaluation_file(self) -> Path:
+        return self.folder / "evaluation.json"
+
+    @property
+    def tensorboard(self) -> Path:
+        return self.folder / "tensorboard"
+
+    @property
+    def samples(self) -> Path:
+        return self.folder / "samples"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.folder / "checkpoints"
+
+    @property
+    def exports(self) -> Path:
+        return self.folder / "export"
+
+    @classmethod
+    def new(cls, folder: str | None, model_name: str) -> "Run":
+        """A run to be started, by default in `runs/<model>/<date-time>`.
+
+        Raises:
+            UserError: there is a run in that folder already.
+        """
+        name = time.strftime("%Y-%m-%d_%H-%M-%S")
+        run = cls(Path(folder) if folder else Path("runs") / model_name / name)
+        if run.config_file.exists():
+            raise UserError(
+                f"--run {run.folder}: holds a run already; add --resume to go on with it, "
+                "or name another folder"
+            )
+        return run
+
+    @classmethod
+    def open(cls, folder: str | None, model_name: str) -> "Run":
+        """An existing run, by default the newest one of this model.
+
+        Raises:
+            UserError: there is none, or it is another model's.
+        """
+        if folder is None:
+            configs = Path("runs", model_name).glob("*/config.json")
+            newest = max(configs, key=lambda path: path.stat().st_mtime, default=None)
+            if newest is None:
+                raise UserError(f"no run under {Path('runs', model_name)}; name one with --run")
+            folder = newest.parent
+        run = cls(Path(folder))
+        if not run.config_file.is_file():
+            raise UserError(f"{folder}: no run lies there (it has no config.json)")
+        if run.config()["model"] != model_name:
+            raise UserError(
+                f"{folder}: a run of {run.config()['model']}, not of {model_name}; "
+                f"use {run.config()['model']}/{run.config()['model']}.py"
+            )
+        return run
+
+    def config(self) -> dict:
+        """What `config.json` holds: model, options, versions."""
+        try:
+            return json.loads(self.config_file.read_text())
+        except (OSError, ValueError) as error:
+            raise UserError(f"{self.config_file}: cannot be read ({error})") from error
+
+    def write_config(self, model_name: str, options: dict):
+        versions = {
+            "python": platform.python_version(),
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+            "numpy": np.__version__,
+        }
+        config = {"model": model_name, "options": options, "versions": versions}
+        write_json(self.config_file, config)
+
+    def step(self) -> int:
+        """Steps of the newest checkpoint; 0 if there is none yet."""
+        return max(checkpoint.steps(self.checkpoints), default=0)
+
+    def load_sampler(self, model_class: type[Adversarial], **overrides) -> Adversarial:
+        """The model with the newest checkpoint's sampling generator, in float32.
+
+        Args:
+            model_class: the class that the run trained.
+            overrides: constructor arguments to use instead of the run's.
+
+        Raises:
+            UserError: the run has no checkpoint, or it does not fit.
+        """
+        if not self.step():
+            raise UserError(f"{self.folder}: the run has no checkpoint yet; train it first")
+        keras.config.set_dtype_policy("float32")
+        model = model_class(**pick(model_class, self.config()["options"]) | overrides)
+        group = next(name for name, net in model.networks.items() if net is model.sampler)
+        checkpoint.load(checkpoint.path_of(self.checkpoints, self.step()), model, [group])
+        return model
+
+
+def pick(function, options: dict) -> dict:
+    """Those of the options that `function` has parameters for."""
+    return {name: options[name] for name in signature(function).parameters if name in options}
+
+
+def write_json(path: Path, content: dict):
+    """Writes a JSON file whole or not at all.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    temporary = path.with_suffix(".tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(content, indent=2) + "\n")
+        temporary.replace(path)
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be written ({error.strerror}); make room or name another folder"
+        ) from error

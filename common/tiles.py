@@ -1,0 +1,124 @@
+"""One picture of any size through an image translator, tile by tile.
+
+The network sees one tile at a time, so its memory is bounded by the tile and not by the picture;
+what grows with the picture (the padded input, the blend of the tiles) lies on the host.
+Neighbouring tiles overlap and are cross-faded with raised cosines that sum to one everywhere.
+"""
+
+from collections.abc import Callable
+from itertools import product
+
+from common.errors import UserError
+
+import numpy as np
+
+
+def translate(
+    generator_call: Callable[[np.ndarray], np.ndarray],
+    picture: np.ndarray,
+    multiple: int,
+    tile: int = 512,
+    overlap: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> np.ndarray:
+    """Translate one picture of any height, width and aspect.
+
+    A picture that fits in one tile goes through the network in one piece, padded by reflection at
+    its bottom and right to the next multiple and cropped back.
+
+    Args:
+        generator_call: float32 (1, h, w, Cin) in [-1, 1] -> (1, h, w, Cout), anything that
+            `np.asarray` takes. h and w are multiples of `multiple`, at most `tile`, and the same
+            for all tiles of one picture, so a compiled network is traced once.
+        picture: float32 (H, W, Cin) in [-1, 1].
+        multiple: pixels; what the sides of the network's input must be divisible by.
+        tile: pixels; side of a tile, rounded down to a multiple of `multiple` (at least one).
+        overlap: pixels; the least that neighbouring tiles share, at most half a tile. Default: a
+            quarter of a tile. It is more where the tiles are aligned to `multiple`.
+        progress: called after each tile with the number of tiles done and their total.
+
+    Returns:
+        float32 (H, W, Cout).
+
+    Raises:
+        UserError: the picture has no pixels, or `tile` or `overlap` is out of its range.
+    """
+    height, width = picture.shape[:2]
+    if height == 0 or width == 0:
+        raise UserError(f"a picture of {width}x{height} pixels has nothing to translate")
+    if tile < 1:
+        raise UserError(f"tile {tile}: give a side in pixels, at least 1")
+    tile = max(tile // multiple, 1) * multiple
+    overlap = tile // 4 if overlap is None else overlap
+    if not 0 <= overlap <= tile // 2:
+        raise UserError(f"overlap {overlap}: give 0 to {tile // 2}, half of the tile of {tile} px")
+
+    margins = [(0, -height % multiple), (0, -width % multiple), (0, 0)]
+    padded = np.pad(picture.astype(np.float32), margins, mode="reflect")
+    rows, columns = (tile_windows(side, tile, overlap, multiple) for side in padded.shape[:2])
+    total = len(rows) * len(columns)
+    blend = None
+    for done, ((top, row_weights), (left, column_weights)) in enumerate(product(rows, columns), 1):
+        part = np.s_[top : top + len(row_weights), left : left + len(column_weights)]
+        translated = np.asarray(generator_call(padded[part][None]), np.float32)[0]  # (h, w, Cout)
+        if blend is None:
+            # float64: where the tiles agree, the float32 result is exactly what each of them says.
+            blend = np.zeros((*padded.shape[:2], translated.shape[-1]), np.float64)
+        blend[part] += np.outer(row_weights, column_weights)[..., None] * translated
+        if progress:
+            progress(done, total)
+    return blend[:height, :width].astype(np.float32)
+
+
+def tile_windows(side: int, tile: int, overlap: int, multiple: int) -> list[tuple[int, np.ndarray]]:
+    """Place tiles along one axis, evenly, and weigh their pixels.
+
+    Tiles start at multiples of `multiple` wherever a tile is long enough for that: a strided
+    network is equivariant to such shifts only, and tiles that are out of step with each other
+    disagree even where both see all of their surroundings.
+
+    Args:
+        side: pixels; a multiple of `multiple`.
+        tile: pixels; a multiple of `multiple`.
+        overlap: pixels in [0, tile / 2]; the least that two neighbours share.
+        multiple: pixels.
+
+    Returns:
+        For each tile its first pixel and float64 weights (min(tile, side),) in [0, 1]; the weights
+        of all the tiles over a pixel sum to one.
+    """
+    if side <= tile:
+        return [(0, np.ones(side))]
+    step = multiple if tile - overlap >= multiple else 1
+    stride = (tile - overlap) // step  # in steps
+    travel = (side - tile) // step  # in steps, of the last tile against the first
+    gaps = -(-travel // stride)
+    starts = [i * travel // gaps * step for i in range(gaps + 1)]
+
+    windows = [np.ones(tile) for _ in starts]
+    for i in range(gaps):
+        fade = _fade_in(starts[i] + tile - starts[i + 1])
+        windows[i][tile - len(fade) :] *= fade[::-1]
+        windows[i + 1][: len(fade)] *= fade
+    # Two neighbours sum to one as they are; a pixel under three tiles does not.
+    sums = np.zeros(side)
+    for start, window in zip(starts, windows, strict=True):
+        sums[start : start + tile] += window
+    return [(s, w / sums[s : s + tile]) for s, w in zip(starts, windows, strict=True)]
+
+
+def _fade_in(length: int) -> np.ndarray:
+    """Rise from 0 to 1, (length,); added to its mirror image it gives one.
+
+    The first and the last quarter are flat: what a network says next to a tile's edge suffers
+    most from the padding there, and does not count at all.
+    """
+    flat = length // 4
+    ramp = length - 2 * flat
+    return np.concatenate(
+        [
+            np.zeros(flat),
+            (1 - np.cos(np.pi * (np.arange(ramp) + 0.5) / ramp)) / 2,
+            np.ones(flat),
+        ]
+    )

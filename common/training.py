@@ -1,0 +1,161 @@
+"""A training run, from options to a served model."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from common import callbacks, checkpoint
+from common.adversarial import Adversarial, Jit
+from common.errors import UserError
+from common.run import Run, pick
+
+import keras
+import tensorflow as tf
+
+SCHEDULES = {
+    "constant": lambda done: 1.0,
+    "linear": lambda done: min(1.0, 2.0 - 2.0 * done),
+    "cosine": lambda done: 0.5 + 0.5 * math.cos(math.pi * done),
+}
+
+# Options that change nothing in the weights of a given step, so a resumed run may change them.
+FREE_ON_RESUME = {
+    *("run", "resume", "data_dir", "cache_mb"),
+    *("epochs", "steps", "log_every", "sample_every", "checkpoint_every"),
+}
+
+
+@dataclass
+class TrainingOptions:
+    """How a model is trained.
+
+    Args:
+        epochs: passes over the training data.
+        steps: bound on the optimisation steps; training ends with what comes first.
+        batch_size: samples a step.
+        seed: of initial weights, noise, shuffling, augmentation and generated data.
+        run: the run's folder; default runs/MODEL/DATE_TIME.
+        resume: go on with the run in --run, or with the newest one.
+        jit: XLA: "on" compiles the whole step or fails, "off" is the plain graph, "auto" is on
+            with a GPU and compiles only the optimizers on a CPU, which is faster there.
+        precision: of the arithmetic; weights are float32 in any case.
+        schedule: of the learning rate: constant, linear (constant for the first half, then
+            falling to 0) or cosine (falling to 0).
+        log_every: steps between two rows of metrics.csv and points in TensorBoard.
+        sample_every: steps between two sample grids.
+        checkpoint_every: steps between two checkpoints.
+    """
+
+    epochs: int = 200
+    steps: int | None = None
+    batch_size: int = 1
+    seed: int = 0
+    run: str | None = None
+    resume: bool = False
+    jit: Jit = "auto"
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    log_every: int = 50
+    sample_every: int = 500
+    checkpoint_every: int = 500
+
+    def __post_init__(self):
+        for name in ("epochs", "batch_size", "log_every", "sample_every", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise UserError(f"--{name} {getattr(self, name)}: give 1 or more")
+        if self.steps is not None and self.steps < 1:
+            raise UserError(f"--steps {self.steps}: give 1 or more")
+        if self.seed < 0:
+            raise UserError(f"--seed {self.seed}: give 0 or more")
+
+
+def train(model_class: type[Adversarial], task, run: Run, options: dict):
+    """Trains a model, new or resumed, and exports it.
+
+    Args:
+        model_class: what to train.
+        task: what the model is for: gives the class of its data, sample grids and the export.
+        run: the run; with a checkpoint in it, training goes on from there.
+        options: every resolved option, of the model, its data and `TrainingOptions`.
+
+    Raises:
+        UserError: anything that the user can mend. What was trained so far is saved.
+        SystemExit: a signal has ended the run, with a checkpoint.
+    """
+    settings = TrainingOptions(**pick(TrainingOptions, options))
+    keras.config.set_dtype_policy(settings.precision)
+    keras.utils.set_random_seed(settings.seed)
+    data = task.data(**pick(task.data, options))
+    model = model_class(**pick(model_class, options))
+    model.compile(jit=settings.jit)
+
+    steps_per_epoch = data.training_count // settings.batch_size
+    if not steps_per_epoch:
+        raise UserError(
+            f"--batch_size {settings.batch_size}: the data set has only "
+            f"{data.training_count} training samples"
+        )
+    total = min(settings.epochs * steps_per_epoch, settings.steps or math.inf)
+    start = run.step()
+    rate = callbacks.LearningRate(start, total, SCHEDULES[settings.schedule], model.updates)
+    if start:
+        checkpoint.load(checkpoint.path_of(run.checkpoints, start), model)
+    if start >= total:
+        print(f"{run.folder}: done already, {start} steps; --epochs or --steps prolong it")
+        return
+    run.write_config(model.name, options)
+    print(f"{run.folder}: {model.name} on {data.name}, steps {start} to {total}", flush=True)
+
+    fixed = task.fixed_inputs(data)
+    saver = callbacks.Checkpoints(start, total, settings.checkpoint_every, run)
+    stopper = callbacks.StopOnSignal(start)
+    hooks = [
+        callbacks.FiniteLosses(start),
+        rate,
+        callbacks.Log(start, total, settings.log_every, run, settings.batch_size, steps_per_epoch),
+        saver,
+        callbacks.Samples(
+            start, total, settings.sample_every, run, lambda: task.sample_grid(model, fixed)
+        ),
+        stopper,
+    ]
+    _fit(model, data, run, settings, (start, total), hooks, saver)
+    if stopper.received is not None and saver.step < total:
+        saver.save()
+        print(f"stopped at step {saver.step}; go on with: --resume --run {run.folder}", flush=True)
+        raise SystemExit(128 + stopper.received)
+    print(f"exported to {task.export_trained(run)}")
+
+
+def _fit(model, data, run: Run, settings: TrainingOptions, span, hooks, saver):
+    """Keras' loop over the steps of `span`, its failures said in a line each."""
+    start, total = span
+    kept = f"the last good checkpoint, step {{}}, is kept in {run.checkpoints}"
+    try:
+        model.fit(
+            data.stream(settings.batch_size, start, total),
+            steps_per_epoch=total - start,
+            callbacks=hooks,
+            shuffle=False,  # the stream is shuffled
+            verbose=0,
+        )
+    except (callbacks.NotANumber, checkpoint.NotFinite) as error:
+        raise UserError(
+            f"training diverged: {error}; {kept.format(saver.saved)}; "
+            "try a lower --learning_rate or another --seed"
+        ) from error
+    except tf.errors.ResourceExhaustedError as error:
+        raise UserError(
+            f"out of memory at step {saver.step}; {kept.format(saver.saved)}; "
+            "lower --batch_size, --image_size or --width"
+        ) from error
+    except tf.errors.OpError as error:
+        saver.save()
+        if data.error is not None:
+            raise data.error from error
+        if settings.jit == "on" and saver.step == start:
+            reason = str(error).splitlines()[0]
+            raise UserError(
+                f"--jit on: XLA cannot compile the step ({reason}); use --jit off"
+            ) from error
+        raise

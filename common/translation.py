@@ -1,0 +1,242 @@
+"""What a user does with a translator of paired pictures: samples, predict, evaluate, export."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from common import tiles
+from common.adversarial import Adversarial
+from common.data import pictures
+from common.data.pairs import PairedImages
+from common.errors import UserError
+from common.export import export_translator, load_translator
+from common.metrics import frechet, paired
+from common.run import Run, pick, write_json
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+Translate = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass
+class Inference:
+    """What is on at inference.
+
+    Args:
+        inference_dropout: keep dropout on, or switch it off; default as trained.
+        inference_statistics: normalise by each picture's own statistics or by moving averages;
+            default as trained.
+        inference_seed: which dropout mask is drawn; default as trained.
+    """
+
+    inference_dropout: bool | None = None
+    inference_statistics: Literal["picture", "moving"] | None = None
+    inference_seed: int | None = None
+
+    def given(self) -> dict:
+        """The options that were given, to use in place of the run's."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+class PairedTranslation:
+    """The verbs of a model that translates x to y and learns from pairs (x, y).
+
+    Args:
+        model_class: the model. Its instances have `sampler`, `multiple`, `channels_in` and
+            `image_size`; its constructor takes `inference_dropout`, `inference_statistics` and
+            `inference_seed`.
+    """
+
+    data = PairedImages
+
+    def __init__(self, model_class: type[Adversarial]):
+        self.model_class = model_class
+
+    # While training.
+
+    def fixed_inputs(self, data: PairedImages, count: int = 4) -> list[tuple]:
+        """(x, y) of the first held-out pairs: the same in every run with this data and seed."""
+        return [(x, y) for _, x, y in data.pairs("val", count)]
+
+    def sample_grid(self, model: Adversarial, fixed: list[tuple]) -> np.ndarray:
+        """A row each of condition, translation, original: uint8 (H, W, C)."""
+        translate = compiled(model)
+        rows = [[x, translate(x[None])[0], y] for x, y in fixed]
+        return pictures.grid([[pictures.to_uint8(picture) for picture in row] for row in rows])
+
+    def export_trained(self, run: Run) -> Path:
+        """Exports a run's newest checkpoint as its next version, in float32."""
+        return self._export(run, Inference(), run.exports, None)
+
+    # The command line.
+
+    def predict(
+        self,
+        run: str,
+        inputs: list[str],
+        /,
+        inference: Inference,
+        output: str,
+        tile: int = 512,
+    ):
+        """Translates pictures of any size; each comes out under its own name as PNG.
+
+        RUN is a run's folder, or one version's folder of an exported SavedModel. INPUTS are
+        pictures, or folders of pictures.
+
+        Args:
+            output: folder for the translations.
+            tile: pixels; larger pictures go through the network in overlapping tiles of this side.
+        """
+        translate, multiple, channels = self._translator(run, inference)
+        targets = output_paths(inputs, Path(output))
+        for source, target in tqdm(targets.items(), unit="picture", disable=None):
+            x = pictures.to_unit(pictures.read(source, channels))
+            y = tiles.translate(translate, x, multiple, tile=tile)
+            pictures.write(target, pictures.to_uint8(y))
+        print(f"{len(targets)} pictures translated to {output}")
+
+    def evaluate(
+        self,
+        run: str,
+        /,
+        inference: Inference,
+        split: Literal["val", "test"] = "test",
+    ):
+        """Measures a run on held-out pairs, beside two predictors that learn next to nothing.
+
+        L1 is in units of [-1, 1], PSNR in dB, SSIM as of Wang et al. 2004, each the mean over the
+        pairs. The mean photo is one picture for every input; label colour gives each input colour
+        the mean colour that it has in training. Also written to the run's evaluation.json.
+
+        Args:
+            split: which pairs.
+        """
+        opened = Run.open(run, self.name)
+        options = opened.config()["options"]
+        model = opened.load_sampler(self.model_class, **inference.given())
+        data = PairedImages(**pick(PairedImages, options))
+        translate = compiled(model)
+        baselines = {
+            "mean photo": paired.mean_picture((x, y) for _, x, y in data.pairs("train")),
+            "label colour": paired.label_colour((x, y) for _, x, y in data.pairs("train")),
+        }
+        held_out = ((x, y) for _, x, y in data.pairs(split))
+        results = paired.evaluate_pairs(lambda x: translate(x[None])[0], held_out, baselines)
+        print(paired.format_table(results))
+        fid = keras_inception_fid(translate, data, split)
+        report = {
+            "step": opened.step(),
+            "dataset": data.name,
+            "split": split,
+            "inference": inference.given(),
+            "results": results,
+            "keras_inception_fid": fid,
+        }
+        write_json(opened.evaluation_file, report)
+
+    def export(
+        self,
+        run: str,
+        /,
+        inference: Inference,
+        output: str | None = None,
+        version: int | None = None,
+    ):
+        """Writes a SavedModel for TensorFlow Serving to OUTPUT/MODEL/VERSION/.
+
+        Args:
+            output: folder above the model's; default RUN/export.
+            version: a positive integer; default the next free one.
+        """
+        opened = Run.open(run, self.name)
+        base = Path(output) if output else opened.exports
+        print(f"exported to {self._export(opened, inference, base, version)}")
+
+    @property
+    def name(self) -> str:
+        """The model's name: that of its folder and file."""
+        return Path(inspect.getfile(self.model_class)).stem
+
+    def _export(self, run: Run, inference: Inference, base: Path, version: int | None) -> Path:
+        model = run.load_sampler(self.model_class, **inference.given())
+        if version is None:
+            there = (path.name for path in (base / self.name).glob("*"))
+            version = 1 + max((int(name) for name in there if name.isdigit()), default=0)
+        sides = model.image_size, model.image_size
+        arguments = self.name, version, model.multiple, model.channels_in, sides
+        return export_translator(model.sampler, base, *arguments)
+
+    def _translator(self, run: str, inference: Inference) -> tuple[Translate, int, int]:
+        """A run's or a SavedModel's translator, what its input's sides must be multiples of, and
+        the input's channels."""
+        if not tf.saved_model.contains_saved_model(run):
+            model = Run.open(run, self.name).load_sampler(self.model_class, **inference.given())
+            return compiled(model), model.multiple, model.channels_in
+        for option in inference.given():
+            raise UserError(
+                f"--{option}: fixed in the SavedModel {run}; give it to export, or "
+                "predict from the run"
+            )
+        saved = load_translator(run)
+        return saved, 1, saved.channels_in
+
+
+def compiled(model: Adversarial) -> Translate:
+    """The model's sampling generator at inference, as a graph: float32 (B, H, W, C), both ways."""
+    graph = tf.function(lambda x: model.sampler(x, training=False), reduce_retracing=True)
+    return lambda x: graph(tf.constant(x)).numpy()
+
+
+def output_paths(inputs: list[str], folder: Path) -> dict[Path, Path]:
+    """The picture files among and in the inputs, each with the PNG file that it is translated to.
+
+    Raises:
+        UserError: an input is missing, or two would be written to the same file.
+    """
+    sources = []
+    for source in map(Path, inputs):
+        if not source.exists():
+            raise UserError(f"{source}: no such picture or folder")
+        sources += pictures.find(source) if source.is_dir() else [source]
+    targets: dict[Path, Path] = {}
+    for source in sources:
+        target = folder / f"{source.stem}.png"
+        if target in targets.values():
+            raise UserError(
+                f"{source}: another input would be written to {target} too; "
+                "translate them to two folders"
+            )
+        if target.exists() and target.samefile(source):
+            raise UserError(f"--output {folder}: {source} would be overwritten; name another one")
+        targets[source] = target
+    return targets
+
+
+def keras_inception_fid(translate: Translate, data: PairedImages, split: str) -> float | None:
+    """Keras-Inception FID of the translations against the originals of a split, and prints it.
+
+    None, with a line that says why, if the weights of Inception cannot be had or the pictures are
+    not RGB.
+    """
+    if data.channels[1] != 3:
+        print("Keras-Inception FID: left out, it is defined for RGB pictures")
+        return None
+    try:
+        network = frechet.keras_inception()
+    except UserError as error:
+        print(f"Keras-Inception FID: left out; {error}")
+        return None
+
+    def features(of) -> tuple[np.ndarray, np.ndarray]:
+        shown = (pictures.to_uint8(of(x, y)) for _, x, y in data.pairs(split))
+        return frechet.statistics(frechet.keras_inception_features(shown, network=network))
+
+    originals, translations = features(lambda x, y: y), features(lambda x, y: translate(x[None])[0])
+    fid = frechet.frechet_distance(*originals, *translations)
+    print(f"Keras-Inception FID: {fid:.1f} ({len(data.splits[split])} pictures)")
+    return fid

@@ -1,0 +1,174 @@
+"""pix2pix: paired image-to-image translation.
+
+Image-to-Image Translation with Conditional Adversarial Networks
+Phillip Isola, Jun-Yan Zhu, Tinghui Zhou, Alexei A. Efros. CVPR 2017, arXiv:1611.07004
+
+With x a picture, y its counterpart and G(x) the translation, whose noise is dropout:
+
+    L_cGAN(G, D) = E[log D(x, y)] + E[log(1 - D(x, G(x)))]                 (equation 1)
+    L_L1(G)      = E[|y - G(x)|]                                           (equation 3)
+    G*           = arg min_G max_D L_cGAN(G, D) + lambda L_L1(G)           (equation 4)
+
+G maximises log D(x, G(x)) rather than minimising log(1 - D), and D's loss is halved (section 3.3).
+
+Deviations: convolutions followed by batch normalisation have no bias, which the normalisation
+would cancel (the authors' code sets them to zero each step). Both players move at once from one
+forward pass of G and one of D over the translation, where the paper alternates; the authors' code
+shares that pass too and differs only in back-propagating through the D that has just moved.
+
+    python3 pix2pix/pix2pix.py --dataset facades
+"""
+
+import sys
+from math import log2
+from pathlib import Path
+from typing import Literal
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from common import cli, losses
+from common.adversarial import Adversarial, watching
+from common.errors import UserError
+from common.layers import BatchNormalization, Dropout
+from common.networks import conv, conv_transpose, patchgan
+from common.translation import PairedTranslation
+
+import keras
+import tensorflow as tf
+from keras.layers import Activation, Concatenate, LeakyReLU, ReLU
+
+OBJECTIVES = {"cross_entropy": losses.cross_entropy, "least_squares": losses.least_squares}
+
+
+class Pix2Pix(Adversarial):
+    """U-Net generator and 70x70 PatchGAN discriminator, trained on pairs of pictures.
+
+    Args:
+        image_size: side of the training pictures in pixels, a power of two from 32 up. The U-Net
+            halves it down to a single pixel, so it has log2(image_size) levels.
+        channels_in: channels of the condition x, 3 for RGB or 1 for grey.
+        channels_out: channels of the counterpart y, 3 or 1.
+        width: filters of the first convolution of each player; 64 in the paper.
+        objective: adversarial loss, cross_entropy as in the paper or least_squares.
+        l1_weight: lambda, the weight of the mean absolute difference in [-1, 1]; 100 in the paper.
+        dropout: share of units dropped in the first three decoder levels; 0.5 in the paper.
+        inference_dropout: whether dropout stays on at inference, as in the paper.
+        inference_statistics: what normalises the generator at inference: each picture's own
+            statistics ("picture", as in the paper at batch size 1) or moving averages ("moving").
+        inference_seed: which dropout mask inference draws.
+        learning_rate: Adam's step size, for both players.
+        beta_1: Adam's decay of the first moment.
+        ema: decay of the moving average of the generator's weights, from 0 (none) to below 1.
+    """
+
+    def __init__(
+        self,
+        image_size: int = 256,
+        channels_in: int = 3,
+        channels_out: int = 3,
+        width: int = 64,
+        objective: Literal["cross_entropy", "least_squares"] = "cross_entropy",
+        l1_weight: float = 100.0,
+        dropout: float = 0.5,
+        inference_dropout: bool = True,
+        inference_statistics: Literal["picture", "moving"] = "picture",
+        inference_seed: int = 0,
+        learning_rate: float = 2e-4,
+        beta_1: float = 0.5,
+        ema: float = 0.0,
+    ):
+        super().__init__(ema=ema, name="pix2pix")
+        if image_size < 32 or not log2(image_size).is_integer():
+            raise UserError(f"--image_size {image_size}: give a power of two from 32 up, like 256")
+        self.image_size = image_size
+        self.channels_in, self.channels_out = channels_in, channels_out
+        self.width = width
+        self.dropout = dropout
+        self.inference_seed = inference_seed if inference_dropout else None
+        self.inference_statistics = inference_statistics
+
+        self.generator = self.build_generator()
+        self.discriminator = self.build_discriminator()
+        self.discriminator.compile(
+            loss=OBJECTIVES[objective],
+            loss_weights=0.5,  # slows D relative to G (section 3.3)
+            optimizer=keras.optimizers.Adam(learning_rate, beta_1, epsilon=1e-8),
+        )
+
+        x = keras.Input((None, None, channels_in))
+        y_hat = self.generator(x)
+        self.combined = keras.Model(x, [self.discriminator([x, y_hat]), y_hat], name="combined")
+        self.combined.compile(
+            loss=[OBJECTIVES[objective], losses.l1],
+            loss_weights=[1.0, l1_weight],
+            optimizer=keras.optimizers.Adam(learning_rate, beta_1, epsilon=1e-8),
+        )
+        self.compile()
+
+    @property
+    def multiple(self) -> int:
+        """What the sides of the generator's input must be multiples of."""
+        return self.image_size
+
+    def build_generator(self) -> keras.Model:
+        """U-Net (section 3.2.1 and appendix 6.1): x (B, H, W, C_in) -> G(x) (B, H, W, C_out)."""
+
+        def normalize(h):
+            return BatchNormalization(inference_statistics=self.inference_statistics)(h)
+
+        levels = int(log2(self.image_size))
+        filters = [self.width * min(2**level, 8) for level in range(levels)]
+
+        x = h = keras.Input((None, None, self.channels_in))
+        skips = []
+        for level in range(levels):  # sides halve to 1: (B, 1, 1, 8 width) for a training picture
+            outer, inner = level == 0, level == levels - 1
+            if not outer:
+                h = LeakyReLU(0.2)(h)
+            h = conv(h, filters[level], use_bias=outer or inner)
+            if not (outer or inner):  # of a 1x1 map, normalisation would leave only its bias
+                h = normalize(h)
+            skips.append(h)
+
+        for level in reversed(range(levels - 1)):  # sides double from 2 to H/2
+            h = conv_transpose(ReLU()(h), filters[level], use_bias=False)
+            h = normalize(h)
+            if level >= levels - 4:  # the first three; G's only noise
+                h = Dropout(self.dropout, inference_seed=self.inference_seed)(h)
+            h = Concatenate()([h, skips[level]])
+
+        h = conv_transpose(ReLU()(h), self.channels_out)
+        return keras.Model(x, Activation("tanh", dtype="float32")(h), name="generator")
+
+    def build_discriminator(self) -> keras.Model:
+        """70x70 PatchGAN (section 3.2.2): (x, y) -> logits, (B, 30, 30, 1) for 256x256."""
+        x = keras.Input((None, None, self.channels_in))
+        y = keras.Input((None, None, self.channels_out))
+        return keras.Model(
+            [x, y], patchgan(Concatenate()([x, y]), self.width), name="discriminator"
+        )
+
+    def losses_and_gradients(self, x: tf.Tensor, y: tf.Tensor) -> tuple[dict, dict]:
+        """Losses of both players and the gradients of each with respect to its own weights.
+
+        Args:
+            x: conditions, float32 (B, H, W, C_in) in [-1, 1].
+            y: their counterparts, float32 (B, H, W, C_out) in [-1, 1].
+        """
+        D, G = self.updates["discriminator"], self.updates["generator"]
+        with watching(G.variables) as g_tape, watching(D.variables) as d_tape:
+            fake, y_hat = self.combined(x, training=True)
+            real = self.discriminator([x, y], training=True)
+            d_loss_real = self.discriminator.compute_loss(y=tf.ones_like(real), y_pred=real)
+            d_loss_fake = self.discriminator.compute_loss(y=tf.zeros_like(fake), y_pred=fake)
+            d_loss = d_loss_real + d_loss_fake
+            g_loss = self.combined.compute_loss(y=[tf.ones_like(fake), y], y_pred=[fake, y_hat])
+        gradients = {
+            "discriminator": D.gradients(d_tape, d_loss),
+            "generator": G.gradients(g_tape, g_loss),
+        }
+        return {"d_loss": d_loss, "g_loss": g_loss, "l1": losses.l1(y, y_hat)}, gradients
+
+
+if __name__ == "__main__":
+    cli.main(Pix2Pix, PairedTranslation)

@@ -1,0 +1,349 @@
+"""Pictures of every kind come out right, and bad ones are named."""
+
+import errno
+import io
+import struct
+import zlib
+from pathlib import Path
+
+from common.data import pictures
+from common.errors import UserError
+
+import numpy as np
+import pytest
+from PIL import Image
+
+RANDOM = np.random.default_rng(0)
+
+
+def noise(height=20, width=30, channels=3):
+    return RANDOM.integers(0, 256, (height, width, channels), dtype=np.uint8)
+
+
+def content(image, kind, **options):
+    stream = io.BytesIO()
+    image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def png(samples, depth, colour, transparent=b""):
+    """A PNG file by hand: big-endian samples (height, width[, channels]); PNG's colour type."""
+
+    def chunk(name, body):
+        return (
+            struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        )
+
+    height, width = samples.shape[:2]
+    rows = b"".join(b"\0" + row.tobytes() for row in samples)
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + (chunk(b"tRNS", transparent) if transparent else b"")
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
+
+
+@pytest.mark.parametrize("suffix", pictures.SUFFIXES)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_suffix_written_and_read(tmp_path, suffix, channels):
+    # two flat halves: any codec keeps them nearly, a swapped axis or channel shows
+    picture = np.full((16, 24, channels), 200, np.uint8)
+    picture[:, :12] = np.array([40, 90, 140], np.uint8)[:channels]
+    path = tmp_path / "new" / f"picture{suffix.upper()}"
+    pictures.write(path, picture)
+    back = pictures.read(path, channels)
+    assert back.dtype == np.uint8 and back.shape == picture.shape
+    assert np.abs(back.astype(int) - picture)[:, [0, 5, 18, 23]].max() <= 4
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_png_is_lossless_from_path_and_bytes(tmp_path, channels):
+    picture = noise(channels=channels)
+    pictures.write(tmp_path / "a.png", picture)
+    encoded = pictures.encode(picture)
+    for source in (tmp_path / "a.png", str(tmp_path / "a.png"), encoded):
+        np.testing.assert_array_equal(pictures.read(source, channels), picture)
+    pictures.read(encoded)[:] = 0  # own, writable memory
+
+
+def test_grey_and_colour_convert():
+    grey = noise(channels=1)
+    np.testing.assert_array_equal(pictures.read(pictures.encode(grey)), np.repeat(grey, 3, axis=-1))
+    red = np.full((2, 2, 3), [255, 0, 0], np.uint8)
+    assert pictures.read(pictures.encode(red), 1)[0, 0, 0] == 76  # 0.299 * 255
+
+
+def test_one_bit_and_palette():
+    checks = Image.fromarray(np.array([[0, 255], [255, 0]], np.uint8)).convert("1")
+    np.testing.assert_array_equal(
+        pictures.read(content(checks, "PNG"), 1)[..., 0], [[0, 255], [255, 0]]
+    )
+    palette = Image.new("P", (2, 1))
+    palette.putpalette([10, 20, 30, 40, 50, 60])
+    palette.putdata([0, 1])
+    for kind in ("PNG", "GIF", "BMP"):
+        np.testing.assert_array_equal(
+            pictures.read(content(palette, kind))[0], [[10, 20, 30], [40, 50, 60]]
+        )
+
+
+def test_transparency_lies_on_white():
+    rgba = np.array([[[200, 0, 0, 255], [200, 0, 0, 0], [0, 0, 0, 51]]], np.uint8)
+    expected = [[200, 0, 0], [255, 255, 255], [204, 204, 204]]
+    for kind, options in (("PNG", {}), ("WEBP", {"lossless": True}), ("TIFF", {})):
+        encoded = content(Image.fromarray(rgba), kind, **options)
+        np.testing.assert_array_equal(pictures.read(encoded)[0], expected)
+    grey_alpha = np.array([[[100, 255], [100, 0]]], np.uint8)
+    np.testing.assert_array_equal(pictures.read(png(grey_alpha, 8, 4), 1)[0, :, 0], [100, 255])
+    key = png(np.array([[0, 128]], np.uint8), 8, 0, transparent=b"\0\0")
+    np.testing.assert_array_equal(pictures.read(key, 1)[0, :, 0], [255, 128])
+    palette = Image.new("P", (2, 1))
+    palette.putpalette([10, 20, 30, 40, 50, 60])
+    palette.putdata([0, 1])
+    for kind in ("PNG", "GIF"):
+        np.testing.assert_array_equal(
+            pictures.read(content(palette, kind, transparency=0))[0], [[255] * 3, [40, 50, 60]]
+        )
+
+
+def test_sixteen_bit_grey_is_scaled():
+    deep = np.array([[0, 256, 32768, 65535]], ">u2")
+    expected = [0, 1, 128, 255]
+    native = Image.fromarray(deep.astype(np.uint16))
+    for encoded in (
+        png(deep, 16, 0),
+        content(native, "TIFF"),
+        content(Image.fromarray(deep), "TIFF"),
+    ):
+        np.testing.assert_array_equal(pictures.read(encoded, 1)[0, :, 0], expected)
+        np.testing.assert_array_equal(pictures.read(encoded, 3)[0, :, 2], expected)
+    # a dark one stays dark: the range is the file's, not the picture's
+    np.testing.assert_array_equal(pictures.read(png(deep[:, :2], 16, 0), 1)[0, :, 0], [0, 1])
+    key = png(deep, 16, 0, transparent=b"\x01\0")
+    np.testing.assert_array_equal(pictures.read(key, 1)[0, :, 0], [0, 255, 128, 255])
+
+
+def test_sixteen_bit_colour():
+    deep = np.array([[[0, 256, 32768], [65535, 128 * 257, 7 * 257]]], ">u2")
+    expected = [[0, 1, 128], [255, 128, 7]]
+    np.testing.assert_array_equal(pictures.read(png(deep, 16, 2))[0], expected)
+    alpha = np.full((1, 2, 1), 65535, ">u2")
+    np.testing.assert_array_equal(
+        pictures.read(png(np.concatenate([deep, alpha], -1).astype(">u2"), 16, 6))[0], expected
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (np.array([[0, 0.5, 1]], np.float32), [0, 128, 255]),
+        (np.array([[0, 99.6, 255]], np.float32), [0, 100, 255]),
+        (np.array([[0, 100, 255]], np.int32), [0, 100, 255]),
+        (np.array([[0, 257, 65535]], np.int32), [0, 1, 255]),
+    ],
+)
+def test_thirty_two_bit_grey(values, expected):
+    encoded = content(Image.fromarray(values), "TIFF")
+    np.testing.assert_array_equal(pictures.read(encoded, 1)[0, :, 0], expected)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.array([[-1.0, 1.0]], np.float32),
+        np.array([[0.0, np.nan]], np.float32),
+        np.array([[0, 1000.0]], np.float32),
+        np.array([[-5, 7]], np.int32),
+        np.array([[0, 70000]], np.int32),
+    ],
+)
+def test_grey_without_a_known_white_is_refused(values):
+    with pytest.raises(pictures.BadPicture, match="lie outside"):
+        pictures.read(content(Image.fromarray(values), "TIFF"))
+
+
+def test_cmyk_values():
+    inks = np.zeros((16, 48, 4), np.uint8)
+    inks[:, :16] = [0, 255, 255, 0]  # red
+    inks[:, 16:32] = [255, 0, 0, 0]  # cyan
+    inks[:, 32:] = [0, 0, 0, 128]  # half black
+    image = Image.fromarray(inks, "CMYK")
+    for kind, options in (("JPEG", {"quality": 100}), ("TIFF", {})):
+        picture = pictures.read(content(image, kind, **options)).astype(int)
+        expected = np.array([[255, 0, 0], [0, 255, 255], [127, 127, 127]])
+        assert np.abs(picture[8, [8, 24, 40]] - expected).max() <= 2, kind
+
+
+# EXIF orientation -> how the stored pixels must be turned to stand upright
+UPRIGHT = {
+    1: lambda stored: stored,
+    2: np.fliplr,
+    3: lambda stored: np.rot90(stored, 2),
+    4: np.flipud,
+    5: lambda stored: stored.transpose(1, 0, 2),
+    6: lambda stored: np.rot90(stored, -1),
+    7: lambda stored: np.rot90(stored.transpose(1, 0, 2), 2),
+    8: np.rot90,
+}
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_exif_orientation(kind, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = np.kron(noise(2, 3), np.ones((16, 16, 1), np.uint8))
+    encoded = content(Image.fromarray(stored), kind, exif=exif)
+    plain = pictures.read(content(Image.fromarray(stored), kind))
+    np.testing.assert_array_equal(pictures.read(encoded), UPRIGHT[orientation](plain))
+
+
+def test_first_frame():
+    frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
+    for kind in ("GIF", "WEBP", "PNG", "TIFF"):
+        encoded = content(frames[0], kind, save_all=True, append_images=frames[1:])
+        red = pictures.read(encoded)[0, 0].astype(int)
+        assert np.abs(red - [255, 0, 0]).max() <= 3, kind
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "TIFF", "WEBP", "BMP"])
+@pytest.mark.parametrize("share", [0, 0.02, 0.5, 0.95])
+def test_truncated_is_named(tmp_path, kind, share):
+    whole = content(Image.fromarray(noise(64, 64)), kind)
+    path = tmp_path / f"cut.{kind.lower()}"
+    path.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(pictures.BadPicture, match="cut") as caught:
+        pictures.read(path)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(pictures.BadPicture, match="a picture of"):
+        pictures.read(path.read_bytes())
+
+
+def test_damaged_png_is_refused():
+    damaged = bytearray(content(Image.fromarray(noise(64, 64)), "PNG"))
+    damaged[len(damaged) // 2] ^= 0xFF
+    with pytest.raises(pictures.BadPicture):
+        pictures.read(bytes(damaged))
+
+
+def test_no_picture(tmp_path):
+    (tmp_path / "text.png").write_text("<html>")
+    (tmp_path / "folder.png").mkdir()
+    for name in ("text.png", "folder.png", "missing.png"):
+        with pytest.raises(pictures.BadPicture, match=name):
+            pictures.read(tmp_path / name)
+    with pytest.raises(pictures.BadPicture, match="bytes: not a picture"):
+        pictures.read(content(Image.new("RGB", (4, 4)), "PPM"))  # a format that is not ours
+
+
+def test_bomb_and_zero_size():
+    dot = png(np.zeros((1, 1), np.uint8), 8, 0)
+    for height, width, reason in ((40_000, 40_000, "bomb"), (0, 1, "picture"), (1, 0, "picture")):
+        chunk = b"IHDR" + struct.pack(">II", width, height) + dot[24:29]
+        forged = dot[:12] + chunk + struct.pack(">I", zlib.crc32(chunk)) + dot[33:]
+        with pytest.raises(pictures.BadPicture, match=reason):
+            pictures.read(forged)
+
+
+def retagged(encoded, tag, value):
+    """A little-endian TIFF whose one-value short `tag` has another value."""
+    at = encoded.index(struct.pack("<HHI", tag, 3, 1)) + 8
+    return encoded[:at] + struct.pack("<H", value) + encoded[at + 2 :]
+
+
+def test_tiffs_that_pillow_misreads_are_refused():
+    photometric, planes = 262, 284
+    grey = content(Image.fromarray(np.array([[0, 65535]], np.uint16)), "TIFF")
+    np.testing.assert_array_equal(pictures.read(grey, 1)[0, :, 0], [0, 255])
+    with pytest.raises(pictures.BadPicture, match="0 is white"):
+        pictures.read(retagged(grey, photometric, 0))
+    colour = content(Image.fromarray(noise()), "TIFF")
+    eight, sixteen = (struct.pack("<3H", *[bits] * 3) for bits in (8, 16))
+    assert colour.count(eight) == 1
+    with pytest.raises(pictures.BadPicture, match="colour planes"):
+        pictures.read(retagged(colour.replace(eight, sixteen), planes, 2))
+
+
+def test_find_sorts_naturally_and_skips_the_rest(tmp_path):
+    for name in ("10.png", "9.JPG", "a2.tiff", "a10.webp", ".hidden.png", "notes.txt", "01.gif"):
+        (tmp_path / name).touch()
+    (tmp_path / "folder.png").mkdir()
+    names = [path.name for path in pictures.find(str(tmp_path))]
+    assert names == ["01.gif", "9.JPG", "10.png", "a2.tiff", "a10.webp"]
+
+
+def test_find_names_the_folder(tmp_path):
+    with pytest.raises(UserError, match="missing"):
+        pictures.find(tmp_path / "missing")
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="file"):
+        pictures.find(tmp_path / "file")
+    with pytest.raises(UserError, match="no pictures"):
+        pictures.find(tmp_path)
+
+
+def test_write_leaves_the_old_file_when_space_ends(tmp_path, monkeypatch):
+    path = tmp_path / "a.png"
+    pictures.write(path, np.zeros((4, 4, 3), np.uint8))
+    old = path.read_bytes()
+
+    def fill_the_disk(self, data):
+        with self.open("wb") as file:
+            file.write(data[:10])
+        raise OSError(errno.ENOSPC, "No space left on device", str(self))
+
+    monkeypatch.setattr(Path, "write_bytes", fill_the_disk)
+    with pytest.raises(UserError, match=r"a\.png.*No space left"):
+        pictures.write(path, noise())
+    assert path.read_bytes() == old
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_write_refuses(tmp_path):
+    with pytest.raises(UserError, match="suffix"):
+        pictures.write(tmp_path / "a.xyz", noise())
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="cannot be written"):
+        pictures.write(tmp_path / "file" / "a.png", noise())
+    with pytest.raises(ValueError, match="float32"):
+        pictures.write(tmp_path / "a.png", noise().astype(np.float32))
+
+
+def test_unit_range_round_trip():
+    levels = np.arange(256, dtype=np.uint8)
+    unit = pictures.to_unit(levels)
+    assert unit.dtype == np.float32 and unit[0] == -1 and unit[-1] == 1
+    np.testing.assert_array_equal(pictures.to_uint8(unit), levels)
+    np.testing.assert_array_equal(pictures.to_uint8([-7, -1, 0.998, 9.0]), [0, 0, 255, 255])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_resize(channels):
+    picture = noise(40, 60, channels)
+    assert pictures.resize(picture, 10, 17).shape == (10, 17, channels)
+    np.testing.assert_array_equal(pictures.resize(picture, 40, 60), picture)
+    flat = np.full((9, 9, channels), 77, np.uint8)
+    np.testing.assert_array_equal(pictures.resize(flat, 30, 5), np.full((30, 5, channels), 77))
+
+
+def test_resize_antialiases():
+    # a one-pixel checkerboard has no detail left at a quarter of its size
+    checks = (np.indices((64, 64)).sum(axis=0) % 2 * 255).astype(np.uint8)[..., None]
+    inner = pictures.resize(checks, 16, 16)[2:-2, 2:-2].astype(int)
+    assert np.abs(inner - 127.5).max() < 3
+
+
+def test_grid():
+    black, grey = np.zeros((2, 3, 3), np.uint8), np.full((2, 3, 1), 9, np.uint8)
+    sheet = pictures.grid([[black, grey], [grey]], padding=1)
+    assert sheet.shape == (7, 9, 3) and sheet.dtype == np.uint8
+    np.testing.assert_array_equal(sheet[1:3, 1:4], black)
+    np.testing.assert_array_equal(sheet[1:3, 5:8], np.full((2, 3, 3), 9))
+    assert (sheet[4:6, 5:8] == 255).all() and (sheet[0] == 255).all() and (sheet[:, 4] == 255).all()
+    assert pictures.grid([[grey]], padding=0).shape == (2, 3, 1)
+    with pytest.raises(ValueError, match="one size"):
+        pictures.grid([[black, noise(4, 4)]])
