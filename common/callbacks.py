@@ -42,6 +42,9 @@ class StepCallback(keras.callbacks.Callback):
     def after_step(self, step: int, losses: dict[str, float]):
         raise TypeError(f"{type(self).__name__} must define after_step")
 
+    def release(self):
+        """Gives back what is not the run's own, after `fit` has ended in whatever way."""
+
 
 class FiniteLosses(StepCallback):
     """Stops the run at the first loss that is no finite number, before anything is saved."""
@@ -82,11 +85,11 @@ class Log(StepCallback):
         super().__init__(start)
         self.total, self.every, self.run = total, every, run
         self.batch_size, self.steps_per_epoch = batch_size, epoch
+        self.bar = tqdm(total=total, initial=start, unit="step", disable=None)
 
     def on_train_begin(self, logs=None):
         keep_rows(self.run.metrics_file, self.step)
         self.writer = tf.summary.create_file_writer(str(self.run.tensorboard))
-        self.bar = tqdm(total=self.total, initial=self.step, unit="step", disable=None)
         self._restart()
 
     def _restart(self):
@@ -111,7 +114,7 @@ class Log(StepCallback):
         }
         # The counter is integer: epoch 1 is the first pass over the data.
         row = {"step": step, "epoch": (step - 1) // self.steps_per_epoch + 1} | means | speed
-        new = not self.run.metrics_file.exists()
+        new = not (self.run.metrics_file.exists() and self.run.metrics_file.stat().st_size)
         with open(self.run.metrics_file, "a", newline="") as file:
             writer = csv.DictWriter(file, row)
             if new:
@@ -131,15 +134,18 @@ class Log(StepCallback):
             )
 
     def on_train_end(self, logs=None):
-        self.bar.close()
         self.writer.close()
+
+    def release(self):
+        self.bar.close()
 
 
 def keep_rows(path: Path, step: int):
     """Drops the rows after `step`: a run that was killed had gone beyond its checkpoint."""
     if not path.exists():
         return
-    head, *rows = path.read_text().splitlines(keepends=True)
+    lines = path.read_text().splitlines(keepends=True)
+    head, *rows = [line for line in lines if line.endswith("\n")] or [""]  # a kill tears a line
     path.write_text(head + "".join(row for row in rows if int(row.split(",")[0]) <= step))
 
 
@@ -192,6 +198,7 @@ class StopOnSignal(StepCallback):
     def __init__(self, start: int):
         super().__init__(start)
         self.received: int | None = None
+        self.previous: dict = {}
 
     def on_train_begin(self, logs=None):
         self.previous = {s: signal.signal(s, self._note) for s in (signal.SIGINT, signal.SIGTERM)}
@@ -206,6 +213,6 @@ class StopOnSignal(StepCallback):
         if self.received is not None:
             self.model.stop_training = True
 
-    def on_train_end(self, logs=None):
+    def release(self):
         for number, handler in self.previous.items():
             signal.signal(number, handler)

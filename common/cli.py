@@ -4,6 +4,7 @@ import inspect
 import sys
 from argparse import ArgumentError
 from dataclasses import fields, is_dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from common.adversarial import Adversarial
@@ -11,6 +12,7 @@ from common.errors import UserError
 from common.run import Run
 from common.training import FREE_ON_RESUME, TrainingOptions, train
 
+import docstring_parser
 from jsonargparse import ArgumentParser
 
 VERBS = ("train", "predict", "evaluate", "export")
@@ -90,9 +92,10 @@ def _call(verb, program: str, arguments: list[str]):
     parameters = inspect.signature(verb).parameters.values()
     positional = [p.name for p in parameters if p.kind is p.POSITIONAL_ONLY]
     groups = {p.name: p.annotation for p in parameters if is_dataclass(p.annotation)}
+    helps = {p.arg_name: p.description for p in docstring_parser.parse(verb.__doc__).params}
     for name in positional:
         many = inspect.signature(verb).parameters[name].annotation == list[str]
-        parser.add_argument(name, nargs="+" if many else None)
+        parser.add_argument(name, nargs="+" if many else None, help=helps[name])
     method_of = type(verb.__self__), verb.__name__
     parser.add_method_arguments(*method_of, skip={*positional, *groups})
     for group in groups.values():
@@ -107,10 +110,9 @@ def _call(verb, program: str, arguments: list[str]):
 def _parse(parser: ArgumentParser, arguments: list[str]) -> dict:
     """Parsed options; a flag may stand alone, `--resume` for `--resume true`."""
     flags = {f"--{a.dest}" for a in parser._actions if getattr(a, "_typehint", None) is bool}
-    following = [*arguments[1:], "--"]
     spelled = [
         f"{argument}=true" if argument in flags and next_one.startswith("-") else argument
-        for argument, next_one in zip(arguments, following, strict=True)
+        for argument, next_one in pairwise([*arguments, "--"])
     ]
     try:
         return parser.parse_args(spelled).as_dict()

@@ -92,8 +92,9 @@ class Run:
     def config(self) -> dict:
         """What `config.json` holds: model, options, versions."""
         try:
-            return json.loads(self.config_file.read_text())
-        except (OSError, ValueError) as error:
+            config = json.loads(self.config_file.read_text())
+            return {"model": config["model"], "options": config["options"]} | config
+        except (OSError, ValueError, TypeError, KeyError) as error:
             raise UserError(f"{self.config_file}: cannot be read ({error})") from error
 
     def write_config(self, model_name: str, options: dict):

@@ -1,6 +1,12 @@
 """A training run, from options to a served model."""
 
+import errno
+import gc
 import math
+import os
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,7 +26,7 @@ SCHEDULES = {
 
 # Options that change nothing in the weights of a given step, so a resumed run may change them.
 FREE_ON_RESUME = {
-    *("run", "resume", "data_dir", "cache_mb"),
+    *("run", "resume", "data_dir", "cache_mb", "skip_bad_images"),
     *("epochs", "steps", "log_every", "sample_every", "checkpoint_every"),
 }
 
@@ -65,8 +71,8 @@ class TrainingOptions:
                 raise UserError(f"--{name} {getattr(self, name)}: give 1 or more")
         if self.steps is not None and self.steps < 1:
             raise UserError(f"--steps {self.steps}: give 1 or more")
-        if self.seed < 0:
-            raise UserError(f"--seed {self.seed}: give 0 or more")
+        if not 0 <= self.seed < 2**32:
+            raise UserError(f"--seed {self.seed}: give 0 to {2**32 - 1}")
 
 
 def train(model_class: type[Adversarial], task, run: Run, options: dict):
@@ -102,11 +108,14 @@ def train(model_class: type[Adversarial], task, run: Run, options: dict):
         checkpoint.load(checkpoint.path_of(run.checkpoints, start), model)
     if start >= total:
         print(f"{run.folder}: done already, {start} steps; --epochs or --steps prolong it")
+        if not run.exports.exists():  # killed in between
+            print(f"exported to {task.export_trained(run)}")
         return
-    run.write_config(model.name, options)
+    fixed = task.fixed_inputs(data)  # may refuse the data, so before there is a run
+    # The set's name as found: without --dataset, a resumed run must not find another one.
+    run.write_config(model.name, options | {"dataset": data.name})
     print(f"{run.folder}: {model.name} on {data.name}, steps {start} to {total}", flush=True)
 
-    fixed = task.fixed_inputs(data)
     saver = callbacks.Checkpoints(start, total, settings.checkpoint_every, run)
     stopper = callbacks.StopOnSignal(start)
     hooks = [
@@ -121,8 +130,7 @@ def train(model_class: type[Adversarial], task, run: Run, options: dict):
     ]
     _fit(model, data, run, settings, (start, total), hooks, saver)
     if stopper.received is not None and saver.step < total:
-        saver.save()
-        print(f"stopped at step {saver.step}; go on with: --resume --run {run.folder}", flush=True)
+        _save_and_say(saver, run)
         raise SystemExit(128 + stopper.received)
     print(f"exported to {task.export_trained(run)}")
 
@@ -130,32 +138,70 @@ def train(model_class: type[Adversarial], task, run: Run, options: dict):
 def _fit(model, data, run: Run, settings: TrainingOptions, span, hooks, saver):
     """Keras' loop over the steps of `span`, its failures said in a line each."""
     start, total = span
-    kept = f"the last good checkpoint, step {{}}, is kept in {run.checkpoints}"
+
+    def kept() -> str:
+        if not saver.saved:
+            return "there was no checkpoint yet"
+        return f"the last good checkpoint, step {saver.saved}, is kept in {run.checkpoints}"
+
     try:
-        model.fit(
-            data.stream(settings.batch_size, start, total),
-            steps_per_epoch=total - start,
-            callbacks=hooks,
-            shuffle=False,  # the stream is shuffled
-            verbose=0,
-        )
+        with _dropping_iterators():
+            model.fit(
+                data.stream(settings.batch_size, start, total),
+                steps_per_epoch=total - start,
+                callbacks=hooks,
+                shuffle=False,  # the stream is shuffled
+                verbose=0,
+            )
     except (callbacks.NotANumber, checkpoint.NotFinite) as error:
         raise UserError(
-            f"training diverged: {error}; {kept.format(saver.saved)}; "
-            "try a lower --learning_rate or another --seed"
+            f"training diverged: {error}; {kept()}; try a lower --learning_rate or another --seed"
         ) from error
-    except tf.errors.ResourceExhaustedError as error:
+    except (OSError, tf.errors.ResourceExhaustedError) as error:
+        # A full disk is a ResourceExhaustedError where TensorFlow writes.
+        if isinstance(error, OSError) or os.strerror(errno.ENOSPC) in str(error):
+            reason = getattr(error, "strerror", None) or os.strerror(errno.ENOSPC)
+            raise UserError(
+                f"{run.folder}: cannot be written at step {saver.step} ({reason}); {kept()}; "
+                "make room, then --resume"
+            ) from error
         raise UserError(
-            f"out of memory at step {saver.step}; {kept.format(saver.saved)}; "
+            f"out of memory at step {saver.step}; {kept()}; "
             "lower --batch_size, --image_size or --width"
         ) from error
     except tf.errors.OpError as error:
-        saver.save()
         if data.error is not None:
+            _save_and_say(saver, run)
             raise data.error from error
+        saver.save()
         if settings.jit == "on" and saver.step == start:
             reason = str(error).splitlines()[0]
             raise UserError(
                 f"--jit on: XLA cannot compile the step ({reason}); use --jit off"
             ) from error
         raise
+    finally:
+        for hook in hooks:
+            hook.release()
+
+
+@contextmanager
+def _dropping_iterators() -> Iterator[None]:
+    """Lets nothing hold on to the data iterator of a `fit` that did not come to its end.
+
+    Tracebacks do, and a cycle within Keras. The threads that load batches live as long, and one
+    that is in Python when the interpreter shuts down blocks the exit for ever.
+    """
+    keras.config.disable_traceback_filtering()  # it hides the frames that have to be cleared
+    try:
+        yield
+    except BaseException as error:
+        traceback.clear_frames(error.__traceback__)
+        raise
+    finally:
+        gc.collect()
+
+
+def _save_and_say(saver: callbacks.Checkpoints, run: Run):
+    saver.save()
+    print(f"stopped at step {saver.step}; go on with: --resume --run {run.folder}", flush=True)

@@ -85,10 +85,9 @@ class PairedTranslation:
     ):
         """Translates pictures of any size; each comes out under its own name as PNG.
 
-        RUN is a run's folder, or one version's folder of an exported SavedModel. INPUTS are
-        pictures, or folders of pictures.
-
         Args:
+            run: a run's folder, or the folder of one version of an exported SavedModel.
+            inputs: pictures, or folders of pictures.
             output: folder for the translations.
             tile: pixels; larger pictures go through the network in overlapping tiles of this side.
         """
@@ -114,6 +113,7 @@ class PairedTranslation:
         the mean colour that it has in training. Also written to the run's evaluation.json.
 
         Args:
+            run: the run's folder.
             split: which pairs.
         """
         opened = Run.open(run, self.name)
@@ -150,6 +150,7 @@ class PairedTranslation:
         """Writes a SavedModel for TensorFlow Serving to OUTPUT/MODEL/VERSION/.
 
         Args:
+            run: the run's folder.
             output: folder above the model's; default RUN/export.
             version: a positive integer; default the next free one.
         """

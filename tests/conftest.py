@@ -1,0 +1,110 @@
+"""What several test files need: small pictures, the tiny translator's command line, one run."""
+
+import shlex
+import shutil
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+from common import cli
+from common.data import pictures
+from common.translation import PairedTranslation
+
+import keras
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from tiny import Tiny
+
+TINY = Path(__file__).with_name("tiny.py")
+
+
+def noise(height, width, seed, channels=3):
+    """A picture of flat blocks: different everywhere, and no codec or filter makes it grey."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (5, 5, channels), np.uint8)
+    return pictures.resize(coarse, height, width)
+
+
+def write_pairs(folder, count, side=20, first=0):
+    """`count` side-by-side files; a and b of every pair differ from those of all others."""
+    for number in range(first, first + count):
+        both = np.concatenate([noise(side, side, [number, 0]), noise(side, side, [number, 1])], 1)
+        pictures.write(folder / f"{number}.png", both)
+    return folder
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:60])
+    return path
+
+
+@pytest.fixture(scope="session")
+def pairs_folder(tmp_path_factory):
+    """Six training pairs and two of each other split; not to be changed."""
+    folder = tmp_path_factory.mktemp("pairs")
+    for split, count, first in (("train", 6, 0), ("val", 2, 6), ("test", 2, 8)):
+        write_pairs(folder / split, count, first=first)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def precision():
+    """What one run has set does not reach the next test."""
+    yield
+    keras.config.set_dtype_policy("float32")
+
+
+@pytest.fixture
+def run_cli(capsys):
+    """Calls the command line in this process: run_cli("predict a b") -> status, out, err."""
+
+    def call(line, model=Tiny):
+        capsys.readouterr()
+        status = 0
+        try:
+            cli.main(model, PairedTranslation, shlex.split(str(line)))
+        except SystemExit as end:
+            status = end.code or 0
+        out, err = capsys.readouterr()
+        return SimpleNamespace(status=status, out=out, err=err)
+
+    return call
+
+
+@pytest.fixture
+def no_export(monkeypatch):
+    """Training ends without its SavedModel, where that is not what is tested: it takes longest."""
+    monkeypatch.setattr(PairedTranslation, "export_trained", lambda *_: "nowhere")
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory, pairs_folder):
+    """A run of six steps with checkpoints at 3 and 6, and its SavedModel; not to be changed."""
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    options = "--steps 6 --checkpoint_every 3 --log_every 2 --sample_every 3 --jit off --seed 4"
+    arguments = [*options.split(), "--dataset", str(pairs_folder), "--run", str(folder)]
+    cli.main(Tiny, PairedTranslation, arguments)
+    return folder
+
+
+@pytest.fixture
+def copy_of(tmp_path):
+    """copy_of(run) -> a copy to change; copy_of(run, upto=3) forgets later checkpoints."""
+
+    def copy(run, upto=None):
+        new = tmp_path / f"copy_of_{run.name}"
+        shutil.copytree(run, new)
+        for path in (new / "checkpoints").glob("*.npz"):
+            if upto is not None and int(path.stem[5:]) > upto:
+                path.unlink()
+        return new
+
+    return copy
+
+
+def arrays(run, step):
+    """Every array of a checkpoint, as bytes."""
+    with np.load(run / "checkpoints" / f"step_{step:08d}.npz") as archive:
+        return {key: archive[key].tobytes() for key in archive.files}

@@ -1,0 +1,63 @@
+"""The stream is a pure function of seed and step."""
+
+from common.data.stream import permutation, sample_index, stream
+
+import numpy as np
+import pytest
+
+
+def draw(index, random):
+    return np.float32([index]), np.float32([[random.random()]])
+
+
+def batches(count=7, batch_size=2, seed=3, start=0, stop=12):
+    """(indices, jitter) of every batch: (steps, batch_size) each."""
+    made = stream(draw, [(1,), (1, 1)], count, batch_size, seed, start, stop)
+    x, y = zip(*made.as_numpy_iterator(), strict=True)
+    assert all(a.shape == (batch_size, 1) and a.dtype == np.float32 for a in x)
+    assert all(b.shape == (batch_size, 1, 1) and b.dtype == np.float32 for b in y)
+    return np.stack(x)[..., 0].astype(int), np.stack(y)[..., 0, 0]
+
+
+@pytest.mark.parametrize("start", [1, 3, 5, 11])  # an epoch is 3 steps
+def test_from_any_step_it_is_the_tail_of_the_whole(start):
+    for whole, tail in zip(batches(), batches(start=start), strict=True):
+        np.testing.assert_array_equal(tail, whole[start:])
+
+
+def test_an_epoch_visits_each_sample_once_and_each_epoch_in_its_own_order():
+    indices, _ = batches(count=8, batch_size=2, stop=12)
+    epochs = indices.reshape(3, 8)
+    np.testing.assert_array_equal(np.sort(epochs), [range(8)] * 3)
+    assert len({tuple(epoch) for epoch in epochs}) == 3
+
+
+def test_batches_stay_whole_and_within_an_epoch_when_they_do_not_divide_it():
+    indices, _ = batches(count=7, batch_size=3, stop=20)
+    assert indices.shape == (20, 3)
+    epochs = indices.reshape(10, 6)
+    assert all(len(set(epoch)) == 6 for epoch in epochs)  # no sample twice
+    assert set(epochs.ravel()) == set(range(7))  # who waits changes
+
+
+def test_jitter_does_not_freeze_and_is_no_neighbours():
+    indices, jitter = batches(count=4, batch_size=1, stop=40)
+    assert len(np.unique(jitter)) == 40
+    assert all(len(np.unique(jitter[indices == index])) == 10 for index in range(4))
+
+
+def test_the_seed_moves_order_and_jitter():
+    (order, jitter), (other_order, other_jitter) = batches(seed=3), batches(seed=4)
+    assert (order != other_order).any()
+    assert not np.isin(jitter, other_jitter).any()
+
+
+def test_one_sample_is_an_epoch_of_its_own():
+    indices, _ = batches(count=1, batch_size=1, stop=5)
+    np.testing.assert_array_equal(indices, np.zeros((5, 1)))
+
+
+def test_the_index_follows_the_epochs_permutation():
+    order = [permutation(5, 9, epoch) for epoch in (0, 1)]
+    seen = [sample_index(number, count=5, batch_size=2, seed=9) for number in range(8)]
+    np.testing.assert_array_equal(seen, [*order[0][:4], *order[1][:4]])

@@ -1,0 +1,168 @@
+"""The compiled step: XLA against the plain graph, precision, averages, state."""
+
+from common.adversarial import Adversarial
+from common.errors import UserError
+from pix2pix.pix2pix import Pix2Pix
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+RANDOM = np.random.default_rng(0)
+BATCH = tuple(tf.constant(RANDOM.uniform(-1, 1, (1, 32, 32, 3)), tf.float32) for _ in range(2))
+
+
+def model_of(policy="float32", **options):
+    keras.config.set_dtype_policy(policy)
+    keras.utils.set_random_seed(3)
+    try:
+        return Pix2Pix(**({"image_size": 32, "width": 4} | options))
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def steps(model, count):
+    """Losses of some steps on one batch, through the function that `fit` calls."""
+    model.make_train_function()
+    batches = iter(tf.data.Dataset.from_tensors(BATCH).repeat())
+    return [{k: float(v) for k, v in model.train_function(batches).items()} for _ in range(count)]
+
+
+def test_xla_computes_what_the_graph_computes():
+    model = model_of(dropout=0.0)
+    graph = tf.function(model.losses_and_gradients, autograph=False)
+    xla = tf.function(model.losses_and_gradients, autograph=False, jit_compile=True)
+    (losses_a, gradients_a), (losses_b, gradients_b) = graph(*BATCH), xla(*BATCH)
+    for name, value in losses_a.items():
+        assert float(losses_b[name]) == pytest.approx(float(value), rel=1e-4)
+    for name, gradients in gradients_a.items():
+        for a, b in zip(gradients, gradients_b[name], strict=True):
+            scale = np.abs(a).max()
+            np.testing.assert_allclose(b, a, rtol=1e-4, atol=1e-4 * scale + 1e-7)
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("jit", ["on", "auto", "off"])
+def test_every_way_to_compile_trains_both_players(jit, policy):
+    model = model_of(policy)
+    model.compile(jit=jit)
+    before = {name: net.get_weights() for name, net in model.networks.items()}
+    for losses in steps(model, 3):
+        assert all(np.isfinite(value) for value in losses.values())
+    for name, network in model.networks.items():
+        after = network.get_weights()
+        assert all(np.isfinite(w).all() for w in after)
+        assert any((a != b).any() for a, b in zip(before[name], after, strict=True)), name
+
+
+@pytest.mark.parametrize("jit", ["on", "auto"])
+def test_the_compiled_steps_follow_the_plain_ones(jit):
+    def losses(way):
+        model = model_of(dropout=0.0)
+        model.compile(jit=way)
+        return steps(model, 4)
+
+    for ours, plain in zip(losses(jit), losses("off"), strict=True):
+        for name in plain:
+            # Adam's first steps are +-learning_rate even where a gradient is rounding noise.
+            assert ours[name] == pytest.approx(plain[name], rel=2e-2)
+
+
+def test_jit_on_is_an_xla_program():
+    model = model_of()
+    model.compile(jit="on")
+    assert model.jit_step and not model.jit_apply
+    step = tf.function(model.train_step, autograph=False, jit_compile=True)
+    assert "HloModule" in step.experimental_get_compiler_ir(BATCH)(stage="hlo")
+
+
+def test_jit_auto_without_gpu_compiles_the_optimizers_alone(monkeypatch):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: [])
+    model = model_of()
+    assert (model.jit_step, model.jit_apply) == (False, True)
+
+
+def test_jit_auto_with_a_gpu_compiles_the_whole_step(monkeypatch):
+    model = model_of()
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: ["GPU:0"])
+    monkeypatch.setattr(keras.Model, "compile", lambda *args, **options: None)
+    model.compile(jit="auto")
+    assert (model.jit_step, model.jit_apply) == (True, False)
+
+
+class Uncompilable(keras.layers.Layer):
+    """A layer that says of itself that XLA cannot compile it, as RandomRotation does."""
+
+    def __init__(self):
+        super().__init__()
+        self.supports_jit = False
+
+
+def test_jit_on_with_a_layer_that_xla_cannot_compile_is_an_error():
+    model = model_of()
+    model.extra = Uncompilable()
+    with pytest.raises(UserError, match="--jit on: XLA cannot compile uncompilable"):
+        model.compile(jit="on")
+    model.compile(jit="off")
+
+
+def test_float16_scales_the_loss_and_skips_an_overflow():
+    model = model_of("mixed_float16")
+    model.compile(jit="off")
+    update = model.updates["generator"]
+    assert isinstance(update.optimizer, keras.optimizers.LossScaleOptimizer)
+    scale = float(update.optimizer.dynamic_scale)
+    before = [v.numpy() for v in update.variables]
+    update.optimizer.apply([tf.fill(v.shape, np.inf) for v in update.variables], update.variables)
+    for variable, value in zip(update.variables, before, strict=True):
+        np.testing.assert_array_equal(variable, value)
+    assert float(update.optimizer.dynamic_scale) == scale / 2
+
+
+def test_float16_gradients_are_the_float32_ones_times_the_scale():
+    exact, half = model_of(dropout=0.0), model_of("mixed_float16", dropout=0.0)
+    scale = float(half.updates["generator"].optimizer.dynamic_scale)
+    _, a = exact.losses_and_gradients(*BATCH)
+    _, b = half.losses_and_gradients(*BATCH)
+    last_a, last_b = np.asarray(a["generator"][-1]), np.asarray(b["generator"][-1]) / scale
+    np.testing.assert_allclose(last_b, last_a, rtol=0.05, atol=0.05 * np.abs(last_a).max())
+
+
+def test_average_follows_every_weight_by_its_decay():
+    model = model_of(ema=0.75)
+    start = model.generator.get_weights()
+    for average, weight in zip(model.average_generator.get_weights(), start, strict=True):
+        np.testing.assert_array_equal(average, weight)
+    expected = start
+    for _ in range(3):
+        model.train_step(BATCH)
+        now = model.generator.get_weights()
+        expected = [0.75 * e + 0.25 * w for e, w in zip(expected, now, strict=True)]
+    for average, value in zip(model.average_generator.get_weights(), expected, strict=True):
+        np.testing.assert_allclose(average, value, rtol=1e-5, atol=1e-7)
+    assert model.sampler is model.average_generator
+
+
+@pytest.mark.parametrize("ema", [-0.1, 1.0])
+def test_impossible_decays_are_refused(ema):
+    with pytest.raises(UserError, match="--ema"):
+        model_of(ema=ema)
+
+
+def test_state_holds_everything_that_a_step_changes():
+    """Whatever variable of the process a step changes is in the state: found by looking at all."""
+    model = model_of(ema=0.9)
+    listed = {id(v) for variables in model.state().values() for v in variables}
+    everything = model.variables + [
+        v for update in model.updates.values() for v in update.optimizer.variables
+    ]
+    assert {id(v) for v in everything} == listed
+    assert any("seed" in v.path for v in everything)  # dropout's random state
+    moments = model.updates["generator"].optimizer.variables
+    assert len(moments) > 2 * len(model.generator.trainable_variables)
+
+
+def test_a_model_must_say_what_its_losses_are():
+    with pytest.raises(TypeError, match="must define losses_and_gradients"):
+        Adversarial().losses_and_gradients()

@@ -1,0 +1,183 @@
+"""What happens between two steps, at which step, and what a resumed run makes of it."""
+
+import csv
+import os
+import signal
+from pathlib import Path
+from types import SimpleNamespace
+
+from common import callbacks
+from common.run import Run
+from common.training import SCHEDULES
+
+import keras
+import numpy as np
+import pytest
+
+
+def step_through(callback, count, losses=None):
+    for batch in range(count):
+        callback.on_train_batch_begin(batch)
+        callback.on_train_batch_end(batch, losses or {"loss": 1.0})
+
+
+def expected_factor(schedule, done):
+    if schedule == "linear":
+        return 1.0 if done <= 0.5 else 2 - 2 * done
+    return {"constant": 1.0, "cosine": (1 + np.cos(np.pi * done)) / 2}[schedule]
+
+
+@pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
+@pytest.mark.parametrize("start", [0, 3])
+def test_learning_rates_follow_the_formula(schedule, start):
+    optimizers = {"a": keras.optimizers.Adam(2e-4), "b": keras.optimizers.SGD(0.5)}
+    updates = {name: SimpleNamespace(optimizer=made) for name, made in optimizers.items()}
+    rate = callbacks.LearningRate(start, 10, SCHEDULES[schedule], updates)
+    for step in range(start, 10):
+        rate.on_train_batch_begin(step - start)
+        factor = expected_factor(schedule, step / 10)
+        for made, base in zip(optimizers.values(), (2e-4, 0.5), strict=True):
+            assert float(made.learning_rate) == pytest.approx(base * factor, rel=1e-6, abs=0)
+        rate.on_train_batch_end(step - start, {})
+
+
+def test_a_schedule_reaches_through_the_loss_scale():
+    inner = keras.optimizers.Adam(0.5)
+    update = SimpleNamespace(optimizer=keras.optimizers.LossScaleOptimizer(inner))
+    rate = callbacks.LearningRate(8, 10, SCHEDULES["linear"], {"a": update})
+    rate.on_train_batch_begin(0)
+    assert float(inner.learning_rate) == pytest.approx(0.5 * 0.4)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), np.float32("nan")])
+def test_a_loss_that_is_no_number_stops_and_is_named(bad):
+    finite = callbacks.FiniteLosses(10)
+    finite.on_train_batch_end(0, {"d_loss": 1e30, "g_loss": -1.0})
+    with pytest.raises(callbacks.NotANumber, match=r"g_loss is (nan|inf) at step 12"):
+        finite.on_train_batch_end(1, {"d_loss": 1.0, "g_loss": bad})
+
+
+@pytest.fixture
+def log(tmp_path):
+    def make(start=0, total=7, every=3):
+        made = callbacks.Log(start, total, every, Run(tmp_path), batch_size=2, epoch=4)
+        made.set_model(SimpleNamespace(data_wait=0.0))
+        made.on_train_begin()
+        return made
+
+    return make
+
+
+def rows(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_rows_hold_means_at_every_nth_and_the_last_step(log, tmp_path, capsys):
+    made = log()
+    for step in range(1, 8):
+        made.on_train_batch_end(step - 1, {"d": float(step), "g": 0.5})
+    made.on_train_end()
+    made.release()
+    found = rows(tmp_path / "metrics.csv")
+    assert [(r["step"], r["epoch"], r["d"], r["g"]) for r in found] == [
+        ("3", "1", "2", "0.5"),
+        ("6", "2", "5", "0.5"),
+        ("7", "2", "7", "0.5"),
+    ]
+    assert all(float(row["images_per_second"]) > 0 for row in found)
+    assert [line.split()[1] for line in capsys.readouterr().out.splitlines()] == [
+        "3/7",
+        "6/7",
+        "7/7",
+    ]
+    assert list((tmp_path / "tensorboard").iterdir())
+
+
+def test_rows_beyond_the_checkpoint_are_dropped_on_resume(log, tmp_path):
+    step_through(log(), 6)
+    before = (tmp_path / "metrics.csv").read_text().splitlines()
+    step_through(log(start=3), 4)
+    after = (tmp_path / "metrics.csv").read_text().splitlines()
+    assert [row["step"] for row in rows(tmp_path / "metrics.csv")] == ["3", "6", "7"]
+    assert after[:2] == before[:2]  # what was measured up to the checkpoint stays as it was
+
+
+@pytest.mark.parametrize(
+    "left, kept",
+    [
+        ("step,d\n3,1\n6,1\n9", "step,d\n3,1\n"),  # torn by a kill
+        ("step,d\n3,1\n4", "step,d\n3,1\n"),  # torn: it was step 42
+        ("step,d\n", "step,d\n"),
+        ("ste", ""),
+        ("", ""),  # a full disk
+    ],
+)
+def test_what_a_kill_leaves_of_the_rows(tmp_path, left, kept):
+    path = tmp_path / "metrics.csv"
+    path.write_text(left)
+    callbacks.keep_rows(path, 5)
+    assert path.read_text() == kept
+    callbacks.keep_rows(tmp_path / "none.csv", 5)
+    assert not (tmp_path / "none.csv").exists()
+
+
+def test_an_empty_file_gets_its_header(log, tmp_path):
+    (tmp_path / "metrics.csv").touch()
+    step_through(log(), 3)
+    assert [row["step"] for row in rows(tmp_path / "metrics.csv")] == ["3"]
+
+
+def test_samples_at_every_nth_and_the_last_step(tmp_path):
+    drawn = []
+
+    def draw():
+        drawn.append(samples.step)
+        return np.zeros((4, 4, 3), np.uint8)
+
+    samples = callbacks.Samples(2, 9, 4, Run(tmp_path), draw)
+    step_through(samples, 7)
+    assert drawn == [4, 8, 9]
+    assert sorted(path.name for path in (tmp_path / "samples").iterdir()) == [
+        "step_00000004.png",
+        "step_00000008.png",
+        "step_00000009.png",
+    ]
+
+
+def test_checkpoints_at_every_nth_and_the_last_step_once(tmp_path, monkeypatch):
+    saved = []
+    monkeypatch.setattr(callbacks.checkpoint, "save", lambda folder, step, _: saved.append(step))
+    made = callbacks.Checkpoints(3, 10, 4, Run(tmp_path))
+    made.set_model(None)
+    made.save()  # nothing has happened yet
+    step_through(made, 7)
+    made.save()
+    assert saved == [4, 8, 10]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_training_after_the_step_and_a_second_one_at_once(number, capsys):
+    before = signal.getsignal(number)
+    stop = callbacks.StopOnSignal(0)
+    stop.set_model(SimpleNamespace(stop_training=False))
+    stop.on_train_begin()
+    try:
+        step_through(stop, 1)
+        assert not stop.model.stop_training
+        os.kill(os.getpid(), number)
+        assert stop.received == number and "stopping after this step" in capsys.readouterr().out
+        step_through(stop, 1)
+        assert stop.model.stop_training
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), number)
+            for _ in range(1000):  # the handler runs between two instructions
+                pass
+    finally:
+        stop.release()
+    assert signal.getsignal(number) == before
+
+
+def test_a_run_that_failed_before_it_began_releases_what_it_has(tmp_path):
+    callbacks.StopOnSignal(0).release()
+    callbacks.Log(0, 1, 1, Run(Path(tmp_path)), 1, 1).release()

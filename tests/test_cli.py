@@ -1,0 +1,198 @@
+"""The command line as a contract: verbs, help, and one line for whatever a user can mend."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from common import cli
+from common.data import pair_sources, pictures
+from common.errors import UserError
+from common.translation import PairedTranslation
+from pix2pix.pix2pix import Pix2Pix
+
+import pytest
+from conftest import noise, truncate, write_pairs
+from tiny import Tiny
+
+PIX2PIX = Path(__file__).resolve().parents[1] / "pix2pix" / "pix2pix.py"
+
+
+def assert_refused(result, *said):
+    """Exit status 2 and one line, which says all of `said`."""
+    assert result.status == 2
+    (line,) = result.err.splitlines()
+    assert line.startswith("error: ")
+    for part in said:
+        assert part in line
+
+
+@pytest.mark.parametrize(
+    "verb, options",
+    [
+        ("", "--epochs --resume --jit --precision --image_size --ema --dataset --skip_bad_images"),
+        ("train", "--steps --batch_size --seed --run --checkpoint_every --data_dir --direction"),
+        ("predict", "run inputs --output --tile --inference_dropout --inference_seed"),
+        ("evaluate", "run --split --inference_statistics"),
+        ("export", "run --output --version --inference_dropout"),
+    ],
+)
+@pytest.mark.parametrize("model", [Tiny, Pix2Pix])
+def test_every_verb_helps(run_cli, verb, options, model):
+    result = run_cli(f"{verb} --help", model)
+    assert result.status == 0 and result.err == ""
+    words = result.out.split()
+    for option in options.split():
+        assert option in words
+    assert "training data" not in result.out or verb in ("", "train")
+
+
+def test_options_are_explained_by_the_docstrings(run_cli):
+    words = " ".join(run_cli("--help", Pix2Pix).out.split())
+    assert "share of units dropped in the first three decoder levels" in words
+    assert "steps between two checkpoints" in words
+    assert "side before the random crop" in words
+
+
+def test_flags_stand_alone_or_take_a_value():
+    parser = cli.train_parser(Tiny, PairedTranslation(Tiny), "tiny")
+
+    def parse(line):
+        options = cli._parse(parser, line.split())
+        return options["resume"], options["skip_bad_images"], options["flip"], options["run"]
+
+    assert parse("") == (False, False, True, None)
+    assert parse("--resume --run x") == (True, False, True, "x")
+    assert parse("--run x --skip_bad_images --resume") == (True, True, True, "x")
+    assert parse("--flip false --resume true") == (True, False, False, None)
+    assert parse("--resume=false --flip=false") == (False, False, False, None)
+
+
+@pytest.mark.parametrize(
+    "line, named",
+    [
+        ("--unknown 3", "--unknown"),
+        ("train --unknown", "--unknown"),
+        ("predict run x --output y --width 3", "--width"),
+        ("evaluate run --tile 5", "--tile"),
+        ("export run --split val", "--split"),
+        ("strain", "strain"),
+        ("--steps many", "steps"),
+        ("--image_size 2.5", "image_size"),
+        ("--jit maybe", "jit"),
+        ("--precision float8", "precision"),
+        ("--resume perhaps", "resume"),
+        ("--direction AtoC", "direction"),
+        ("export run --version new", "version"),
+        ("evaluate run --split train", "split"),
+        ("predict run x", "output"),
+        ("predict run --output y", "inputs"),
+        ("evaluate", "run"),
+        ("--run", "--run"),
+    ],
+)
+def test_arguments_that_cannot_be_are_refused_by_name(run_cli, line, named, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert_refused(run_cli(line), named)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("verb", ["evaluate {}", "export {}", "predict {} x --output y"])
+def test_an_unknown_run_is_named(run_cli, tmp_path, verb):
+    assert_refused(run_cli(verb.format(tmp_path / "none")), str(tmp_path / "none"), "no run")
+
+
+def test_resume_without_a_run(run_cli, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert_refused(run_cli("--resume"), "runs/tiny", "--run")
+    assert_refused(run_cli("--resume --run here"), "here", "no run")
+
+
+def test_a_run_is_not_overwritten(run_cli, finished):
+    assert_refused(run_cli(f"--run {finished}"), f"--run {finished}", "--resume")
+
+
+def test_another_models_run_is_refused(run_cli, finished):
+    assert_refused(run_cli(f"evaluate {finished}", Pix2Pix), str(finished), "a run of tiny")
+
+
+def test_sides_that_a_unet_cannot_halve_are_refused(run_cli, tmp_path, pairs_folder):
+    for size in (48, 16, 0, -64):
+        line = f"--image_size {size} --load_size 99 --dataset {pairs_folder} --run {tmp_path / 'r'}"
+        assert_refused(run_cli(line, Pix2Pix), f"--image_size {size}", "power of two")
+
+
+@pytest.fixture
+def refuses_data(run_cli, tmp_path):
+    """refuses_data(folder, *said): training on the folder is refused and leaves no run."""
+
+    def check(folder, *said, options=""):
+        run = tmp_path / "a run"
+        result = run_cli(f"--dataset '{folder}' --run '{run}' --steps 1 {options}")
+        assert_refused(result, *said)
+        assert not run.exists()
+
+    return check
+
+
+def test_data_that_is_not_there(refuses_data, tmp_path):
+    refuses_data(tmp_path / "none", str(tmp_path / "none"), "no such folder", "facades")
+    (tmp_path / "empty").mkdir()
+    refuses_data(tmp_path / "empty", str(tmp_path / "empty"), "no pictures")
+    (tmp_path / "file").touch()
+    refuses_data(tmp_path / "file", str(tmp_path / "file"), "no such folder")
+
+
+def test_held_out_pictures_that_cannot_be_read(refuses_data, tmp_path):
+    for split in ("train", "val", "test"):
+        write_pairs(tmp_path / "data" / split, 2)
+    bad = truncate(tmp_path / "data" / "val" / "1.png")
+    refuses_data(tmp_path / "data", str(bad), "--skip_bad_images")
+    bad.write_text("no picture")
+    refuses_data(tmp_path / "data", str(bad), "not a picture")
+    pictures.write(bad, noise(20, 41, 0))
+    refuses_data(tmp_path / "data", str(bad), "41 pixels wide")
+
+
+def test_partners_that_are_missing(refuses_data, tmp_path):
+    for name in ("A/1.png", "A/2.png", "B/1.png"):
+        pictures.write(tmp_path / "data" / name, noise(9, 9, 0))
+    refuses_data(tmp_path / "data", str(tmp_path / "data/A/2.png"), "no picture named 2")
+
+
+def test_a_named_set_without_network(refuses_data, tmp_path, monkeypatch):
+    def fetch(url, folder, label):
+        raise UserError(f"{label}: downloading {url} failed")
+
+    monkeypatch.setattr(pair_sources, "fetch_archive", fetch)
+    refuses_data("maps", "maps: downloading", options=f"--data_dir {tmp_path}")
+
+
+def test_a_folder_that_cannot_be_written(run_cli, tmp_path, pairs_folder):
+    (tmp_path / "file").touch()
+    run = tmp_path / "file" / "run"
+    assert_refused(run_cli(f"--steps 1 --dataset {pairs_folder} --run {run}"), str(run))
+
+
+def test_ctrl_c_outside_of_training_is_no_traceback(run_cli, monkeypatch):
+    def evaluate(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_call", evaluate)
+    result = run_cli("evaluate x")
+    assert result.status == 130 and result.err == "interrupted\n"
+
+
+def test_the_script_runs_from_any_directory(tmp_path):
+    result = subprocess.run(
+        [sys.executable, str(PIX2PIX), "evaluate", "nowhere"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 2 and result.stdout == ""
+    assert "Traceback" not in result.stderr
+    # TensorFlow greets on the same stream.
+    ours = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert ours == ["error: nowhere: no run lies there (it has no config.json)"]
+    assert result.stderr.endswith(ours[0] + "\n")

@@ -1,0 +1,96 @@
+"""Layers in training and at inference, against NumPy and Keras' own layers."""
+
+from common.layers import BatchNormalization, Dropout
+
+import keras
+import numpy as np
+import pytest
+
+X = np.random.default_rng(1).normal(2, 3, (3, 6, 5, 4)).astype("float32")
+
+
+def built(layer):
+    layer.build(X.shape)
+    return layer
+
+
+def test_training_normalises_by_the_batch():
+    layer = built(BatchNormalization(gamma_initializer="ones"))
+    mean, variance = X.mean((0, 1, 2)), X.var((0, 1, 2))
+    expected = (X - mean) / np.sqrt(variance + 1e-5)
+    np.testing.assert_allclose(layer(X, training=True), expected, atol=1e-5)
+    np.testing.assert_allclose(layer.moving_mean, 0.1 * mean, rtol=1e-5)
+
+
+def test_inference_by_picture_normalises_each_by_itself_and_changes_nothing():
+    layer = built(BatchNormalization("picture", gamma_initializer="ones"))
+    before = [v.numpy() for v in layer.variables]
+    expected = (X - X.mean((1, 2), keepdims=True)) / np.sqrt(X.var((1, 2), keepdims=True) + 1e-5)
+    np.testing.assert_allclose(layer(X, training=False), expected, atol=1e-5)
+    np.testing.assert_allclose(layer(X[1:2], training=False)[0], expected[1], atol=1e-5)
+    for variable, value in zip(layer.variables, before, strict=True):
+        np.testing.assert_array_equal(variable, value)
+
+
+def test_at_batch_size_one_inference_by_picture_is_what_training_does():
+    layer = built(BatchNormalization("picture"))
+    inference = layer(X[:1], training=False)
+    np.testing.assert_allclose(layer(X[:1], training=True), inference, atol=1e-5)
+
+
+def test_inference_by_moving_averages_is_keras():
+    ours = built(BatchNormalization("moving"))
+    theirs = built(keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5))
+    theirs.set_weights(ours.get_weights())
+    for layer in (ours, theirs):
+        layer(X, training=True)
+    np.testing.assert_allclose(ours(X, training=False), theirs(X, training=False), atol=1e-6)
+
+
+def test_unknown_statistics_are_refused():
+    with pytest.raises(ValueError, match="'picture' or 'moving'"):
+        BatchNormalization("batch")
+
+
+def test_gamma_starts_around_one():
+    gamma = BatchNormalization()
+    gamma.build((None, 4, 4, 4096))
+    assert np.mean(gamma.gamma) == pytest.approx(1, abs=0.002)
+    assert np.std(gamma.gamma) == pytest.approx(0.02, rel=0.1)
+
+
+def test_dropout_stays_on_at_inference_with_one_mask_for_all_pictures():
+    layer = Dropout(0.5, inference_seed=7)
+    state = layer.seed_generator.state.numpy()
+    ones = np.ones((5, 16, 16, 8), "float32")
+    first = np.asarray(layer(ones, training=False))
+    assert set(np.unique(first)) == {0.0, 2.0}  # kept units are scaled by 1 / (1 - rate)
+    assert np.mean(first) == pytest.approx(1, abs=0.1)
+    for picture in first:
+        np.testing.assert_array_equal(picture, first[0])
+    np.testing.assert_array_equal(layer(ones, training=False), first)
+    np.testing.assert_array_equal(layer.seed_generator.state, state)
+
+
+def test_another_seed_drops_other_units():
+    ones = np.ones((1, 16, 16, 8), "float32")
+    masks = [np.asarray(Dropout(0.5, inference_seed=s)(ones, training=False)) for s in (0, 1)]
+    assert (masks[0] != masks[1]).mean() > 0.3
+
+
+def test_dropout_without_inference_seed_is_off_at_inference():
+    np.testing.assert_array_equal(Dropout(0.5)(X, training=False), X)
+
+
+def test_dropout_in_training_draws_anew_and_differs_between_pictures():
+    layer, ones = Dropout(0.5, inference_seed=7), np.ones((2, 16, 16, 8), "float32")
+    first, second = (np.asarray(layer(ones, training=True)) for _ in range(2))
+    assert (first != second).any()
+    assert (first[0] != first[1]).any()
+
+
+@pytest.mark.parametrize(
+    "layer", [BatchNormalization("picture"), Dropout(0.3, inference_seed=3)], ids=lambda x: x.name
+)
+def test_layers_come_back_from_their_configuration(layer):
+    assert type(layer).from_config(layer.get_config()).get_config() == layer.get_config()

@@ -1,0 +1,98 @@
+"""A run's folder: found, refused, described."""
+
+import errno
+import json
+import os
+from pathlib import Path
+
+from common.errors import UserError
+from common.run import Run, pick, write_json
+
+import numpy as np
+import pytest
+from tiny import Tiny
+
+
+def begun(folder, model="tiny", options=None):
+    run = Run(Path(folder))
+    run.write_config(model, options or {})
+    return run
+
+
+def test_a_new_run_is_named_by_model_and_time(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = Run.new(None, "tiny")
+    assert run.folder.parts[:2] == ("runs", "tiny") and len(run.folder.parts) == 3
+    assert not run.folder.exists()  # nothing is left behind by a command line that is refused
+    assert Run.new("here", "tiny").folder == Path("here")
+
+
+def test_a_run_is_not_begun_over_another(tmp_path):
+    begun(tmp_path)
+    with pytest.raises(UserError, match=rf"--run {tmp_path}: .*--resume"):
+        Run.new(str(tmp_path), "tiny")
+
+
+def test_open_takes_the_newest_of_its_model(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"no run under runs/tiny"):
+        Run.open(None, "tiny")
+    for age, name in ((30, "b"), (10, "a"), (20, "c")):
+        os.utime(begun(f"runs/tiny/{name}").config_file, (1e9 - age, 1e9 - age))
+    begun("runs/other/newer", model="other")
+    assert Run.open(None, "tiny").folder == Path("runs/tiny/a")
+
+
+def test_open_refuses_what_is_no_run_of_this_model(tmp_path):
+    with pytest.raises(UserError, match=rf"{tmp_path}: no run lies there"):
+        Run.open(str(tmp_path), "tiny")
+    begun(tmp_path, model="cyclegan")
+    with pytest.raises(UserError, match=rf"{tmp_path}: a run of cyclegan, not of tiny"):
+        Run.open(str(tmp_path), "tiny")
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "3", "{}", '{"model": "tiny"}', "\xff"])
+def test_a_config_that_is_none_is_named(tmp_path, content):
+    (tmp_path / "config.json").write_bytes(content.encode("latin-1"))
+    with pytest.raises(UserError, match=rf"{tmp_path}/config.json: cannot be read"):
+        Run.open(str(tmp_path), "tiny")
+
+
+def test_the_config_says_what_was_run_with_what(tmp_path):
+    config = begun(tmp_path, options={"seed": 3, "run": None}).config()
+    assert config["model"] == "tiny" and config["options"] == {"seed": 3, "run": None}
+    assert config["versions"]["numpy"] == np.__version__
+    assert set(config["versions"]) == {"python", "tensorflow", "keras", "numpy"}
+
+
+def test_json_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "deeper" / "x.json"
+    write_json(path, {"a": 1})
+
+    def write_text(self, content):
+        self.write_bytes(content.encode()[:3])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", write_text)
+    with pytest.raises(UserError, match=rf"{path}: cannot be written \(No space left"):
+        write_json(path, {"a": 2})
+    assert json.loads(path.read_text()) == {"a": 1}
+
+
+def test_pick_takes_what_the_function_takes():
+    assert pick(lambda a, b=2: None, {"a": 1, "c": 3}) == {"a": 1}
+
+
+def test_a_run_without_checkpoint_has_no_sampler(tmp_path):
+    with pytest.raises(UserError, match=rf"{tmp_path}: the run has no checkpoint yet"):
+        begun(tmp_path).load_sampler(Tiny)
+
+
+def test_the_sampler_is_the_newest_checkpoints_with_the_runs_options(finished):
+    run = Run(finished)
+    assert run.step() == 6
+    model = run.load_sampler(Tiny, inference_seed=5)
+    assert model.image_size == 16 and model.inference_seed == 5
+    with np.load(finished / "checkpoints" / "step_00000006.npz") as archive:
+        for number, variable in enumerate(model.generator.variables):
+            np.testing.assert_array_equal(variable.numpy(), archive[f"generator/{number:04d}"])
