@@ -146,7 +146,9 @@ def keep_rows(path: Path, step: int):
         return
     lines = path.read_text().splitlines(keepends=True)
     head, *rows = [line for line in lines if line.endswith("\n")] or [""]  # a kill tears a line
-    path.write_text(head + "".join(row for row in rows if int(row.split(",")[0]) <= step))
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(head + "".join(row for row in rows if int(row.split(",")[0]) <= step))
+    temporary.replace(path)
 
 
 class Samples(StepCallback):
@@ -161,12 +163,20 @@ class Samples(StepCallback):
         super().__init__(start)
         self.total, self.every, self.run, self.draw = total, every, run, draw
 
+    def on_train_begin(self, logs=None):
+        folder = str(self.run.tensorboard)
+        self.writer = tf.summary.create_file_writer(folder, filename_suffix=".samples")
+
     def after_step(self, step, losses):
         if step % self.every == 0 or step == self.total:
             picture = self.draw()
             pictures.write(self.run.samples / f"step_{step:08d}.png", picture)
-            with tf.summary.create_file_writer(str(self.run.tensorboard)).as_default(step):
+            with self.writer.as_default(step):
                 tf.summary.image("samples", picture[None])
+            self.writer.flush()
+
+    def on_train_end(self, logs=None):
+        self.writer.close()
 
 
 class Checkpoints(StepCallback):

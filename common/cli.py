@@ -52,6 +52,7 @@ def train_parser(model_class: type, task, program: str) -> ArgumentParser:
         prog=f"{program} [train|predict|evaluate|export]",
         description="Without a verb: train. For the options of the others: predict --help, ...",
         exit_on_error=False,
+        allow_abbrev=False,
     )
     seen: set[str] = set()
     for source in (TrainingOptions, model_class, task.data):
@@ -73,6 +74,8 @@ def _train(model_class: type, task, program: str, name: str, arguments: list[str
     free = FREE_ON_RESUME
     if before["schedule"] != "constant":  # its course depends on where the run ends
         free = free - {"epochs", "steps"}
+    if Path(options["dataset"]).is_dir():  # stored as an absolute path
+        options["dataset"] = str(Path(options["dataset"]).resolve())
     for option in options.keys() - free:
         if options[option] != before[option]:
             raise UserError(
@@ -88,7 +91,7 @@ def _call(verb, program: str, arguments: list[str]):
     Its positional-only parameters stand alone; a parameter that is a dataclass gets one option for
     each field; the others are options.
     """
-    parser = ArgumentParser(prog=program, exit_on_error=False)
+    parser = ArgumentParser(prog=program, exit_on_error=False, allow_abbrev=False)
     parameters = inspect.signature(verb).parameters.values()
     positional = [p.name for p in parameters if p.kind is p.POSITIONAL_ONLY]
     groups = {p.name: p.annotation for p in parameters if is_dataclass(p.annotation)}

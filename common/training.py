@@ -111,7 +111,7 @@ def train(model_class: type[Adversarial], task, run: Run, options: dict):
         if not run.exports.exists():  # killed in between
             print(f"exported to {task.export_trained(run)}")
         return
-    fixed = task.fixed_inputs(data)  # may refuse the data, so before there is a run
+    draw = task.sampler(model, data)  # may refuse the data, so before there is a run
     # The set's name as found: without --dataset, a resumed run must not find another one.
     run.write_config(model.name, options | {"dataset": data.name})
     print(f"{run.folder}: {model.name} on {data.name}, steps {start} to {total}", flush=True)
@@ -123,9 +123,7 @@ def train(model_class: type[Adversarial], task, run: Run, options: dict):
         rate,
         callbacks.Log(start, total, settings.log_every, run, settings.batch_size, steps_per_epoch),
         saver,
-        callbacks.Samples(
-            start, total, settings.sample_every, run, lambda: task.sample_grid(model, fixed)
-        ),
+        callbacks.Samples(start, total, settings.sample_every, run, draw),
         stopper,
     ]
     _fit(model, data, run, settings, (start, total), hooks, saver)

@@ -58,15 +58,22 @@ class PairedTranslation:
 
     # While training.
 
-    def fixed_inputs(self, data: PairedImages, count: int = 4) -> list[tuple]:
-        """(x, y) of the first held-out pairs: the same in every run with this data and seed."""
-        return [(x, y) for _, x, y in data.pairs("val", count)]
+    def sampler(
+        self, model: Adversarial, data: PairedImages, count: int = 4
+    ) -> Callable[[], np.ndarray]:
+        """A function that draws a grid with the model as it is when it is called.
 
-    def sample_grid(self, model: Adversarial, fixed: list[tuple]) -> np.ndarray:
-        """A row each of condition, translation, original: uint8 (H, W, C)."""
+        The pairs are the first held-out ones, the same in every run with this data and seed. The
+        grid, uint8 (H, W, C), has a row for each: condition, translation, original.
+        """
+        fixed = [(x, y) for _, x, y in data.pairs("val", count)]
         translate = compiled(model)
-        rows = [[x, translate(x[None])[0], y] for x, y in fixed]
-        return pictures.grid([[pictures.to_uint8(picture) for picture in row] for row in rows])
+
+        def draw() -> np.ndarray:
+            rows = [[x, translate(x[None])[0], y] for x, y in fixed]
+            return pictures.grid([[pictures.to_uint8(picture) for picture in row] for row in rows])
+
+        return draw
 
     def export_trained(self, run: Run) -> Path:
         """Exports a run's newest checkpoint as its next version, in float32."""
@@ -93,9 +100,12 @@ class PairedTranslation:
         """
         translate, multiple, channels = self._translator(run, inference)
         targets = output_paths(inputs, Path(output))
-        for source, target in tqdm(targets.items(), unit="picture", disable=None):
+        bar = tqdm(targets.items(), unit="picture", disable=None)
+        for source, target in bar:
             x = pictures.to_unit(pictures.read(source, channels))
-            y = tiles.translate(translate, x, multiple, tile=tile)
+            y = tiles.translate(
+                translate, x, multiple, tile, progress=lambda *done: bar.set_postfix(tiles=done)
+            )
             pictures.write(target, pictures.to_uint8(y))
         print(f"{len(targets)} pictures translated to {output}")
 

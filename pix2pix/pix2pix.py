@@ -80,6 +80,10 @@ class Pix2Pix(Adversarial):
         super().__init__(ema=ema, name="pix2pix")
         if image_size < 32 or not log2(image_size).is_integer():
             raise UserError(f"--image_size {image_size}: give a power of two from 32 up, like 256")
+        if width < 1:
+            raise UserError(f"--width {width}: give 1 or more, such as 64")
+        if not 0 <= dropout < 1:
+            raise UserError(f"--dropout {dropout}: give a share from 0 to below 1, such as 0.5")
         self.image_size = image_size
         self.channels_in, self.channels_out = channels_in, channels_out
         self.width = width

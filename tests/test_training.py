@@ -98,15 +98,20 @@ def test_a_signal_ends_the_run_with_a_checkpoint(
     number,
     status,
 ):
-    grid = PairedTranslation.sample_grid
+    sampler = PairedTranslation.sampler
 
     def interrupting(*arguments):
-        os.kill(os.getpid(), number)
-        return grid(*arguments)
+        draw = sampler(*arguments)
+
+        def interrupted():
+            os.kill(os.getpid(), number)
+            return draw()
+
+        return interrupted
 
     run = tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr(PairedTranslation, "sample_grid", interrupting)
+        patch.setattr(PairedTranslation, "sampler", interrupting)
         result = run_cli(f"{OPTIONS} --sample_every 2 --dataset {pairs_folder} --run {run}")
     assert result.status == status and result.err == ""
     assert f"stopped at step 2; go on with: --resume --run {run}" in result.out

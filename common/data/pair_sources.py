@@ -108,7 +108,8 @@ def find_splits(
             f"--dataset {dataset}: no such folder, and no known set; give a folder or one of "
             f"{', '.join([*NAMED, EMBEDDED])}"
         )
-    return dataset, folder_splits(Path(dataset), seed)
+    folder = Path(dataset).resolve()  # a run may be resumed from another working directory
+    return str(folder), folder_splits(folder, seed)
 
 
 def embedded_splits(seed: int) -> dict[str, list[Pair]]:
@@ -155,7 +156,7 @@ def find_pairs(*folders: Path) -> list[Pair]:
     """Side-by-side files of one folder, or the files of equal names of two."""
     if len(folders) == 1:
         return [SideBySide(path) for path in pictures.find(folders[0])]
-    a, b = ({path.stem: path for path in pictures.find(folder)} for folder in folders)
+    a, b = (by_stem(folder) for folder in folders)
     for alone in sorted(a.keys() ^ b.keys()):
         here, there = (folders[0], folders[1]) if alone in a else (folders[1], folders[0])
         raise UserError(
@@ -163,3 +164,16 @@ def find_pairs(*folders: Path) -> list[Pair]:
             f"add it there or remove it from {here}"
         )
     return [TwoFiles(a[stem], b[stem]) for stem in a]
+
+
+def by_stem(folder: Path) -> dict[str, Path]:
+    """The pictures of a folder by their names without suffix."""
+    paths: dict[str, Path] = {}
+    for path in pictures.find(folder):
+        if path.stem in paths:
+            raise UserError(
+                f"{path} and {paths[path.stem].name}: two pictures of one name; "
+                "rename or remove one"
+            )
+        paths[path.stem] = path
+    return paths

@@ -202,3 +202,15 @@ def test_a_fetched_set_is_read_where_it_lies(tmp_path, monkeypatch):
     name, splits = find_splits("cityscapes", str(tmp_path), 0)
     assert name == "cityscapes"
     assert splits["test"][1] == SideBySide(tmp_path / "cityscapes" / "test" / "1.png")
+
+
+def test_two_pictures_of_one_name_are_refused(tmp_path):
+    write_two(tmp_path, range(12))
+    pictures.write(tmp_path / "A" / "3.bmp", noise(12, 12, [3]))
+    with pytest.raises(UserError, match=r"3\.(png|bmp) and 3\.(png|bmp): two pictures of one name"):
+        find_splits(str(tmp_path), None, 0)
+
+
+def test_a_folder_is_named_by_its_absolute_path(pairs_folder, monkeypatch):
+    monkeypatch.chdir(pairs_folder.parent)
+    assert find_splits(pairs_folder.name, None, 0)[0] == str(pairs_folder)

@@ -65,6 +65,12 @@ def test_other_sides_are_refused_by_name(size):
         Pix2Pix(image_size=size)
 
 
+@pytest.mark.parametrize(("option", "value"), [("width", 0), ("dropout", 1.0), ("dropout", -0.1)])
+def test_impossible_options_are_refused_by_name(option, value):
+    with pytest.raises(UserError, match=f"--{option} {value}"):
+        small(**{option: value})
+
+
 @pytest.mark.parametrize("channels", [(1, 3), (3, 1)])
 def test_grey_and_rgb(channels):
     model = small(channels_in=channels[0], channels_out=channels[1])
