@@ -136,7 +136,9 @@ def test_samples_at_every_nth_and_the_last_step(tmp_path):
         return np.zeros((4, 4, 3), np.uint8)
 
     samples = callbacks.Samples(2, 9, 4, Run(tmp_path), draw)
+    samples.on_train_begin()
     step_through(samples, 7)
+    samples.on_train_end()
     assert drawn == [4, 8, 9]
     assert sorted(path.name for path in (tmp_path / "samples").iterdir()) == [
         "step_00000004.png",
