@@ -112,6 +112,7 @@ def compiled_apart(model: Adversarial, jit: Mode) -> Players:
     """The model's players for the classic loop, with the model's losses and optimizers."""
     jit_compile = {"auto": "auto", "on": True, "off": False}[jit]
     combined = Combined(model.combined.inputs, model.combined.outputs)
+    model.generator.compile(jit_compile=jit_compile)
     for player, like in ((model.discriminator, model.discriminator), (combined, model.combined)):
         player.compile(
             loss=like.loss,

@@ -5,6 +5,6 @@ Imported before TensorFlow and Keras by every model file, so that these defaults
 
 import os
 
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ["KERAS_BACKEND"] = "tensorflow"  # the only one: streams, tapes and exports are its
 # What goes wrong comes as an exception; TensorFlow's own log speaks to its makers.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -6,6 +6,7 @@ callback here is told that step, and what it does at step n is the same in a run
 
 import csv
 import math
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -18,6 +19,10 @@ from common.run import Run
 import keras
 import tensorflow as tf
 from tqdm import tqdm
+
+# What ends a run: Ctrl-C, a job scheduler, a terminal that closes (which Windows does not say).
+NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
+SIGNALS = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
 
 
 class NotANumber(Exception):
@@ -77,7 +82,7 @@ class LearningRate(StepCallback):
 class Log(StepCallback):
     """Means of the losses over every `every` steps, to `metrics.csv`, TensorBoard and the screen.
 
-    Also written: images per second, and the share of the time spent waiting for data in seconds.
+    Also written: images per second, and the seconds spent waiting for data since the last row.
     On a terminal a progress bar shows the time left; elsewhere a line is printed now and then.
     """
 
@@ -86,6 +91,7 @@ class Log(StepCallback):
         self.total, self.every, self.run = total, every, run
         self.batch_size, self.steps_per_epoch = batch_size, epoch
         self.bar = tqdm(total=total, initial=start, unit="step", disable=None)
+        self.writer = None
 
     def on_train_begin(self, logs=None):
         keep_rows(self.run.metrics_file, self.step)
@@ -116,7 +122,7 @@ class Log(StepCallback):
         row = {"step": step, "epoch": (step - 1) // self.steps_per_epoch + 1} | means | speed
         new = not (self.run.metrics_file.exists() and self.run.metrics_file.stat().st_size)
         with open(self.run.metrics_file, "a", newline="") as file:
-            writer = csv.DictWriter(file, row)
+            writer = csv.DictWriter(file, row, lineterminator="\n")
             if new:
                 writer.writeheader()
             writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
@@ -133,11 +139,10 @@ class Log(StepCallback):
                 flush=True,
             )
 
-    def on_train_end(self, logs=None):
-        self.writer.close()
-
     def release(self):
         self.bar.close()
+        if self.writer is not None:
+            self.writer.close()
 
 
 def keep_rows(path: Path, step: int):
@@ -162,6 +167,7 @@ class Samples(StepCallback):
     def __init__(self, start: int, total: int, every: int, run: Run, draw: Callable):
         super().__init__(start)
         self.total, self.every, self.run, self.draw = total, every, run, draw
+        self.writer = None
 
     def on_train_begin(self, logs=None):
         folder = str(self.run.tensorboard)
@@ -175,8 +181,9 @@ class Samples(StepCallback):
                 tf.summary.image("samples", picture[None])
             self.writer.flush()
 
-    def on_train_end(self, logs=None):
-        self.writer.close()
+    def release(self):
+        if self.writer is not None:
+            self.writer.close()
 
 
 class Checkpoints(StepCallback):
@@ -199,7 +206,7 @@ class Checkpoints(StepCallback):
 
 
 class StopOnSignal(StepCallback):
-    """Ends training after the current step on Ctrl-C or SIGTERM; a second signal acts at once.
+    """Ends training after the current step on the first of SIGNALS; a second one acts at once.
 
     Attributes:
         received: the signal's number, or None.
@@ -211,13 +218,14 @@ class StopOnSignal(StepCallback):
         self.previous: dict = {}
 
     def on_train_begin(self, logs=None):
-        self.previous = {s: signal.signal(s, self._note) for s in (signal.SIGINT, signal.SIGTERM)}
+        self.previous = {s: signal.signal(s, self._note) for s in SIGNALS}
 
     def _note(self, number, frame):
         if self.received is not None:
             raise KeyboardInterrupt
         self.received = number
-        print("\nstopping after this step; once more to stop at once", flush=True)
+        # `print` is not safe here: the signal may have come in the middle of another one.
+        os.write(1, b"\nstopping after this step; once more to stop at once\n")
 
     def after_step(self, step, losses):
         if self.received is not None:

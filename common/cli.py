@@ -13,6 +13,7 @@ from common.run import Run
 from common.training import FREE_ON_RESUME, TrainingOptions, train
 
 import docstring_parser
+import tensorflow as tf
 from jsonargparse import ArgumentParser
 
 VERBS = ("train", "predict", "evaluate", "export")
@@ -40,6 +41,9 @@ def main(model_class: type[Adversarial], task_class: type, arguments: list[str] 
             _call(getattr(task, verb), f"{program} {verb}", rest)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
+    except tf.errors.ResourceExhaustedError as error:
+        print("error: out of memory; lower --tile, --image_size or --width", file=sys.stderr)
         raise SystemExit(2) from error
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -69,14 +73,14 @@ def _train(model_class: type, task, program: str, name: str, arguments: list[str
 
     run = Run.open(options["run"], name)
     before = run.config()["options"]
-    parser.set_defaults(before)
+    parser.set_defaults({name: value for name, value in before.items() if name in options})
     options = _parse(parser, arguments)
     free = FREE_ON_RESUME
     if before["schedule"] != "constant":  # its course depends on where the run ends
         free = free - {"epochs", "steps"}
     if Path(options["dataset"]).is_dir():  # stored as an absolute path
         options["dataset"] = str(Path(options["dataset"]).resolve())
-    for option in options.keys() - free:
+    for option in before.keys() & options.keys() - free:
         if options[option] != before[option]:
             raise UserError(
                 f"--{option} {options[option]}: the run was begun with {before[option]}; "

@@ -16,7 +16,7 @@ def normal_init() -> keras.initializers.Initializer:
 
 
 def conv(x, filters: int, *, kernel: int = 4, strides: int = 2, use_bias: bool = True):
-    """Convolution that halves the sides (strides 2, even kernel) or keeps them less kernel - 3.
+    """Convolution that halves the sides (strides 2) or shortens them by kernel - 3 (strides 1).
 
     Zeros are padded by one pixel on every side, as Torch's `padding=1` does: with kernel 4 and
     strides 1 a side of n becomes n - 1.

@@ -97,15 +97,43 @@ class Run:
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise UserError(f"{self.config_file}: cannot be read ({error})") from error
 
-    def write_config(self, model_name: str, options: dict):
+    def check_data(self, fingerprint: dict[str, str]):
+        """Refuses data that are not those that the run began with.
+
+        Raises:
+            UserError: the message names the first split that differs.
+        """
+        for split, begun in self.config().get("data", {}).items():
+            if fingerprint.get(split) != begun:
+                raise UserError(
+                    f"{self.folder}: {split}/ had {begun} (a hash of their names) when the run "
+                    f"began and has {fingerprint.get(split)} now; put the pictures back, or begin "
+                    "a new run"
+                )
+
+    def write_config(self, model_name: str, options: dict, fingerprint: dict[str, str]):
         versions = {
             "python": platform.python_version(),
             "tensorflow": tf.__version__,
             "keras": keras.__version__,
             "numpy": np.__version__,
         }
-        config = {"model": model_name, "options": options, "versions": versions}
+        config = {
+            "model": model_name,
+            "options": options,
+            "data": fingerprint,
+            "versions": versions,
+        }
         write_json(self.config_file, config)
+
+    def exported_step(self) -> int:
+        """Steps of the checkpoint that the end of training exported last; 0 if none was."""
+        file = self.exports / "exported.json"
+        return json.loads(file.read_text())["step"] if file.is_file() else 0
+
+    def note_export(self):
+        """Notes that the newest checkpoint has been exported whole."""
+        write_json(self.exports / "exported.json", {"step": self.step()})
 
     def step(self) -> int:
         """Steps of the newest checkpoint; 0 if there is none yet."""

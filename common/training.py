@@ -92,6 +92,8 @@ def train(model_class: type[Adversarial], task, run: Run, options: dict):
     keras.config.set_dtype_policy(settings.precision)
     keras.utils.set_random_seed(settings.seed)
     data = task.data(**pick(task.data, options))
+    if run.config_file.exists():
+        run.check_data(data.fingerprint())
     model = model_class(**pick(model_class, options))
     model.compile(jit=settings.jit)
 
@@ -108,13 +110,19 @@ def train(model_class: type[Adversarial], task, run: Run, options: dict):
         checkpoint.load(checkpoint.path_of(run.checkpoints, start), model)
     if start >= total:
         print(f"{run.folder}: done already, {start} steps; --epochs or --steps prolong it")
-        if not run.exports.exists():  # killed in between
-            print(f"exported to {task.export_trained(run)}")
+        if run.exported_step() < start:  # killed in between
+            _export(task, run)
         return
     draw = task.sampler(model, data)  # may refuse the data, so before there is a run
     # The set's name as found: without --dataset, a resumed run must not find another one.
-    run.write_config(model.name, options | {"dataset": data.name})
-    print(f"{run.folder}: {model.name} on {data.name}, steps {start} to {total}", flush=True)
+    found = {"dataset": data.name, "direction": data.direction, "load_size": data.load_size}
+    run.write_config(model.name, options | found, data.fingerprint())
+    device = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+    print(
+        f"{run.folder}: {model.name} on {data.name} ({data.direction}), steps {start} to {total} "
+        f"on the {device}",
+        flush=True,
+    )
 
     saver = callbacks.Checkpoints(start, total, settings.checkpoint_every, run)
     stopper = callbacks.StopOnSignal(start)
@@ -128,9 +136,14 @@ def train(model_class: type[Adversarial], task, run: Run, options: dict):
     ]
     _fit(model, data, run, settings, (start, total), hooks, saver)
     if stopper.received is not None and saver.step < total:
-        _save_and_say(saver, run)
+        print(f"stopped at step {saver.step}; go on with: --resume --run {run.folder}", flush=True)
         raise SystemExit(128 + stopper.received)
+    _export(task, run)
+
+
+def _export(task, run: Run):
     print(f"exported to {task.export_trained(run)}")
+    run.note_export()
 
 
 def _fit(model, data, run: Run, settings: TrainingOptions, span, hooks, saver):
@@ -151,6 +164,7 @@ def _fit(model, data, run: Run, settings: TrainingOptions, span, hooks, saver):
                 shuffle=False,  # the stream is shuffled
                 verbose=0,
             )
+        saver.save()  # of a run that a signal has ended; else nothing is left to save
     except (callbacks.NotANumber, checkpoint.NotFinite) as error:
         raise UserError(
             f"training diverged: {error}; {kept()}; try a lower --learning_rate or another --seed"
@@ -169,13 +183,13 @@ def _fit(model, data, run: Run, settings: TrainingOptions, span, hooks, saver):
         ) from error
     except tf.errors.OpError as error:
         if data.error is not None:
-            _save_and_say(saver, run)
+            saver.save()  # it failed between two steps, so the state is whole
+            print(f"stopped at step {saver.step}; go on with: --resume --run {run.folder}")
             raise data.error from error
-        saver.save()
-        if settings.jit == "on" and saver.step == start:
+        if (model.jit_step or model.jit_apply) and saver.step == start:
             reason = str(error).splitlines()[0]
             raise UserError(
-                f"--jit on: XLA cannot compile the step ({reason}); use --jit off"
+                f"--jit {settings.jit}: XLA cannot compile the step ({reason}); use --jit off"
             ) from error
         raise
     finally:
@@ -198,8 +212,3 @@ def _dropping_iterators() -> Iterator[None]:
         raise
     finally:
         gc.collect()
-
-
-def _save_and_say(saver: callbacks.Checkpoints, run: Run):
-    saver.save()
-    print(f"stopped at step {saver.step}; go on with: --resume --run {run.folder}", flush=True)

@@ -67,6 +67,8 @@ class PairedTranslation:
         grid, uint8 (H, W, C), has a row for each: condition, translation, original.
         """
         fixed = [(x, y) for _, x, y in data.pairs("val", count)]
+        if not fixed:
+            raise UserError(f"--dataset {data.name}: none of its first val pairs can be read")
         translate = compiled(model)
 
         def draw() -> np.ndarray:
@@ -115,6 +117,9 @@ class PairedTranslation:
         /,
         inference: Inference,
         split: Literal["val", "test"] = "test",
+        dataset: str | None = None,
+        data_dir: str | None = None,
+        skip_bad_images: bool = False,
     ):
         """Measures a run on held-out pairs, beside two predictors that learn next to nothing.
 
@@ -125,11 +130,16 @@ class PairedTranslation:
         Args:
             run: the run's folder.
             split: which pairs.
+            dataset: where the run's data lie now, if they have moved.
+            data_dir: where named sets lie, if that has changed.
+            skip_bad_images: leave out pairs that cannot be read.
         """
         opened = Run.open(run, self.name)
-        options = opened.config()["options"]
+        moved = {"dataset": dataset, "data_dir": data_dir, "skip_bad_images": skip_bad_images}
+        options = opened.config()["options"] | {k: v for k, v in moved.items() if v}
         model = opened.load_sampler(self.model_class, **inference.given())
         data = PairedImages(**pick(PairedImages, options))
+        opened.check_data(data.fingerprint())
         translate = compiled(model)
         baselines = {
             "mean photo": paired.mean_picture((x, y) for _, x, y in data.pairs("train")),
@@ -237,17 +247,19 @@ def keras_inception_fid(translate: Translate, data: PairedImages, split: str) ->
     if data.channels[1] != 3:
         print("Keras-Inception FID: left out, it is defined for RGB pictures")
         return None
+
+    def features(of) -> np.ndarray:
+        shown = (pictures.to_uint8(of(x, y)) for _, x, y in data.pairs(split))
+        return frechet.keras_inception_features(shown, network=network)
+
     try:
         network = frechet.keras_inception()
+        originals = features(lambda x, y: y)
+        translations = features(lambda x, y: translate(x[None])[0])
+        statistics = *frechet.statistics(originals), *frechet.statistics(translations)
     except UserError as error:
         print(f"Keras-Inception FID: left out; {error}")
         return None
-
-    def features(of) -> tuple[np.ndarray, np.ndarray]:
-        shown = (pictures.to_uint8(of(x, y)) for _, x, y in data.pairs(split))
-        return frechet.statistics(frechet.keras_inception_features(shown, network=network))
-
-    originals, translations = features(lambda x, y: y), features(lambda x, y: translate(x[None])[0])
-    fid = frechet.frechet_distance(*originals, *translations)
-    print(f"Keras-Inception FID: {fid:.1f} ({len(data.splits[split])} pictures)")
+    fid = frechet.frechet_distance(*statistics)
+    print(f"Keras-Inception FID: {fid:.1f} ({len(originals)} pictures)")
     return fid

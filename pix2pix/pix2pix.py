@@ -82,6 +82,12 @@ class Pix2Pix(Adversarial):
             raise UserError(f"--image_size {image_size}: give a power of two from 32 up, like 256")
         if width < 1:
             raise UserError(f"--width {width}: give 1 or more, such as 64")
+        if learning_rate <= 0:
+            raise UserError(f"--learning_rate {learning_rate}: give more than 0, such as 0.0002")
+        if not 0 <= beta_1 < 1:
+            raise UserError(f"--beta_1 {beta_1}: give a decay from 0 to below 1, such as 0.5")
+        if l1_weight < 0:
+            raise UserError(f"--l1_weight {l1_weight}: give 0 or more, such as 100")
         if not 0 <= dropout < 1:
             raise UserError(f"--dropout {dropout}: give a share from 0 to below 1, such as 0.5")
         self.image_size = image_size
@@ -120,6 +126,9 @@ class Pix2Pix(Adversarial):
         def normalize(h):
             return BatchNormalization(inference_statistics=self.inference_statistics)(h)
 
+        def seed_of(level):  # another mask on each level
+            return None if self.inference_seed is None else self.inference_seed * levels + level
+
         levels = int(log2(self.image_size))
         filters = [self.width * min(2**level, 8) for level in range(levels)]
 
@@ -138,7 +147,7 @@ class Pix2Pix(Adversarial):
             h = conv_transpose(ReLU()(h), filters[level], use_bias=False)
             h = normalize(h)
             if level >= levels - 4:  # the first three; G's only noise
-                h = Dropout(self.dropout, inference_seed=self.inference_seed)(h)
+                h = Dropout(self.dropout, inference_seed=seed_of(level))(h)
             h = Concatenate()([h, skips[level]])
 
         h = conv_transpose(ReLU()(h), self.channels_out)

@@ -159,7 +159,7 @@ def test_checkpoints_at_every_nth_and_the_last_step_once(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_training_after_the_step_and_a_second_one_at_once(number, capsys):
+def test_a_signal_ends_training_after_the_step_and_a_second_one_at_once(number, capfd):
     before = signal.getsignal(number)
     stop = callbacks.StopOnSignal(0)
     stop.set_model(SimpleNamespace(stop_training=False))
@@ -168,7 +168,7 @@ def test_a_signal_ends_training_after_the_step_and_a_second_one_at_once(number, 
         step_through(stop, 1)
         assert not stop.model.stop_training
         os.kill(os.getpid(), number)
-        assert stop.received == number and "stopping after this step" in capsys.readouterr().out
+        assert stop.received == number and "stopping after this step" in capfd.readouterr().out
         step_through(stop, 1)
         assert stop.model.stop_training
         with pytest.raises(KeyboardInterrupt):

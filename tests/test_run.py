@@ -5,6 +5,7 @@ import json
 import os
 from pathlib import Path
 
+from common import checkpoint
 from common.errors import UserError
 from common.run import Run, pick, write_json
 
@@ -15,7 +16,7 @@ from tiny import Tiny
 
 def begun(folder, model="tiny", options=None):
     run = Run(Path(folder))
-    run.write_config(model, options or {})
+    run.write_config(model, options or {}, {})
     return run
 
 
@@ -96,3 +97,20 @@ def test_the_sampler_is_the_newest_checkpoints_with_the_runs_options(finished):
     with np.load(finished / "checkpoints" / "step_00000006.npz") as archive:
         for number, variable in enumerate(model.generator.variables):
             np.testing.assert_array_equal(variable.numpy(), archive[f"generator/{number:04d}"])
+
+
+def test_data_that_have_changed_are_refused_by_split(tmp_path):
+    run = Run(tmp_path)
+    run.write_config("tiny", {}, {"train": "6 pairs, abc", "test": "2 pairs, def"})
+    run.check_data({"train": "6 pairs, abc", "test": "2 pairs, def"})
+    with pytest.raises(UserError, match=r"test/ had 2 pairs, def .* has 3 pairs, xyz now"):
+        run.check_data({"train": "6 pairs, abc", "test": "3 pairs, xyz"})
+
+
+def test_what_has_been_exported_is_noted(tmp_path):
+    run = Run(tmp_path)
+    assert run.exported_step() == 0
+    run.checkpoints.mkdir()
+    checkpoint.path_of(run.checkpoints, 7).touch()
+    run.note_export()
+    assert run.exported_step() == 7

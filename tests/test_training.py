@@ -203,7 +203,7 @@ def test_a_changed_option_is_refused_by_name(run_cli, finished, option, before):
 def test_a_schedules_end_may_not_be_moved(run_cli, copy_of, finished, option):
     run = copy_of(finished)
     options = Run(run).config()["options"] | {"schedule": "linear"}
-    Run(run).write_config("tiny", options)
+    Run(run).write_config("tiny", options, {})
     result = run_cli(f"--resume --run {run} {option}")
     assert result.status == 2 and f"{option}: the run was begun with" in result.err
 
@@ -229,7 +229,7 @@ def test_without_a_dataset_a_resumed_run_stays_with_the_one_it_found(
     assert not result.status and "embedded set of generated facades instead" in result.out
     monkeypatch.setattr(pair_sources, "fetch_archive", lambda *_: pytest.fail("looked again"))
     result = run_cli(f"--resume --steps 2 --run {tmp_path / 'run'}")
-    assert not result.status and "tiny on embedded, steps 1 to 2" in result.out
+    assert not result.status and "tiny on embedded (BtoA), steps 1 to 2" in result.out
 
 
 def test_a_batch_larger_than_the_set(run_cli, tmp_path, pairs_folder):

@@ -244,5 +244,5 @@ def test_export_counts_versions(run_cli, refused, copy_of, finished, tmp_path):
 
 
 def test_export_before_there_is_anything(refused, tmp_path):
-    Run(tmp_path).write_config("tiny", {})
+    Run(tmp_path).write_config("tiny", {}, {})
     refused(f"export {tmp_path}", str(tmp_path), "no checkpoint yet")

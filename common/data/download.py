@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 try:
     import fcntl
-except ImportError:  # Windows: two runs there must not fetch one dataset at once
+except ImportError:  # Windows: nothing there keeps two runs from fetching one set at once
     fcntl = None
 
 _TIMEOUT = 30  # seconds without a byte
@@ -188,13 +188,13 @@ def _unpack(archive: Path, target: Path, label: str) -> Path:
 
 
 def _unpack_tar(file: IO[bytes], target: Path) -> None:
-    def refuse_unsafe(member: tarfile.TarInfo, path: str) -> tarfile.TarInfo:
-        _check_member(member.name, member.isfile() or member.isdir())
-        return tarfile.data_filter(member, path)
-
+    # Debian 12's Python (3.11.2) has no filters: `_check_member` alone keeps members inside.
+    safe = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
     with gzip.GzipFile(fileobj=file) as unzipped:
         with tarfile.open(fileobj=unzipped, mode="r:") as tar:
-            tar.extractall(target, filter=refuse_unsafe)
+            for member in tar:
+                _check_member(member.name, member.isfile() or member.isdir())
+                tar.extract(member, target, **safe)
         # tarfile takes a broken header for the end; gzip's checksum stands at the real end
         while unzipped.read(_CHUNK):
             pass

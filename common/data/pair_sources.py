@@ -98,7 +98,7 @@ def find_splits(
         except UserError as error:
             print(f"{error}\ntraining on the embedded set of generated facades instead")
             return EMBEDDED, embedded_splits(seed)
-    if dataset in NAMED and not Path(dataset).is_dir():
+    if dataset in NAMED:  # a folder of that name: ./facades
         keras_home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
         folder = Path(data_dir or keras_home / "datasets").expanduser() / dataset
         fetch_archive(f"{ARCHIVES}/{dataset}.tar.gz", folder, dataset)
@@ -130,6 +130,8 @@ def folder_splits(folder: Path, seed: int) -> dict[str, list[Pair]]:
     present = [split for split in SPLITS if all((root / split).is_dir() for root in roots)]
     if "train" in present:
         splits = {split: find_pairs(*(root / split for root in roots)) for split in present}
+    elif any((root / split).is_dir() for root in roots for split in SPLITS):
+        raise UserError(f"--dataset {folder}: has splits, but no train/ to learn from")
     else:
         splits = {"train": find_pairs(*roots)}
     return cut_missing(splits, folder, seed)

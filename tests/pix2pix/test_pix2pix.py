@@ -65,7 +65,17 @@ def test_other_sides_are_refused_by_name(size):
         Pix2Pix(image_size=size)
 
 
-@pytest.mark.parametrize(("option", "value"), [("width", 0), ("dropout", 1.0), ("dropout", -0.1)])
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("width", 0),
+        ("dropout", 1.0),
+        ("dropout", -0.1),
+        ("learning_rate", 0.0),
+        ("beta_1", 1.0),
+        ("l1_weight", -1.0),
+    ],
+)
 def test_impossible_options_are_refused_by_name(option, value):
     with pytest.raises(UserError, match=f"--{option} {value}"):
         small(**{option: value})
