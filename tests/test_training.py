@@ -186,9 +186,9 @@ def test_a_finished_run_can_be_prolonged(run_cli, no_export, copy_of, finished):
         ("--image_size 32", "16"),
         ("--ema 0.5", "0.0"),
         ("--dataset embedded", "pairs"),
-        ("--direction BtoA", "None"),
+        ("--direction BtoA", "AtoB"),
         ("--flip false", "True"),
-        ("--load_size 24", "None"),
+        ("--load_size 24", "18"),
         ("--schedule linear", "constant"),
     ],
 )
