@@ -92,8 +92,9 @@ def train(model_class: type[Adversarial], task, run: Run, options: dict):
     keras.config.set_dtype_policy(settings.precision)
     keras.utils.set_random_seed(settings.seed)
     data = task.data(**pick(task.data, options))
+    fingerprint = data.fingerprint()
     if run.config_file.exists():
-        run.check_data(data.fingerprint())
+        run.check_data(fingerprint)
     model = model_class(**pick(model_class, options))
     model.compile(jit=settings.jit)
 
@@ -116,7 +117,7 @@ def train(model_class: type[Adversarial], task, run: Run, options: dict):
     draw = task.sampler(model, data)  # may refuse the data, so before there is a run
     # The set's name as found: without --dataset, a resumed run must not find another one.
     found = {"dataset": data.name, "direction": data.direction, "load_size": data.load_size}
-    run.write_config(model.name, options | found, data.fingerprint())
+    run.write_config(model.name, options | found, fingerprint)
     device = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
     print(
         f"{run.folder}: {model.name} on {data.name} ({data.direction}), steps {start} to {total} "
@@ -136,7 +137,7 @@ def train(model_class: type[Adversarial], task, run: Run, options: dict):
     ]
     _fit(model, data, run, settings, (start, total), hooks, saver)
     if stopper.received is not None and saver.step < total:
-        print(f"stopped at step {saver.step}; go on with: --resume --run {run.folder}", flush=True)
+        _say_stopped(saver, run)
         raise SystemExit(128 + stopper.received)
     _export(task, run)
 
@@ -184,7 +185,7 @@ def _fit(model, data, run: Run, settings: TrainingOptions, span, hooks, saver):
     except tf.errors.OpError as error:
         if data.error is not None:
             saver.save()  # it failed between two steps, so the state is whole
-            print(f"stopped at step {saver.step}; go on with: --resume --run {run.folder}")
+            _say_stopped(saver, run)
             raise data.error from error
         if (model.jit_step or model.jit_apply) and saver.step == start:
             reason = str(error).splitlines()[0]
@@ -212,3 +213,7 @@ def _dropping_iterators() -> Iterator[None]:
         raise
     finally:
         gc.collect()
+
+
+def _say_stopped(saver: callbacks.Checkpoints, run: Run):
+    print(f"stopped at step {saver.step}; go on with: --resume --run {run.folder}", flush=True)
