@@ -1,11 +1,11 @@
 """Where pairs of pictures come from: named sets, folders, the generated set; and their splits."""
 
-import os
 from pathlib import Path
 from typing import NamedTuple
 
 from common.data import pictures
 from common.data.download import fetch_archive
+from common.data.home import keras_home
 from common.data.pictures import BadPicture
 from common.data.scenes import facade
 from common.errors import UserError
@@ -99,8 +99,7 @@ def find_splits(
             print(f"{error}\ntraining on the embedded set of generated facades instead")
             return EMBEDDED, embedded_splits(seed)
     if dataset in NAMED:  # a folder of that name: ./facades
-        keras_home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
-        folder = Path(data_dir or keras_home / "datasets").expanduser() / dataset
+        folder = Path(data_dir or keras_home() / "datasets").expanduser() / dataset
         fetch_archive(f"{ARCHIVES}/{dataset}.tar.gz", folder, dataset)
         return dataset, folder_splits(folder, seed)
     if not Path(dataset).is_dir():

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
-from typing import Literal
+from typing import ClassVar, Literal
 
 from common.data import pictures
 from common.data.pair_sources import EMBEDDED, NAMED, find_splits
@@ -46,6 +46,8 @@ class PairedImages:
         UserError: the set cannot be found or read; the message says where it was looked for.
     """
 
+    decides: ClassVar[tuple[str, ...]] = ()  # arguments of the model that the data give
+
     def __init__(
         self,
         image_size: int,
@@ -82,6 +84,16 @@ class PairedImages:
     @property
     def embedded(self) -> bool:
         return self.name == EMBEDDED
+
+    @property
+    def found(self) -> dict:
+        """Options as resolved: a resumed run must not find another set, or another direction."""
+        return {"dataset": self.name, "direction": self.direction, "load_size": self.load_size}
+
+    @property
+    def described(self) -> str:
+        """The set in a few words."""
+        return f"{self.name} ({self.direction})"
 
     @property
     def training_count(self) -> int:

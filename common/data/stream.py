@@ -12,7 +12,9 @@ from functools import lru_cache
 import numpy as np
 import tensorflow as tf
 
+WORKERS = min(8, os.cpu_count() or 1)
 Sample = Callable[[int, np.random.Generator], tuple[np.ndarray, ...]]
+Load = Callable[[np.ndarray], tuple[np.ndarray, ...]]
 
 
 @lru_cache(maxsize=2)  # batches are loaded ahead, so two epochs are in use around their border
@@ -28,6 +30,12 @@ def sample_index(number: int, count: int, batch_size: int, seed: int) -> int:
     """
     epoch, position = divmod(number, count // batch_size * batch_size)
     return int(permutation(count, seed, epoch)[position])
+
+
+def batch_indices(step: int, count: int, batch_size: int, seed: int) -> np.ndarray:
+    """The samples of one step, (batch_size,): `sample_index` of each of them."""
+    epoch, position = divmod(step * batch_size, count // batch_size * batch_size)
+    return permutation(count, seed, epoch)[position : position + batch_size]
 
 
 def stream(
@@ -62,13 +70,52 @@ def stream(
         arrays = tf.numpy_function(load, [number], [tf.float32] * len(shapes))
         return tuple(tf.ensure_shape(a, s) for a, s in zip(arrays, shapes, strict=True))
 
+    numbers = tf.data.Dataset.range(start * batch_size, stop * batch_size)
+    return _ahead(_mapped(numbers, load_in_graph).batch(batch_size, drop_remainder=True))
+
+
+def batches(
+    load: Load,
+    specs: list[tf.TensorSpec],
+    count: int,
+    batch_size: int,
+    seed: int,
+    start: int,
+    stop: int,
+) -> tf.data.Dataset:
+    """Like `stream`, of the same samples in the same order, but a batch at a time.
+
+    For samples that lie in an array: to gather a batch takes no longer there than a few samples do
+    one by one. Samples are not augmented.
+
+    Args:
+        load: load(indices) -> arrays of a batch; must depend on nothing else. indices is
+            an int array (batch_size,).
+        specs: the shapes and types of these arrays.
+        count, batch_size, seed, start, stop: as in `stream`.
+
+    Returns:
+        A data set of tuples of tensors as of `specs`.
+    """
+
+    def load_in_graph(step: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        arrays = tf.numpy_function(
+            lambda step: load(batch_indices(int(step), count, batch_size, seed)),
+            [step],
+            [spec.dtype for spec in specs],
+        )
+        return tuple(tf.ensure_shape(a, s.shape) for a, s in zip(arrays, specs, strict=True))
+
+    return _ahead(_mapped(tf.data.Dataset.range(start, stop), load_in_graph))
+
+
+def _mapped(numbers: tf.data.Dataset, function: Callable) -> tf.data.Dataset:
+    return numbers.map(function, num_parallel_calls=WORKERS, deterministic=True)
+
+
+def _ahead(batched: tf.data.Dataset) -> tf.data.Dataset:
     # Autotuning is off: it holds up the end of `fit` for as long as its own period.
     options = tf.data.Options()
     options.autotune.enabled = False
-    return (
-        tf.data.Dataset.range(start * batch_size, stop * batch_size)
-        .map(load_in_graph, num_parallel_calls=min(8, os.cpu_count() or 1), deterministic=True)
-        .batch(batch_size, drop_remainder=True)
-        .prefetch(4)
-        .with_options(options)
-    )
+    options.threading.private_threadpool_size = WORKERS  # apart from the thread of the step
+    return batched.prefetch(4).with_options(options)

@@ -5,12 +5,11 @@ everywhere, because those weights are not the FID network's and its numbers do n
 published FIDs. Any other (N, D) features serve as well.
 """
 
-import os
 import socket
 from contextlib import suppress
 from itertools import islice
-from pathlib import Path
 
+from common.data.home import keras_home
 from common.errors import UserError
 
 import keras
@@ -99,7 +98,7 @@ def keras_inception():
     Raises:
         UserError: the weights are not on disk and cannot be downloaded; nothing stays behind.
     """
-    folder = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"
+    folder = keras_home() / "models"
     # Keras downloads without a timeout: behind a firewall that drops packets it would hang.
     timeout = socket.getdefaulttimeout()
     socket.setdefaulttimeout(DOWNLOAD_TIMEOUT)

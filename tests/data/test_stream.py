@@ -1,9 +1,11 @@
 """The stream is a pure function of seed and step."""
 
-from common.data.stream import permutation, sample_index, stream
+from common.data import stream as stream_module
+from common.data.stream import batch_indices, permutation, sample_index, stream
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 
 def draw(index, random):
@@ -61,3 +63,45 @@ def test_the_index_follows_the_epochs_permutation():
     order = [permutation(5, 9, epoch) for epoch in (0, 1)]
     seen = [sample_index(number, count=5, batch_size=2, seed=9) for number in range(8)]
     np.testing.assert_array_equal(seen, [*order[0][:4], *order[1][:4]])
+
+
+def whole_batches(count=7, batch_size=2, seed=3, start=0, stop=12):
+    """(indices, squares) of every batch that is loaded whole: (steps, batch_size) each."""
+    specs = [tf.TensorSpec((batch_size,), tf.int64), tf.TensorSpec((batch_size, 1), tf.float32)]
+    arguments = count, batch_size, seed, start, stop
+    made = stream_module.batches(
+        lambda i: (i.astype(np.int64), np.float32(i[:, None] ** 2)), specs, *arguments
+    )
+    assert [spec.shape for spec in made.element_spec] == [spec.shape for spec in specs]
+    indices, squares = zip(*made.as_numpy_iterator(), strict=True)
+    return np.stack(indices), np.stack(squares)[..., 0]
+
+
+@pytest.mark.parametrize("count, batch_size", [(7, 2), (8, 4), (5, 5), (1, 1), (9, 4)])
+def test_whole_batches_hold_the_samples_of_the_stream(count, batch_size):
+    one_by_one, _ = batches(count, batch_size)
+    at_once, squares = whole_batches(count, batch_size)
+    np.testing.assert_array_equal(at_once, one_by_one)
+    np.testing.assert_array_equal(squares, one_by_one**2)
+
+
+@pytest.mark.parametrize("start", [1, 3, 11])
+def test_whole_batches_from_any_step_are_the_tail_of_the_whole(start):
+    for whole, tail in zip(whole_batches(), whole_batches(start=start), strict=True):
+        np.testing.assert_array_equal(tail, whole[start:])
+
+
+def test_a_batchs_indices_are_those_of_its_samples_one_by_one():
+    for count, batch_size in ((5, 2), (10, 3), (4, 4)):
+        for step in range(9):
+            numbers = range(step * batch_size, (step + 1) * batch_size)
+            one_by_one = [sample_index(number, count, batch_size, seed=9) for number in numbers]
+            at_once = batch_indices(step, count, batch_size, seed=9)
+            np.testing.assert_array_equal(at_once, one_by_one)
+
+
+def test_a_whole_batch_of_another_shape_is_an_error():
+    specs = [tf.TensorSpec((2,), tf.float32)]
+    made = stream_module.batches(lambda i: (np.zeros(3, np.float32),), specs, 4, 2, 0, 0, 1)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        list(made)
