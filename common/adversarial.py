@@ -9,7 +9,7 @@ so that resuming is exact) is here.
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 from common.errors import UserError
 
@@ -56,8 +56,11 @@ class Adversarial(keras.Model):
             none. The average covers every weight, moving statistics included.
 
     Attributes:
+        defaults: training options (`TrainingOptions`) that the paper sets otherwise, by name.
         data_wait: seconds that training has waited for batches so far.
     """
+
+    defaults: ClassVar[dict] = {}
 
     def __init__(self, ema: float = 0.0, **kwargs):
         super().__init__(**kwargs)
@@ -89,9 +92,17 @@ class Adversarial(keras.Model):
         }
 
     @property
-    def sampler(self) -> keras.Model:
-        """The generator to make pictures with: the averaged one where there is one."""
+    def sampling_network(self) -> keras.Model:
+        """The one of `networks` whose weights the sampler needs: averaged where there is one."""
         return self.generator if self.average_generator is None else self.average_generator
+
+    @property
+    def sampler(self) -> keras.Model:
+        """What makes pictures, in the form that it is used and exported in."""
+        return self.sampling_network
+
+    def prepare(self, data):
+        """Takes from the data set what a step needs besides its batches; nothing, as a rule."""
 
     # How a step is compiled.
 
@@ -158,9 +169,10 @@ class Adversarial(keras.Model):
         return losses
 
     def _apply_gradients(self, gradients: dict[str, list[tf.Tensor]]):
-        for name, (optimizer, variables) in self.updates.items():
-            optimizer.apply(gradients[name], variables)
-        if self.average_generator is not None:
+        updates = self.updates
+        for name, player_gradients in gradients.items():
+            updates[name].optimizer.apply(player_gradients, updates[name].variables)
+        if self.average_generator is not None and "generator" in gradients:
             weights = self.generator.weights
             for average, weight in zip(self.average_generator.weights, weights, strict=True):
                 average.assign(self.ema * average + (1.0 - self.ema) * weight)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from common import checkpoint
 from common.data import pictures
-from common.run import Run
+from common.run import Run, write_json
 
 import keras
 import tensorflow as tf
@@ -120,12 +120,7 @@ class Log(StepCallback):
         }
         # The counter is integer: epoch 1 is the first pass over the data.
         row = {"step": step, "epoch": (step - 1) // self.steps_per_epoch + 1} | means | speed
-        new = not (self.run.metrics_file.exists() and self.run.metrics_file.stat().st_size)
-        with open(self.run.metrics_file, "a", newline="") as file:
-            writer = csv.DictWriter(file, row, lineterminator="\n")
-            if new:
-                writer.writeheader()
-            writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
+        append_row(self.run.metrics_file, row)
         with self.writer.as_default(step):
             for name, value in (means | speed).items():
                 tf.summary.scalar(name, value)
@@ -154,6 +149,16 @@ def keep_rows(path: Path, step: int):
     temporary = path.with_suffix(".tmp")
     temporary.write_text(head + "".join(row for row in rows if int(row.split(",")[0]) <= step))
     temporary.replace(path)
+
+
+def append_row(path: Path, row: dict):
+    """Adds a row to a CSV file, which it begins with a head."""
+    new = not (path.exists() and path.stat().st_size)
+    with open(path, "a", newline="") as file:
+        writer = csv.DictWriter(file, row, lineterminator="\n")
+        if new:
+            writer.writeheader()
+        writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
 
 
 class Samples(StepCallback):
@@ -203,6 +208,63 @@ class Checkpoints(StepCallback):
         if self.step > self.saved:
             checkpoint.save(self.run.checkpoints, self.step, self.model)
             self.saved = self.step
+
+
+class Measurements(StepCallback):
+    """Measures the model every `every` steps: `measurements.csv`, TensorBoard, the best checkpoint.
+
+    Args:
+        measure: gives metrics by name, of the model as it is; must not draw from any random state
+            of the model.
+        best: the metric whose best checkpoint is kept, or None.
+        sign: 1 if more of that metric is better, -1 if less is.
+    """
+
+    def __init__(
+        self,
+        start: int,
+        total: int,
+        every: int,
+        run: Run,
+        measure: Callable[[], dict[str, float]],
+        best: str | None,
+        sign: int,
+    ):
+        super().__init__(start)
+        self.total, self.every, self.run, self.measure = total, every, run, measure
+        self.best, self.sign = best, sign
+        self.writer = None
+
+    def on_train_begin(self, logs=None):
+        keep_rows(self.run.measurements_file, self.step)
+        folder = str(self.run.tensorboard)
+        self.writer = tf.summary.create_file_writer(folder, filename_suffix=".measurements")
+
+    def after_step(self, step, losses):
+        if step % self.every and step != self.total:
+            return
+        values = self.measure()
+        append_row(self.run.measurements_file, {"step": step} | values)
+        with self.writer.as_default(step):
+            for name, value in values.items():
+                tf.summary.scalar(f"metrics/{name}", value)
+        print(f"step {step}  " + "  ".join(f"{k} {v:.4g}" for k, v in values.items()), flush=True)
+        if self.best and self._is_better(values[self.best]):
+            checkpoint.write(self.run.best_checkpoint, self.model)
+            write_json(
+                self.run.best_file,
+                {"step": step, "metric": self.best, "value": values[self.best]},
+            )
+
+    def _is_better(self, value: float) -> bool:
+        before = self.run.best()
+        if before.get("metric") != self.best:  # none yet, or by another metric
+            return True
+        return self.sign * value > self.sign * before["value"]
+
+    def release(self):
+        if self.writer is not None:
+            self.writer.close()
 
 
 class StopOnSignal(StepCallback):

@@ -37,16 +37,23 @@ def save(folder: Path, step: int, model: Adversarial, keep: int = 2) -> Path:
         NotFinite: the state holds NaN or infinity; nothing is written.
         UserError: the file cannot be written; the earlier checkpoints are untouched.
     """
+    path = write(path_of(folder, step), model)
+    for old in steps(folder)[:-keep]:
+        path_of(folder, old).unlink()
+    return path
+
+
+def write(path: Path, model: Adversarial) -> Path:
+    """Writes the model's state to one file, whole or not at all; raises as `save`."""
     arrays = {}
     for group, variables in model.state().items():
         for number, variable in enumerate(variables):
             array = arrays[f"{group}/{number:04d}"] = variable.numpy()
             if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
                 raise NotFinite(f"{group} ({variable.name})")
-    path = path_of(folder, step)
     temporary = path.with_suffix(".tmp")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "wb") as file:
             np.savez(file, **arrays)
             file.flush()
@@ -54,13 +61,11 @@ def save(folder: Path, step: int, model: Adversarial, keep: int = 2) -> Path:
         os.replace(temporary, path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        kept = steps(folder)
+        kept = steps(path.parent)
         raise UserError(
             f"{path}: the checkpoint cannot be written ({error.strerror}); "
             + (f"step {kept[-1]} is kept: make room, then --resume" if kept else "make room")
         ) from error
-    for old in steps(folder)[:-keep]:
-        path_of(folder, old).unlink()
     return path
 
 

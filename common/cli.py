@@ -59,9 +59,11 @@ def train_parser(model_class: type, task, program: str) -> ArgumentParser:
         allow_abbrev=False,
     )
     seen: set[str] = set()
-    for source in (TrainingOptions, model_class, task.data):
-        parser.add_class_arguments(source, skip=seen)
-        seen |= set(inspect.signature(source).parameters)
+    hidden = set(task.data.decides)
+    for source, skip in ((TrainingOptions, set()), (model_class, hidden), (task.data, set())):
+        parser.add_class_arguments(source, skip=seen | skip)
+        seen |= set(inspect.signature(source).parameters) - skip
+    parser.set_defaults(model_class.defaults)
     return parser
 
 
@@ -78,8 +80,8 @@ def _train(model_class: type, task, program: str, name: str, arguments: list[str
     free = FREE_ON_RESUME
     if before["schedule"] != "constant":  # its course depends on where the run ends
         free = free - {"epochs", "steps"}
-    if Path(options["dataset"]).is_dir():  # stored as an absolute path
-        options["dataset"] = str(Path(options["dataset"]).resolve())
+    if Path(options["dataset"]).exists() and options["dataset"] != before["dataset"]:
+        options["dataset"] = str(Path(options["dataset"]).resolve())  # as it is stored
     for option in before.keys() & options.keys() - free:
         if options[option] != before[option]:
             raise UserError(
@@ -92,23 +94,26 @@ def _train(model_class: type, task, program: str, name: str, arguments: list[str
 def _call(verb, program: str, arguments: list[str]):
     """Calls a verb's method with its parameters from the command line.
 
-    Its positional-only parameters stand alone; a parameter that is a dataclass gets one option for
-    each field; the others are options.
+    Its positional-only parameters stand alone, list[str] for one or more and list[str] | None for
+    any number; a parameter that is a dataclass gets one option for each field; the others are
+    options.
     """
     parser = ArgumentParser(prog=program, exit_on_error=False, allow_abbrev=False)
     parameters = inspect.signature(verb).parameters.values()
     positional = [p.name for p in parameters if p.kind is p.POSITIONAL_ONLY]
     groups = {p.name: p.annotation for p in parameters if is_dataclass(p.annotation)}
     helps = {p.arg_name: p.description for p in docstring_parser.parse(verb.__doc__).params}
+    number = {list[str]: "+", list[str] | None: "*"}
     for name in positional:
-        many = inspect.signature(verb).parameters[name].annotation == list[str]
-        parser.add_argument(name, nargs="+" if many else None, help=helps[name])
+        annotation = inspect.signature(verb).parameters[name].annotation
+        parser.add_argument(name, nargs=number.get(annotation), help=helps[name])
     method_of = type(verb.__self__), verb.__name__
     parser.add_method_arguments(*method_of, skip={*positional, *groups})
     for group in groups.values():
         parser.add_class_arguments(group)
     options = _parse(parser, arguments)
-    arguments_in_order = [options.pop(name) for name in positional]
+    arguments_in_order = [None if options[name] == [] else options[name] for name in positional]
+    options = {name: value for name, value in options.items() if name not in positional}
     for name, group in groups.items():
         options[name] = group(**{field.name: options.pop(field.name) for field in fields(group)})
     verb(*arguments_in_order, **options)

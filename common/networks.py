@@ -5,6 +5,7 @@ They are functions of Keras tensors, to be called between `keras.Input` and `ker
 
 from collections.abc import Callable
 
+from common.errors import UserError
 from common.layers import BatchNormalization
 
 import keras
@@ -43,6 +44,24 @@ def conv_transpose(x, filters: int, *, kernel: int = 4, use_bias: bool = True):
         use_bias=use_bias,
         kernel_initializer=normal_init(),
     )(x)
+
+
+def base_and_stages(image_size: int) -> tuple[int, int]:
+    """The side of 4 to 7 pixels that doubles to `image_size`, and how often it doubles.
+
+    28 gives (7, 2) as for digits, 64 gives (4, 4) as in DCGAN.
+
+    Raises:
+        UserError: no side of 4 to 7 pixels doubles to that size.
+    """
+    base, stages = image_size, 0
+    while base >= 8 and base % 2 == 0:
+        base, stages = base // 2, stages + 1
+    if not (4 <= base < 8 and stages):
+        raise UserError(
+            f"--image_size {image_size}: give 4 to 7 times a power of two, such as 28, 32 or 64"
+        )
+    return base, stages
 
 
 def patchgan(

@@ -47,6 +47,18 @@ class Run:
         return self.folder / "checkpoints"
 
     @property
+    def best_checkpoint(self) -> Path:
+        return self.checkpoints / "best.npz"
+
+    @property
+    def best_file(self) -> Path:
+        return self.folder / "best.json"
+
+    @property
+    def measurements_file(self) -> Path:
+        return self.folder / "measurements.csv"
+
+    @property
     def exports(self) -> Path:
         return self.folder / "export"
 
@@ -135,15 +147,24 @@ class Run:
         """Notes that the newest checkpoint has been exported whole."""
         write_json(self.exports / "exported.json", {"step": self.step()})
 
-    def step(self) -> int:
-        """Steps of the newest checkpoint; 0 if there is none yet."""
+    def step(self, best: bool = False) -> int:
+        """Steps of the newest checkpoint, or of the best one; 0 if there is none yet."""
+        if best:
+            return self.best().get("step", 0)
         return max(checkpoint.steps(self.checkpoints), default=0)
 
-    def load_sampler(self, model_class: type[Adversarial], **overrides) -> Adversarial:
-        """The model with the newest checkpoint's sampling generator, in float32.
+    def best(self) -> dict:
+        """Step, metric and value of the best checkpoint; empty if none was kept."""
+        return json.loads(self.best_file.read_text()) if self.best_file.is_file() else {}
+
+    def load_sampler(
+        self, model_class: type[Adversarial], best: bool = False, **overrides
+    ) -> Adversarial:
+        """The model with the sampling network of the newest checkpoint, in float32.
 
         Args:
             model_class: the class that the run trained.
+            best: take the checkpoint that --keep_best kept instead.
             overrides: constructor arguments to use instead of the run's.
 
         Raises:
@@ -153,8 +174,12 @@ class Run:
             raise UserError(f"{self.folder}: the run has no checkpoint yet; train it first")
         keras.config.set_dtype_policy("float32")
         model = model_class(**pick(model_class, self.config()["options"]) | overrides)
-        group = next(name for name, net in model.networks.items() if net is model.sampler)
-        checkpoint.load(checkpoint.path_of(self.checkpoints, self.step()), model, [group])
+        wanted = model.sampling_network
+        group = next(name for name, network in model.networks.items() if network is wanted)
+        path = self.best_checkpoint if best else checkpoint.path_of(self.checkpoints, self.step())
+        if best and not path.exists():
+            raise UserError(f"{self.folder}: no best checkpoint was kept; train with --keep_best")
+        checkpoint.load(path, model, [group])
         return model
 
 

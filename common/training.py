@@ -12,6 +12,7 @@ from typing import Literal
 
 from common import callbacks, checkpoint
 from common.adversarial import Adversarial, Jit
+from common.animation import animate
 from common.errors import UserError
 from common.run import Run, pick
 
@@ -28,6 +29,7 @@ SCHEDULES = {
 FREE_ON_RESUME = {
     *("run", "resume", "data_dir", "cache_mb", "skip_bad_images"),
     *("epochs", "steps", "log_every", "sample_every", "checkpoint_every"),
+    *("evaluate_every", "evaluate_count", "keep_best"),
 }
 
 
@@ -48,8 +50,12 @@ class TrainingOptions:
         schedule: of the learning rate: constant, linear (constant for the first half, then
             falling to 0) or cosine (falling to 0).
         log_every: steps between two rows of metrics.csv and points in TensorBoard.
-        sample_every: steps between two sample grids.
+        sample_every: steps between two sample grids; default one pass over the data.
         checkpoint_every: steps between two checkpoints.
+        evaluate_every: steps between two measurements of the metrics that `evaluate` prints, to
+            measurements.csv and TensorBoard; default none.
+        evaluate_count: samples, or held-out pairs, of such a measurement.
+        keep_best: one of these metrics; the checkpoint that is best by it is kept.
     """
 
     epochs: int = 200
@@ -62,15 +68,22 @@ class TrainingOptions:
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     log_every: int = 50
-    sample_every: int = 500
+    sample_every: int | None = None
     checkpoint_every: int = 500
+    evaluate_every: int | None = None
+    evaluate_count: int = 2000
+    keep_best: str | None = None
 
     def __post_init__(self):
-        for name in ("epochs", "batch_size", "log_every", "sample_every", "checkpoint_every"):
-            if getattr(self, name) < 1:
-                raise UserError(f"--{name} {getattr(self, name)}: give 1 or more")
-        if self.steps is not None and self.steps < 1:
-            raise UserError(f"--steps {self.steps}: give 1 or more")
+        for name in (
+            *("epochs", "steps", "batch_size", "log_every", "sample_every", "checkpoint_every"),
+            *("evaluate_every", "evaluate_count"),
+        ):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UserError(f"--{name} {value}: give 1 or more")
+        if self.keep_best and not self.evaluate_every:
+            raise UserError(f"--keep_best {self.keep_best}: needs --evaluate_every, such as 1000")
         if not 0 <= self.seed < 2**32:
             raise UserError(f"--seed {self.seed}: give 0 to {2**32 - 1}")
 
@@ -95,7 +108,9 @@ def train(model_class: type[Adversarial], task, run: Run, options: dict):
     fingerprint = data.fingerprint()
     if run.config_file.exists():
         run.check_data(fingerprint)
+    options = options | data.found
     model = model_class(**pick(model_class, options))
+    model.prepare(data)
     model.compile(jit=settings.jit)
 
     steps_per_epoch = data.training_count // settings.batch_size
@@ -115,13 +130,11 @@ def train(model_class: type[Adversarial], task, run: Run, options: dict):
             _export(task, run)
         return
     draw = task.sampler(model, data)  # may refuse the data, so before there is a run
-    # The set's name as found: without --dataset, a resumed run must not find another one.
-    found = {"dataset": data.name, "direction": data.direction, "load_size": data.load_size}
-    run.write_config(model.name, options | found, fingerprint)
+    measuring = _measuring(model, task, data, run, settings, (start, total))
+    run.write_config(model.name, options, fingerprint)
     device = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
     print(
-        f"{run.folder}: {model.name} on {data.name} ({data.direction}), steps {start} to {total} "
-        f"on the {device}",
+        f"{run.folder}: {model.name} on {data.described}, steps {start} to {total} on the {device}",
         flush=True,
     )
 
@@ -132,7 +145,8 @@ def train(model_class: type[Adversarial], task, run: Run, options: dict):
         rate,
         callbacks.Log(start, total, settings.log_every, run, settings.batch_size, steps_per_epoch),
         saver,
-        callbacks.Samples(start, total, settings.sample_every, run, draw),
+        callbacks.Samples(start, total, settings.sample_every or steps_per_epoch, run, draw),
+        *measuring,
         stopper,
     ]
     _fit(model, data, run, settings, (start, total), hooks, saver)
@@ -142,7 +156,20 @@ def train(model_class: type[Adversarial], task, run: Run, options: dict):
     _export(task, run)
 
 
+def _measuring(model, task, data, run: Run, settings: TrainingOptions, span) -> list:
+    """The callback that measures the task's metrics in the loop, if that was asked for."""
+    if not settings.evaluate_every:
+        return []
+    best = settings.keep_best
+    if best and best not in task.metrics:
+        raise UserError(f"--keep_best {best}: choose from {', '.join(task.metrics)}")
+    measure = task.measure(model, data, settings.evaluate_count)
+    sign = task.metrics[best] if best else 0
+    return [callbacks.Measurements(*span, settings.evaluate_every, run, measure, best, sign)]
+
+
 def _export(task, run: Run):
+    animate(run.samples, run.samples / "training.webp")
     print(f"exported to {task.export_trained(run)}")
     run.note_export()
 

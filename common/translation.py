@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from common import tiles
 from common.adversarial import Adversarial
@@ -52,6 +52,7 @@ class PairedTranslation:
     """
 
     data = PairedImages
+    metrics: ClassVar[dict[str, int]] = {"l1": -1, "psnr": 1, "ssim": 1}  # 1: more is better
 
     def __init__(self, model_class: type[Adversarial]):
         self.model_class = model_class
@@ -77,6 +78,19 @@ class PairedTranslation:
 
         return draw
 
+    def measure(
+        self, model: Adversarial, data: PairedImages, count: int
+    ) -> Callable[[], dict[str, float]]:
+        """A function that measures the model on the first `count` pairs of val."""
+        translate = compiled(model)
+
+        def measured() -> dict[str, float]:
+            pairs = ((x, y) for _, x, y in data.pairs("val", count))
+            scores = paired.evaluate_pairs(lambda x: translate(x[None])[0], pairs, {})["model"]
+            return {name: scores[name] for name in self.metrics}
+
+        return measured
+
     def export_trained(self, run: Run) -> Path:
         """Exports a run's newest checkpoint as its next version, in float32."""
         return self._export(run, Inference(), run.exports, None)
@@ -91,6 +105,7 @@ class PairedTranslation:
         inference: Inference,
         output: str,
         tile: int = 512,
+        best: bool = False,
     ):
         """Translates pictures of any size; each comes out under its own name as PNG.
 
@@ -99,8 +114,9 @@ class PairedTranslation:
             inputs: pictures, or folders of pictures.
             output: folder for the translations.
             tile: pixels; larger pictures go through the network in overlapping tiles of this side.
+            best: use the checkpoint that --keep_best kept, not the newest.
         """
-        translate, multiple, channels = self._translator(run, inference)
+        translate, multiple, channels = self._translator(run, inference, best)
         targets = output_paths(inputs, Path(output))
         bar = tqdm(targets.items(), unit="picture", disable=None)
         for source, target in bar:
@@ -120,6 +136,7 @@ class PairedTranslation:
         dataset: str | None = None,
         data_dir: str | None = None,
         skip_bad_images: bool = False,
+        best: bool = False,
     ):
         """Measures a run on held-out pairs, beside two predictors that learn next to nothing.
 
@@ -133,11 +150,12 @@ class PairedTranslation:
             dataset: where the run's data lie now, if they have moved.
             data_dir: where named sets lie, if that has changed.
             skip_bad_images: leave out pairs that cannot be read.
+            best: use the checkpoint that --keep_best kept, not the newest.
         """
         opened = Run.open(run, self.name)
         moved = {"dataset": dataset, "data_dir": data_dir, "skip_bad_images": skip_bad_images}
         options = opened.config()["options"] | {k: v for k, v in moved.items() if v}
-        model = opened.load_sampler(self.model_class, **inference.given())
+        model = opened.load_sampler(self.model_class, best, **inference.given())
         data = PairedImages(**pick(PairedImages, options))
         opened.check_data(data.fingerprint())
         translate = compiled(model)
@@ -150,7 +168,7 @@ class PairedTranslation:
         print(paired.format_table(results))
         fid = keras_inception_fid(translate, data, split)
         report = {
-            "step": opened.step(),
+            "step": opened.step(best),
             "dataset": data.name,
             "split": split,
             "inference": inference.given(),
@@ -166,6 +184,7 @@ class PairedTranslation:
         inference: Inference,
         output: str | None = None,
         version: int | None = None,
+        best: bool = False,
     ):
         """Writes a SavedModel for TensorFlow Serving to OUTPUT/MODEL/VERSION/.
 
@@ -173,18 +192,21 @@ class PairedTranslation:
             run: the run's folder.
             output: folder above the model's; default RUN/export.
             version: a positive integer; default the next free one.
+            best: use the checkpoint that --keep_best kept, not the newest.
         """
         opened = Run.open(run, self.name)
         base = Path(output) if output else opened.exports
-        print(f"exported to {self._export(opened, inference, base, version)}")
+        print(f"exported to {self._export(opened, inference, base, version, best)}")
 
     @property
     def name(self) -> str:
         """The model's name: that of its folder and file."""
         return Path(inspect.getfile(self.model_class)).stem
 
-    def _export(self, run: Run, inference: Inference, base: Path, version: int | None) -> Path:
-        model = run.load_sampler(self.model_class, **inference.given())
+    def _export(
+        self, run: Run, inference: Inference, base: Path, version: int | None, best: bool = False
+    ) -> Path:
+        model = run.load_sampler(self.model_class, best, **inference.given())
         if version is None:
             there = (path.name for path in (base / self.name).glob("*"))
             version = 1 + max((int(name) for name in there if name.isdigit()), default=0)
@@ -192,13 +214,14 @@ class PairedTranslation:
         arguments = self.name, version, model.multiple, model.channels_in, sides
         return export_translator(model.sampler, base, *arguments)
 
-    def _translator(self, run: str, inference: Inference) -> tuple[Translate, int, int]:
+    def _translator(self, run: str, inference: Inference, best: bool) -> tuple[Translate, int, int]:
         """A run's or a SavedModel's translator, what its input's sides must be multiples of, and
         the input's channels."""
         if not tf.saved_model.contains_saved_model(run):
-            model = Run.open(run, self.name).load_sampler(self.model_class, **inference.given())
+            opened = Run.open(run, self.name)
+            model = opened.load_sampler(self.model_class, best, **inference.given())
             return compiled(model), model.multiple, model.channels_in
-        for option in inference.given():
+        for option in [*inference.given(), *(["best"] if best else [])]:
             raise UserError(
                 f"--{option}: fixed in the SavedModel {run}; give it to export, or "
                 "predict from the run"

@@ -183,3 +183,47 @@ def test_a_signal_ends_training_after_the_step_and_a_second_one_at_once(number, 
 def test_a_run_that_failed_before_it_began_releases_what_it_has(tmp_path):
     callbacks.StopOnSignal(0).release()
     callbacks.Log(0, 1, 1, Run(Path(tmp_path)), 1, 1).release()
+
+
+@pytest.fixture
+def measurements(tmp_path, monkeypatch):
+    """measurements(values, start=0, sign=-1) measures one value after the other, every 2 steps."""
+    written = []
+    monkeypatch.setattr(callbacks.checkpoint, "write", lambda path, _: written.append(path.name))
+
+    def make(values, start=0, sign=-1):
+        upcoming = iter(values)
+        made = callbacks.Measurements(
+            start, 7, 2, Run(tmp_path), lambda: {"fid": next(upcoming)}, "fid", sign
+        )
+        made.set_model(None)
+        made.on_train_begin()
+        return made
+
+    make.written = written
+    return make
+
+
+@pytest.mark.parametrize("sign, best", [(-1, (4, 1.0)), (1, (6, 5.0))])
+def test_the_best_by_a_metric_is_kept(measurements, tmp_path, sign, best):
+    made = measurements([3.0, 1.0, 5.0, 2.0], sign=sign)
+    step_through(made, 7)
+    made.release()
+    assert [row["step"] for row in rows(tmp_path / "measurements.csv")] == ["2", "4", "6", "7"]
+    kept = Run(tmp_path).best()
+    assert (kept["step"], kept["value"]) == best
+    assert measurements.written == ["best.npz"] * 2
+    assert list((tmp_path / "tensorboard").iterdir())
+
+
+def test_a_resumed_run_remembers_its_best_and_drops_later_rows(measurements, tmp_path):
+    step_through(measurements([1.0, 2.0, 3.0]), 6)
+    step_through(measurements([2.0, 3.0, 0.5], start=3), 4)
+    found = rows(tmp_path / "measurements.csv")
+    assert [(row["step"], row["fid"]) for row in found] == [
+        ("2", "1"),
+        ("4", "2"),
+        ("6", "3"),
+        ("7", "0.5"),
+    ]
+    assert Run(tmp_path).best()["step"] == 7 and len(measurements.written) == 2

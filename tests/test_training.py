@@ -55,7 +55,8 @@ def test_what_a_finished_run_holds(finished, pairs_folder):
     assert checkpoint.steps(finished / "checkpoints") == [3, 6]
     assert [row[0] for row in losses(finished)] == ["step", "2", "4", "6"]
     grids = sorted((finished / "samples").iterdir())
-    assert [path.name for path in grids] == ["step_00000003.png", "step_00000006.png"]
+    names = ["step_00000003.png", "step_00000006.png", "training.webp"]
+    assert [path.name for path in grids] == names
     assert pictures.read(grids[0]).shape == (2 * 18 + 2, 3 * 18 + 2, 3)  # two pairs held out
     assert list((finished / "tensorboard").iterdir())
     assert (finished / "export" / "tiny" / "1" / "saved_model.pb").is_file()
