@@ -1,4 +1,4 @@
-"""The one exception that speaks to the user."""
+"""The one exception that speaks to the user, and the ranges that options are checked against."""
 
 
 class UserError(Exception):
@@ -7,3 +7,29 @@ class UserError(Exception):
     The message is one line: it names the file or the option, says what is wrong and what to do.
     The command line prints it without a traceback and exits with status 2.
     """
+
+
+# Each takes options by name and raises a UserError for the first one that is out of its range.
+
+
+def at_least_one(**options: float):
+    _check(options, lambda value: value >= 1, "1 or more")
+
+
+def above_zero(**options: float):
+    _check(options, lambda value: value > 0, "more than 0")
+
+
+def not_negative(**options: float):
+    _check(options, lambda value: value >= 0, "0 or more")
+
+
+def below_one(**options: float):
+    """For shares and decays: from 0 to below 1."""
+    _check(options, lambda value: 0 <= value < 1, "0 or more, but less than 1")
+
+
+def _check(options: dict[str, float], holds, remedy: str):
+    for name, value in options.items():
+        if not holds(value):  # nor does a NaN
+            raise UserError(f"--{name} {value}: give {remedy}")

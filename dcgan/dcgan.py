@@ -27,9 +27,8 @@ from typing import ClassVar, Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from common import cli, losses
+from common import cli, errors, losses
 from common.adversarial import Adversarial, watching
-from common.errors import UserError
 from common.generation import Generation
 from common.latent import Latent
 from common.layers import BatchNormalization
@@ -75,16 +74,10 @@ class DCGAN(Adversarial):
         ema: float = 0.0,
     ):
         super().__init__(ema=ema, name="dcgan")
-        if width < 1:
-            raise UserError(f"--width {width}: give 1 or more, such as 64")
-        if latent_size < 1:
-            raise UserError(f"--latent_size {latent_size}: give 1 or more, such as 100")
-        if learning_rate <= 0:
-            raise UserError(f"--learning_rate {learning_rate}: give more than 0, such as 0.0002")
-        if not 0 <= beta_1 < 1:
-            raise UserError(f"--beta_1 {beta_1}: give a decay from 0 to below 1, such as 0.5")
-        if l2 < 0:
-            raise UserError(f"--l2 {l2}: give 0 or more, such as 0.00001")
+        errors.at_least_one(width=width, latent_size=latent_size)
+        errors.above_zero(learning_rate=learning_rate)
+        errors.below_one(beta_1=beta_1)
+        errors.not_negative(l2=l2)
         self.image_size, self.channels, self.classes = image_size, channels, 0
         self.width = width
         self.outer_bias = outer_bias

@@ -26,7 +26,7 @@ from typing import Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from common import cli, losses
+from common import cli, errors, losses
 from common.adversarial import Adversarial, watching
 from common.errors import UserError
 from common.layers import BatchNormalization, Dropout
@@ -80,16 +80,10 @@ class Pix2Pix(Adversarial):
         super().__init__(ema=ema, name="pix2pix")
         if image_size < 32 or not log2(image_size).is_integer():
             raise UserError(f"--image_size {image_size}: give a power of two from 32 up, like 256")
-        if width < 1:
-            raise UserError(f"--width {width}: give 1 or more, such as 64")
-        if learning_rate <= 0:
-            raise UserError(f"--learning_rate {learning_rate}: give more than 0, such as 0.0002")
-        if not 0 <= beta_1 < 1:
-            raise UserError(f"--beta_1 {beta_1}: give a decay from 0 to below 1, such as 0.5")
-        if l1_weight < 0:
-            raise UserError(f"--l1_weight {l1_weight}: give 0 or more, such as 100")
-        if not 0 <= dropout < 1:
-            raise UserError(f"--dropout {dropout}: give a share from 0 to below 1, such as 0.5")
+        errors.at_least_one(width=width)
+        errors.above_zero(learning_rate=learning_rate)
+        errors.not_negative(l1_weight=l1_weight)
+        errors.below_one(beta_1=beta_1, dropout=dropout)
         self.image_size = image_size
         self.channels_in, self.channels_out = channels_in, channels_out
         self.width = width

@@ -29,9 +29,8 @@ from typing import ClassVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from common import cli
+from common import cli, errors
 from common.adversarial import Adversarial, Update, watching
-from common.errors import UserError
 from common.generation import Generation
 from common.latent import Latent
 from common.layers import BatchNormalization
@@ -87,14 +86,10 @@ class WGAN(Adversarial):
         ema: float = 0.0,
     ):
         super().__init__(ema=ema, name="wgan")
-        counts = {"width": width, "latent_size": latent_size}
-        for option, value in (counts | {"n_critic": n_critic, "warm_up": warm_up}).items():
-            if value < 1:
-                raise UserError(f"--{option} {value}: give 1 or more")
-        if clip <= 0:
-            raise UserError(f"--clip {clip}: give more than 0, such as 0.01")
-        if learning_rate <= 0:
-            raise UserError(f"--learning_rate {learning_rate}: give more than 0, such as 0.00005")
+        errors.at_least_one(
+            width=width, latent_size=latent_size, n_critic=n_critic, warm_up=warm_up
+        )
+        errors.above_zero(clip=clip, learning_rate=learning_rate)
         self.image_size, self.channels, self.classes = image_size, channels, 0
         self.width = width
         self.n_critic, self.warm_up, self.clip = n_critic, warm_up, clip
