@@ -1,0 +1,163 @@
+"""What a user does with a generator whose discriminator tells classes: pictures in, classes out."""
+
+import csv
+import json
+from collections.abc import Callable
+from inspect import signature
+from pathlib import Path
+
+from common import checkpoint
+from common.adversarial import Adversarial
+from common.data import pictures
+from common.data.images import LabelledImages
+from common.errors import UserError
+from common.generation import Generation, class_names
+from common.metrics import samples
+from common.run import Run, pick, write_json
+
+import numpy as np
+import tensorflow as tf
+
+BATCH_SIZE = 256
+SHOWN = 20  # rows that are printed; the file has them all
+
+# Pictures, uint8 (N, S, S, C) -> probabilities, float32 (N, classes).
+Classify = Callable[[np.ndarray], np.ndarray]
+
+
+class ClassifyingGeneration(Generation):
+    """The verbs of `Generation`, of which predict and evaluate also use the classifier.
+
+    Args:
+        model_class: the model. Beyond what `Generation` asks for, its instances have
+            `classify`, a graph of float32 (B, S, S, C) in [-1, 1] -> probabilities (B, classes),
+            and `classifying_network`, the one of `networks` whose weights that needs.
+    """
+
+    def predict(self, run: str, files: list[str] | None = None, /, *, output: str, **options):
+        """Makes pictures from noise, or says which classes given pictures show.
+
+        With pictures, OUTPUT/predictions.csv gets the most probable class of each and its
+        probability. They should look like the training data: digits white on black, if those are.
+
+        Args:
+            run: a run's folder; from noise also that of one version of an exported SavedModel.
+            files: pictures, or folders of pictures, of any size: they are cropped to a square
+                around their centre and resized. Without any, pictures are made from noise.
+            output: folder for what is made.
+        """
+        if not files:
+            return super().predict(run, output=output, **options)
+        defaults = signature(Generation.predict).parameters
+        for option, value in options.items():
+            if option != "best" and value != defaults[option].default:
+                raise UserError(
+                    f"--{option}: is for pictures from noise; leave it out to classify {files[0]}"
+                )
+        if tf.saved_model.contains_saved_model(run):
+            raise UserError(f"{run}: a SavedModel only makes pictures; classify with the run")
+        opened = Run.open(run, self.name)
+        model = self._classifier(opened, options["best"])
+        names = class_names(opened) or [str(label) for label in range(model.classes)]
+        sources = picture_files(files)
+        classify = compiled(model)
+        rows = []
+        for first in range(0, len(sources), BATCH_SIZE):
+            some = sources[first : first + BATCH_SIZE]
+            x = [fitted(pictures.read(file, model.channels), model.image_size) for file in some]
+            for file, p in zip(some, classify(np.stack(x)), strict=True):
+                rows.append((str(file), names[p.argmax()], f"{p.max():.4f}"))
+        write_rows(Path(output) / "predictions.csv", ("file", "class", "probability"), rows)
+        for file, name, probability in rows[:SHOWN]:
+            print(f"{file}: {name} ({probability})")
+        print(f"{len(rows)} pictures classified in {Path(output) / 'predictions.csv'}")
+
+    def evaluate(self, run: str, /, **options):
+        """Measures a run's pictures, beside real ones, and its classifier on real test pictures.
+
+        A model that knows classes is asked for each of them equally often. The classifier is
+        measured on real test pictures, 10,000 at most, whatever the samples are compared with. Also
+        written to the run's evaluation.json.
+
+        Args:
+            run: the run's folder.
+        """
+        super().evaluate(run, **options)
+        opened = Run.open(run, self.name)
+        classify = compiled(self._classifier(opened, options["best"]))
+        moved = {name: options[name] for name in ("dataset", "data_dir", "skip_bad_images")}
+        found = opened.config()["options"] | {k: v for k, v in moved.items() if v}
+        x, labels = LabelledImages(**pick(LabelledImages, found)).arrays("test", samples.COUNT)
+        right = classify(x).argmax(axis=1) == labels
+        of_classes = [float(right[labels == label].mean()) for label in np.unique(labels)]
+        result = {
+            "count": len(x),
+            "accuracy": float(right.mean()),
+            "worst_class": min(of_classes),
+        }
+        print(
+            f"the model's own classifier: right on {result['accuracy']:.2%} of {len(x)} real test "
+            f"pictures, on {result['worst_class']:.2%} of its worst class"
+        )
+        report = json.loads(opened.evaluation_file.read_text())
+        write_json(opened.evaluation_file, report | {"classifier": result})
+
+    def _classifier(self, run: Run, best: bool) -> Adversarial:
+        """The model with the sampling and the classifying network of a checkpoint, in float32."""
+        model = run.load_sampler(self.model_class, best)
+        wanted = model.classifying_network
+        group = next(name for name, network in model.networks.items() if network is wanted)
+        path = run.best_checkpoint if best else checkpoint.path_of(run.checkpoints, run.step())
+        checkpoint.load(path, model, [group])
+        return model
+
+
+def compiled(model: Adversarial) -> Classify:
+    """The model's classifier as a graph, in batches."""
+    spec = tf.TensorSpec((None, model.image_size, model.image_size, model.channels), tf.float32)
+    graph = tf.function(model.classify, input_signature=[spec], autograph=False)
+
+    def classify(x: np.ndarray) -> np.ndarray:
+        batches = (x[i : i + BATCH_SIZE] for i in range(0, len(x), BATCH_SIZE))
+        return np.concatenate([graph(pictures.to_unit(batch)).numpy() for batch in batches])
+
+    return classify
+
+
+def picture_files(inputs: list[str]) -> list[Path]:
+    """The pictures among the inputs and in the folders among them.
+
+    Raises:
+        UserError: an input is missing, or a folder holds no picture.
+    """
+    files = []
+    for source in map(Path, inputs):
+        if not source.exists():
+            raise UserError(f"{source}: no such picture or folder")
+        files += pictures.find(source) if source.is_dir() else [source]
+    return files
+
+
+def fitted(picture: np.ndarray, side: int) -> np.ndarray:
+    """The square around a picture's centre, resized as the training data are: (side, side, C)."""
+    height, width = picture.shape[:2]
+    length = min(height, width)
+    top, left = (height - length) // 2, (width - length) // 2
+    square = np.ascontiguousarray(picture[top : top + length, left : left + length])
+    return square if length == side else pictures.resize(square, side, side)
+
+
+def write_rows(path: Path, head: tuple[str, ...], rows: list[tuple[str, ...]]):
+    """Writes a CSV file.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([head, *rows])
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be written ({error.strerror}); make room or name another folder"
+        ) from error

@@ -1,0 +1,199 @@
+"""The classifier's verbs: which pictures are of which class, a CSV file, accuracy on real ones."""
+
+import csv
+import json
+import shlex
+from types import SimpleNamespace
+
+from common import checkpoint, cli, generation
+from common.classification import ClassifyingGeneration, fitted
+from common.data import pictures
+from common.run import Run
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tiny_gan import TinyGan
+
+NAMES = ["black", "grey", "white"]
+GREY = {"black": 20, "grey": 127, "white": 230}
+
+
+class TinyClassifier(TinyGan):
+    """A tiny generator whose classifier goes by the mean brightness.
+
+    Args:
+        image_size: side of the pictures in pixels.
+        channels: of the pictures.
+        classes: of the data set.
+    """
+
+    def __init__(self, image_size: int = 8, channels: int = 1, classes: int = 3):
+        super().__init__(image_size, channels, classes, conditional=True)
+        x = keras.Input((image_size, image_size, channels))
+        h = keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(x))
+        self.classifier = keras.Model(x, h, name="classifier")
+
+    @property
+    def networks(self):
+        return super().networks | {"classifier": self.classifier}
+
+    @property
+    def classifying_network(self):
+        return self.classifier
+
+    def classify(self, x):
+        return tf.nn.softmax(self.classifier(x, training=False))
+
+
+def brightness_weights(scale):
+    """Logits -scale m, scale / 2, scale m for a mean m in [-1, 1]: three classes of brightness."""
+    return [np.array([[-scale, 0, scale]], "float32"), np.array([0, scale / 2, 0], "float32")]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run of 4 steps on 9 + 8 flat pictures; the best checkpoint has another classifier."""
+    folder = tmp_path_factory.mktemp("classifier")
+    y = np.arange(9) % 3
+    levels = np.array(list(GREY.values()))
+    x = np.broadcast_to(levels[y][:, None, None], (9, 8, 8)).astype(np.uint8)
+    # Of the eight test pictures one white one is called black.
+    y_test = np.array([0, 0, 1, 1, 1, 2, 2, 0])
+    x_test = np.broadcast_to(levels[[0, 0, 1, 1, 1, 2, 2, 2]][:, None, None], (8, 8, 8)).astype(
+        np.uint8
+    )
+    np.savez(folder / "flat.npz", x_train=x, y_train=y, x_test=x_test, y_test=y_test)
+    data = ClassifyingGeneration.data(seed=5, dataset=str(folder / "flat.npz"))
+
+    keras.utils.set_random_seed(3)
+    model = TinyClassifier()
+    run = Run(folder / "run")
+    options = {"seed": 5, "class_names": NAMES} | data.found
+    run.write_config("test_classification", options, data.fingerprint())
+    model.classifier.set_weights(brightness_weights(4))
+    checkpoint.save(run.checkpoints, 4, model)
+    model.classifier.set_weights(brightness_weights(-4))
+    checkpoint.write(run.best_checkpoint, model)
+    return run.folder
+
+
+@pytest.fixture
+def run_cli(capsys):
+    def call(line):
+        capsys.readouterr()
+        status = 0
+        try:
+            cli.main(TinyClassifier, ClassifyingGeneration, shlex.split(line))
+        except SystemExit as end:
+            status = end.code or 0
+        out, err = capsys.readouterr()
+        return SimpleNamespace(status=status, out=out, err=err)
+
+    return call
+
+
+@pytest.fixture
+def flat(tmp_path):
+    """Three pictures of other sides and colours than the model's."""
+    for name, level in GREY.items():
+        pictures.write(tmp_path / "in" / f"{name}.png", np.full((11, 20, 3), level, np.uint8))
+    return tmp_path / "in"
+
+
+def rows_of(file):
+    with open(file, newline="", encoding="utf-8") as lines:
+        return list(csv.DictReader(lines))
+
+
+def test_pictures_are_classified(run_cli, run, flat, tmp_path):
+    result = run_cli(f"predict '{run}' '{flat}' '{flat / 'white.png'}' --output '{tmp_path}/o'")
+    assert result.status == 0, result.err
+    rows = rows_of(tmp_path / "o" / "predictions.csv")
+    assert [row["class"] for row in rows] == [*NAMES, "white"]
+    files = [str(flat / f"{name}.png") for name in [*NAMES, "white"]]
+    assert [row["file"] for row in rows] == files
+    for row in rows:
+        mean = GREY[row["class"]] / 127.5 - 1
+        logits = np.array([-4 * mean, 2, 4 * mean])
+        probability = np.exp(logits.max()) / np.exp(logits).sum()
+        assert float(row["probability"]) == pytest.approx(probability, abs=1e-4)
+        assert f"{row['file']}: {row['class']} ({row['probability']})" in result.out
+    assert "4 pictures classified" in result.out
+
+
+def test_the_best_checkpoint_is_another_classifier(run_cli, run, flat, tmp_path):
+    line = f"predict '{run}' '{flat}' --best --output '{tmp_path}/o'"
+    assert run_cli(line).status == 0
+    rows = rows_of(tmp_path / "o" / "predictions.csv")
+    assert [row["class"] for row in rows] == ["white", "white", "black"]
+
+
+def test_without_pictures_noise_becomes_pictures(run_cli, run, tmp_path):
+    result = run_cli(f"predict '{run}' --output '{tmp_path}/o' --count 2 --label white")
+    assert result.status == 0, result.err
+    assert sorted(path.name for path in (tmp_path / "o").iterdir()) == [
+        "0000_label_2.png",
+        "0001_label_2.png",
+    ]
+
+
+def test_the_part_that_is_looked_at_is_the_square_in_the_middle():
+    picture = np.zeros((4, 10, 1), np.uint8)
+    picture[:, 3:7] = 200
+    np.testing.assert_array_equal(fitted(picture, 4), np.full((4, 4, 1), 200))
+    np.testing.assert_array_equal(fitted(picture.transpose(1, 0, 2), 2), np.full((2, 2, 1), 200))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("'{run}' nowhere.png", "nowhere.png: no such picture"),
+        ("'{run}' '{run}/config.json'", "config.json"),
+        ("'{run}' '{flat}' --grid", "--grid: is for pictures from noise"),
+        ("'{run}' '{flat}' --label white", "--label: is for pictures from noise"),
+        ("'{flat}' '{flat}'", "no run lies there"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_a_line(run_cli, run, flat, tmp_path, arguments, said):
+    line = f"predict {arguments} --output '{tmp_path}/o'".format(run=run, flat=flat)
+    result = run_cli(line)
+    assert result.status == 2
+    (line,) = result.err.splitlines()
+    assert said in line
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_saved_model_does_not_classify(run_cli, flat, tmp_path, monkeypatch):
+    monkeypatch.setattr(tf.saved_model, "contains_saved_model", lambda *_: True)
+    result = run_cli(f"predict somewhere '{flat}' --output '{tmp_path}/o'")
+    assert result.status == 2
+    assert "somewhere: a SavedModel only makes pictures" in result.err
+
+
+class Yardstick:
+    """Stands in for one whose oracle would have to be trained."""
+
+    def __init__(self, data, count, split):
+        self.count = count
+
+    def table(self, shown, labels):
+        return {"fid": len(shown)}
+
+
+def test_evaluate_adds_the_accuracy_on_real_test_pictures(run_cli, run, monkeypatch):
+    monkeypatch.setattr(generation.samples, "Yardstick", Yardstick)
+    monkeypatch.setattr(generation.samples, "format_table", str)
+    result = run_cli(f"evaluate '{run}' --count 6")
+    assert result.status == 0, result.err
+    report = json.loads(Run(run).evaluation_file.read_text())
+    assert report["results"] == {"fid": 6}
+    classifier = report["classifier"]
+    assert classifier == {"count": 8, "accuracy": 7 / 8, "worst_class": pytest.approx(2 / 3)}
+    assert "right on 87.50% of 8 real test pictures, on 66.67% of its worst class" in result.out
+
+    other = run_cli(f"evaluate '{run}' --count 6 --best --split train")
+    assert other.status == 0, other.err
+    report = json.loads(Run(run).evaluation_file.read_text())
+    assert (report["split"], report["classifier"]["accuracy"]) == ("train", 1 / 8)
