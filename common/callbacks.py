@@ -14,6 +14,7 @@ from pathlib import Path
 
 from common import checkpoint
 from common.data import pictures
+from common.errors import UserError
 from common.run import Run, write_json
 
 import keras
@@ -244,6 +245,8 @@ class Measurements(StepCallback):
         if step % self.every and step != self.total:
             return
         values = self.measure()
+        if self.best and self.best not in values:
+            raise UserError(f"--keep_best {self.best}: choose from {', '.join(values)}")
         append_row(self.run.measurements_file, {"step": step} | values)
         with self.writer.as_default(step):
             for name, value in values.items():

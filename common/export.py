@@ -12,17 +12,16 @@ H and W are free: pictures are padded by reflection and cropped back inside the 
 returns `translated_bytes` as base64 because its name ends in `_bytes`.
 """
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from common import serving
 from common.errors import UserError
 
 import keras
 import numpy as np
 import tensorflow as tf
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 
 def export_translator(
@@ -58,13 +57,9 @@ def export_translator(
             be written.
         ValueError: the generator's input is not (None, None, None, `channels_in`).
     """
-    if type(version) is not int or version < 1:
-        raise UserError(f"--version {version}: give a positive integer")
+    folder = serving.version_folder(folder_base, name, version)
     if generator.input_shape != (None, None, None, channels_in):
         raise ValueError(f"{generator.input_shape} is no input of free sides, {channels_in=}")
-    folder = Path(folder_base) / name / str(version)
-    if folder.exists():
-        raise UserError(f"{folder} exists already: give another --version")
 
     translate, translate_bytes = _endpoints(generator, multiple, channels_in)
     archive = keras.export.ExportArchive()
@@ -73,17 +68,9 @@ def export_translator(
     image_bytes = tf.TensorSpec((None,), tf.string, name="image_bytes")
     archive.add_endpoint("serving_default", translate, [image])
     archive.add_endpoint("serving_bytes", translate_bytes, [image_bytes])
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        # Beside its final place, hence on the same disk; the server passes over names that are
-        # not integers. A level deeper, because only its owner may read a TemporaryDirectory.
-        with tempfile.TemporaryDirectory(prefix=f".{version}-", dir=folder.parent) as scratch:
-            whole = Path(scratch) / "model"
-            archive.write_out(str(whole), verbose=False)
-            _write_warmup_requests(whole, name, (*sides, channels_in))
-            whole.rename(folder)
-    except (OSError, tf.errors.OpError) as error:
-        raise UserError(f"{folder} cannot be written: {_first_line(error)}") from error
+    with serving.appearing_whole(folder) as whole:
+        archive.write_out(str(whole), verbose=False)
+        _write_warmup_requests(whole, name, (*sides, channels_in))
     return folder
 
 
@@ -111,22 +98,12 @@ def load_translator(folder: Path | str) -> SavedTranslator:
     Raises:
         UserError: it holds no SavedModel, a damaged one, or one that is no image translator.
     """
-    if not tf.saved_model.contains_saved_model(str(folder)):
-        raise UserError(f"{folder} holds no SavedModel: give the folder of an exported version")
-    try:
-        loaded = tf.saved_model.load(str(folder))
-    except (OSError, tf.errors.OpError) as error:
-        reason = _first_line(error)
-        raise UserError(f"{folder} is a damaged SavedModel, export it again: {reason}") from error
+    loaded = serving.load(folder)
     signature = loaded.signatures.get("serving_default")
     inputs = signature.structured_input_signature[1] if signature else {}
     if set(inputs) != {"image"} or set(signature.structured_outputs) != {"translated"}:
         raise UserError(f"{folder} is a SavedModel, but no image translator of this project")
     return SavedTranslator(inputs["image"].shape[-1], signature, loaded)
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _endpoints(
@@ -143,7 +120,7 @@ def _endpoints(
 
     def translate_one(encoded):
         image = _decode(encoded, channels_in)[None]
-        return _encode(translate(image)["translated"][0])
+        return serving.encode_png(translate(image)["translated"][0])
 
     def translate_bytes(image_bytes):
         # Sides differ between the files; one at a time also bounds the memory of a request.
@@ -181,64 +158,11 @@ def _decode(encoded: tf.Tensor, channels: int) -> tf.Tensor:
     return tf.cast(pixels, tf.float32) / 127.5 - 1
 
 
-def _encode(image: tf.Tensor) -> tf.Tensor:
-    """Turn float32 (H, W, 1 or 3) in [-1, 1] into the bytes of a PNG file."""
-    pixels = tf.clip_by_value(tf.round((image + 1) * 127.5), 0, 255)
-    return tf.io.encode_png(tf.cast(pixels, tf.uint8))
-
-
 def _write_warmup_requests(folder: Path, name: str, shape: tuple[int, int, int]) -> None:
-    """Add one black picture (height, width, channels) a signature for the server to start with.
-
-    Without it the first request pays for what TensorFlow does lazily. Source: TensorFlow Serving's
-    guide "SavedModel Warmup": a TFRecord file of `tensorflow.serving.PredictionLog` messages.
-    """
+    """Add one black picture (height, width, channels) a signature for the server to start with."""
     black = tf.io.encode_png(tf.zeros(shape, tf.uint8)).numpy()
-    inputs = {
-        "serving_default": ("image", tf.make_tensor_proto(-1.0, tf.float32, (1, *shape))),
-        "serving_bytes": ("image_bytes", tf.make_tensor_proto([black], tf.string)),
+    requests = {
+        "serving_default": {"image": tf.make_tensor_proto(-1.0, tf.float32, (1, *shape))},
+        "serving_bytes": {"image_bytes": tf.make_tensor_proto([black], tf.string)},
     }
-    prediction_log = _prediction_log_class()
-    path = folder / "assets.extra" / "tf_serving_warmup_requests"
-    path.parent.mkdir()
-    with tf.io.TFRecordWriter(str(path)) as records:
-        for signature_name, (key, tensor) in inputs.items():
-            log = prediction_log()
-            request = log.predict_log.request
-            request.model_spec.name = name
-            request.model_spec.signature_name = signature_name
-            request.inputs.add(key=key, value=tensor.SerializeToString())
-            records.write(log.SerializeToString())
-
-
-def _prediction_log_class() -> type:
-    """Build the class of TensorFlow Serving's PredictionLog, as far as a warm-up request needs it.
-
-    tensorflow-serving-api holds it, and pins a version of TensorFlow for these eight fields. Names
-    and numbers are those of `prediction_log.proto`, `predict.proto` and `model.proto`; the wire
-    does not tell a map from repeated entries, nor a message (the TensorProto) from its bytes.
-    """
-    messages = {
-        "PredictionLog": {"predict_log": (6, "PredictLog")},
-        "PredictLog": {"request": (1, "PredictRequest")},
-        "PredictRequest": {"model_spec": (1, "ModelSpec"), "inputs": (2, "InputsEntry")},
-        "ModelSpec": {"name": (1, "string"), "signature_name": (3, "string")},
-        "InputsEntry": {"key": (1, "string"), "value": (2, "bytes")},
-    }
-    Field = descriptor_pb2.FieldDescriptorProto
-    scalars = {"string": Field.TYPE_STRING, "bytes": Field.TYPE_BYTES}
-    file = descriptor_pb2.FileDescriptorProto(
-        name="warmup.proto", package="warmup", syntax="proto3"
-    )
-    for message, fields in messages.items():
-        descriptor = file.message_type.add(name=message)
-        for field, (number, kind) in fields.items():
-            label = Field.LABEL_REPEATED if field == "inputs" else Field.LABEL_OPTIONAL
-            entry = descriptor.field.add(name=field, number=number, label=label)
-            if kind in scalars:
-                entry.type = scalars[kind]
-            else:
-                entry.type, entry.type_name = Field.TYPE_MESSAGE, f".warmup.{kind}"
-    pool = descriptor_pool.DescriptorPool()  # its own: no clash with an installed serving API
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("warmup.PredictionLog"))
+    serving.write_warmup_requests(folder, name, requests)

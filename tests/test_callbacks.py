@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from common import callbacks
+from common.errors import UserError
 from common.run import Run
 from common.training import SCHEDULES
 
@@ -214,6 +215,13 @@ def test_the_best_by_a_metric_is_kept(measurements, tmp_path, sign, best):
     assert (kept["step"], kept["value"]) == best
     assert measurements.written == ["best.npz"] * 2
     assert list((tmp_path / "tensorboard").iterdir())
+
+
+def test_a_metric_that_this_model_has_not_is_refused(tmp_path):
+    made = callbacks.Measurements(0, 4, 2, Run(tmp_path), lambda: {"fid": 1.0}, "accuracy", 1)
+    made.on_train_begin()
+    with pytest.raises(UserError, match="--keep_best accuracy: choose from fid"):
+        step_through(made, 2)
 
 
 def test_a_resumed_run_remembers_its_best_and_drops_later_rows(measurements, tmp_path):

@@ -87,6 +87,7 @@ class LabelledImages:
             "image_size": self.image_size,
             "channels": self.channels,
             "classes": self.classes,
+            "class_names": self.class_names,
         }
 
     @property

@@ -1,0 +1,299 @@
+"""What a user does with a generator of pictures from noise: samples, predict, evaluate, export."""
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from math import ceil, sqrt
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from common import walks
+from common.adversarial import Adversarial
+from common.data import pictures
+from common.data.images import LabelledImages
+from common.errors import UserError, at_least_one
+from common.export_sampler import export_sampler, load_sampler
+from common.metrics import samples
+from common.run import Run, pick, write_json
+from common.sampling import Sampler, sampler_of
+from common.serving import next_version
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+SEED = 0  # of the noise in sample grids, and in measurements while training
+
+
+class Generation:
+    """The verbs of a model that makes pictures from noise, with or without a class.
+
+    Args:
+        model_class: the model. Its instances have `sampler`, `latent`, `image_size`, `channels`
+            and `classes`, which is 0 if the sampler takes no class.
+    """
+
+    data = LabelledImages
+    metrics: ClassVar[dict[str, int]] = samples.METRICS
+
+    def __init__(self, model_class: type[Adversarial]):
+        self.model_class = model_class
+
+    # While training.
+
+    def sampler(self, model: Adversarial, data: LabelledImages) -> Callable[[], np.ndarray]:
+        """A function that draws a grid with the model as it is when it is called.
+
+        The noise is always the same. The grid, uint8 (H, W, C), has 8 by 8 pictures, or a row of
+        ten for each of the first ten classes, with one noise in each column.
+        """
+        sampler = sampler_of(model)
+        noise = sampler.noise(SEED, 10 if model.classes else 64)
+        asked = list(range(min(model.classes, 10)))
+        return lambda: sheet(sampler, noise, asked)
+
+    def measure(
+        self, model: Adversarial, data: LabelledImages, count: int
+    ) -> Callable[[], dict[str, float]]:
+        """A function that measures the model as it is on `count` pictures of always equal noise."""
+        sampler = sampler_of(model)
+        noise = sampler.noise(SEED, count)
+        labels = in_turn(range(model.classes), count)
+        yardstick = samples.Yardstick(data, count)
+        return lambda: yardstick.measure(sampler.all(noise, labels), labels)
+
+    def export_trained(self, run: Run) -> Path:
+        """Exports a run's newest checkpoint as its next version, in float32."""
+        return self._export(run, run.exports, None)
+
+    # The command line.
+
+    def predict(
+        self,
+        run: str,
+        /,
+        output: str,
+        count: int | None = None,
+        seed: int = 0,
+        label: str | None = None,
+        grid: bool = False,
+        interpolate: int | None = None,
+        seed_to: int | None = None,
+        best: bool = False,
+    ):
+        """Makes pictures from noise: 0000.png, 0001.png, ... of equal seeds are equal pictures.
+
+        A model that knows classes takes them in turn, and says in a file's name which it was, as in
+        0007_label_7.png.
+
+        Args:
+            run: a run's folder, or the folder of one version of an exported SavedModel.
+            output: folder for the pictures.
+            count: how many; default 64, and 1 (of each class) to interpolate. A grid or an
+                interpolation of several classes is filled up to whole rows.
+            seed: of the noise.
+            label: the only class to show, by its name or by its number from 0.
+            grid: write one picture, grid.png; of several classes with a row for each and one noise
+                in each column.
+            interpolate: frames of a way through the noise, from that of --seed to that of
+                --seed_to: interpolation.png has them in a row, interpolation.gif one by one.
+            seed_to: of the noise at the end of the way; default the seed after --seed.
+            best: use the checkpoint that --keep_best kept, not the newest.
+        """
+        _check_range(count, seed=seed, seed_to=seed_to)
+        _check_output(output, interpolate, grid, seed_to)
+        sampler = self._sampler(run, best)
+        asked = asked_classes(sampler.class_names, label, run)
+        folder = Path(output)
+        if interpolate:
+            ways = ceil((count or 1) / max(1, len(asked)))
+            end = seed + 1 if seed_to is None else seed_to
+            walks.write(sampler, asked, (seed, end), ways, interpolate, folder)
+            print(f"{interpolate} frames in {folder / 'interpolation.png'} and .gif")
+            return
+        count = count or 64
+        if grid:
+            noise = sampler.noise(seed, ceil(count / max(1, len(asked))))
+            pictures.write(folder / "grid.png", sheet(sampler, noise, asked))
+            print(f"{len(noise) * max(1, len(asked))} pictures in {folder / 'grid.png'}")
+            return
+        labels = in_turn(asked, count)
+        names = iter(file_names(labels, count))
+        for batch in with_bar(sampler.draw(sampler.noise(seed, count), labels), count):
+            for picture in batch:
+                pictures.write(folder / next(names), picture)
+        print(f"{count} pictures in {folder}")
+
+    def evaluate(
+        self,
+        run: str,
+        /,
+        count: int = 10000,
+        seed: int = 0,
+        split: Literal["train", "test"] = "test",
+        dataset: str | None = None,
+        data_dir: str | None = None,
+        skip_bad_images: bool = False,
+        best: bool = False,
+    ):
+        """Measures a run's pictures, beside real ones that were held out.
+
+        A model that knows classes is asked for each of them equally often. Also written to the
+        run's evaluation.json.
+
+        Args:
+            run: the run's folder.
+            count: pictures to make; real ones are taken as many, or as there are.
+            seed: of the noise.
+            split: the real pictures to compare with.
+            dataset: where the run's data lie now, if they have moved.
+            data_dir: where named sets lie, if that has changed.
+            skip_bad_images: leave out pictures that cannot be read.
+            best: use the checkpoint that --keep_best kept, not the newest.
+        """
+        _check_range(count, seed=seed)
+        opened = Run.open(run, self.name)
+        moved = {"dataset": dataset, "data_dir": data_dir, "skip_bad_images": skip_bad_images}
+        options = opened.config()["options"] | {k: v for k, v in moved.items() if v}
+        sampler = sampler_of(opened.load_sampler(self.model_class, best))
+        data = LabelledImages(**pick(LabelledImages, options))
+        opened.check_data(data.fingerprint())
+        yardstick = samples.Yardstick(data, count, split)
+        labels = in_turn(range(sampler.classes), count)
+        drawn = with_bar(sampler.draw(sampler.noise(seed, count), labels), count)
+        results = yardstick.table(np.concatenate(list(drawn)), labels)
+        print(samples.format_table(results))
+        report = {
+            "step": opened.step(best),
+            "dataset": data.name,
+            "split": split,
+            "count": count,
+            "seed": seed,
+            "results": results,
+        }
+        write_json(opened.evaluation_file, report)
+
+    def export(
+        self,
+        run: str,
+        /,
+        output: str | None = None,
+        version: int | None = None,
+        best: bool = False,
+    ):
+        """Writes a SavedModel for TensorFlow Serving to OUTPUT/MODEL/VERSION/.
+
+        Args:
+            run: the run's folder.
+            output: folder above the model's; default RUN/export.
+            version: a positive integer; default the next free one.
+            best: use the checkpoint that --keep_best kept, not the newest.
+        """
+        opened = Run.open(run, self.name)
+        base = Path(output) if output else opened.exports
+        print(f"exported to {self._export(opened, base, version, best)}")
+
+    @property
+    def name(self) -> str:
+        """The model's name: that of its folder and file."""
+        return Path(inspect.getfile(self.model_class)).stem
+
+    def _export(self, run: Run, base: Path, version: int | None, best: bool = False) -> Path:
+        model = run.load_sampler(self.model_class, best)
+        if version is None:
+            version = next_version(base, self.name)
+        return export_sampler(model, base, self.name, version, class_names(run))
+
+    def _sampler(self, run: str, best: bool) -> Sampler:
+        """The sampler of a run or of a SavedModel."""
+        if not tf.saved_model.contains_saved_model(run):
+            opened = Run.open(run, self.name)
+            return sampler_of(opened.load_sampler(self.model_class, best), class_names(opened))
+        if best:
+            raise UserError(
+                f"--best: fixed in the SavedModel {run}; give it to export, or predict from the run"
+            )
+        return load_sampler(run)
+
+
+def sheet(sampler: Sampler, noise: np.ndarray, asked: list[int]) -> np.ndarray:
+    """A grid of pictures, uint8 (H, W, C).
+
+    Args:
+        sampler: draws them.
+        noise: z (N, size), one for each picture, of several classes for each column.
+        asked: the classes, a row for each; with none or one the pictures fill a square.
+    """
+    several = len(asked) > 1
+    columns = len(noise) if several else ceil(sqrt(len(noise)))
+    labels = np.repeat(asked, len(noise)) if asked else None
+    shown = sampler.all(np.tile(noise, (max(1, len(asked)), 1)), labels)
+    return pictures.grid([shown[i : i + columns] for i in range(0, len(shown), columns)])
+
+
+def in_turn(asked: Sequence[int], count: int) -> np.ndarray | None:
+    """Labels (count,), each of the classes in turn; None if there are none."""
+    return np.resize(np.asarray(asked, np.int32), count) if len(asked) else None
+
+
+def file_names(labels: np.ndarray | None, count: int) -> list[str]:
+    """`0007.png`, of a class `0007_label_7.png`; more digits where the count needs them."""
+    digits = max(4, len(str(count - 1)))
+    of_class = [""] * count if labels is None else [f"_label_{label}" for label in labels]
+    return [f"{number:0{digits}}{suffix}.png" for number, suffix in enumerate(of_class)]
+
+
+def asked_classes(class_names: list[str], label: str | None, run: str) -> list[int]:
+    """The classes to show, in their order; empty if the model takes no class.
+
+    Args:
+        class_names: of the model; none if it takes no class.
+        label: a class by its name, or else by its number, or None for all.
+        run: what the model is called in an error.
+
+    Raises:
+        UserError: there is no such class.
+    """
+    if label is None:
+        return list(range(len(class_names)))
+    if not class_names:
+        raise UserError(f"--label {label}: the model of {run} knows no classes; leave it out")
+    if label in class_names:
+        return [class_names.index(label)]
+    if label.isdecimal() and int(label) < len(class_names):
+        return [int(label)]
+    known = ", ".join(class_names[:20]) + (", ..." if len(class_names) > 20 else "")
+    raise UserError(f"--label {label}: give 0 to {len(class_names) - 1}, or one of {known}")
+
+
+def with_bar(batches: Iterable[np.ndarray], total: int) -> Iterator[np.ndarray]:
+    """The batches, with a progress bar over their pictures."""
+    with tqdm(total=total, unit="picture", disable=None) as bar:
+        for batch in batches:
+            yield batch
+            bar.update(len(batch))
+
+
+def _check_range(count: int | None, **seeds: int | None):
+    """Refuses a number of pictures, or a seed, that cannot be."""
+    if count is not None:
+        at_least_one(count=count)
+    for option, seed in seeds.items():
+        if seed is not None and not 0 <= seed < 2**63:
+            raise UserError(f"--{option} {seed}: give 0 to {2**63 - 1}")
+
+
+def _check_output(output: str, interpolate: int | None, grid: bool, seed_to: int | None):
+    """Refuses options of `predict` that do not fit together, before a model is built."""
+    if interpolate is not None and interpolate < 2:
+        raise UserError(f"--interpolate {interpolate}: give 2 frames or more, such as 16")
+    if interpolate and grid:
+        raise UserError("--grid: an interpolation is a grid already; leave one of them out")
+    if seed_to is not None and not interpolate:
+        raise UserError(f"--seed_to {seed_to}: needs --interpolate, such as 16")
+    if Path(output).exists() and not Path(output).is_dir():
+        raise UserError(f"--output {output}: is a file; name a folder")
+
+
+def class_names(run: Run) -> list[str]:
+    """The names of the classes that a run learnt, as it noted them; else none."""
+    return run.config()["options"].get("class_names", [])

@@ -1,0 +1,136 @@
+"""Pictures from noise: the same graph draws them in a run, in the loop and in a SavedModel."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from common.adversarial import Adversarial
+from common.data import pictures
+from common.latent import Latent
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+BATCH_SIZE = 256
+
+# noise (B, size), and label (B,) where there are classes -> {"image": (B, S, S, C)}
+Endpoint = Callable[..., dict[str, tf.Tensor]]
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """A generator at inference, of a run or of a SavedModel.
+
+    Attributes:
+        latent: the noise that it takes.
+        class_names: of the classes it can be asked for; none if it takes no label.
+        image: its graph, an `Endpoint`.
+    """
+
+    latent: Latent
+    class_names: list[str]
+    image: Endpoint
+
+    @property
+    def classes(self) -> int:
+        """How many classes it knows; 0 if it takes no label."""
+        return len(self.class_names)
+
+    def noise(self, seed: int, count: int) -> np.ndarray:
+        """z (count, size), float32: a function of the seed, each vector whatever the count."""
+        return self.latent.of_seed(tf.constant(seed, tf.int64), count).numpy()
+
+    def draw(self, noise: np.ndarray, labels: np.ndarray | None = None) -> Iterator[np.ndarray]:
+        """Pictures, uint8 (B, S, S, C), in batches of up to BATCH_SIZE.
+
+        Args:
+            noise: z, float32 (N, size).
+            labels: integers (N,), or None for a generator that takes no label.
+        """
+        for start in range(0, len(noise), BATCH_SIZE):
+            batch = slice(start, start + BATCH_SIZE)
+            inputs = {"noise": tf.constant(noise[batch], tf.float32)}
+            if labels is not None:
+                inputs["label"] = tf.constant(labels[batch], tf.int32)
+            yield pictures.to_uint8(self.image(**inputs)["image"])
+
+    def all(self, noise: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
+        """The pictures of `draw` in one array, uint8 (N, S, S, C)."""
+        return np.concatenate(list(self.draw(noise, labels)))
+
+
+def sampler_of(model: Adversarial, class_names: list[str] | None = None) -> Sampler:
+    """The sampler of a model, which draws with its weights as they are when it is called.
+
+    Args:
+        model: has `sampler`, `latent` and `classes`.
+        class_names: default the numbers of the classes.
+    """
+    names = [str(label) for label in range(model.classes)]
+    graph = tf.function(
+        endpoint(model.sampler, model.classes),
+        input_signature=signature(model.latent, model.classes),
+        autograph=False,
+    )
+    return Sampler(model.latent, (class_names or names) if model.classes else [], graph)
+
+
+def signature(latent: Latent, classes: int) -> list[tf.TensorSpec]:
+    """What an `endpoint` takes."""
+    noise = tf.TensorSpec((None, latent.size), tf.float32, name="noise")
+    return [noise, tf.TensorSpec((None,), tf.int32, name="label")] if classes else [noise]
+
+
+def endpoint(generator: keras.Model, classes: int) -> Endpoint:
+    """The function noise [, label] -> {"image": float32}, of TensorFlow's own operations.
+
+    Args:
+        generator: z (B, size), with classes [z, one-hot (B, classes)] -> (B, S, S, C) in [-1, 1].
+        classes: 0 if it takes no label.
+
+    A label that is no class is an InvalidArgumentError when the function is run.
+    """
+
+    def image(noise, label=None):
+        inputs = noise if label is None else [noise, one_hot(label, tf.shape(noise)[:1])]
+        return {"image": tf.cast(generator(inputs, training=False), tf.float32)}
+
+    def one_hot(label, shape):
+        # Out of range, tf.one_hot would give zeros: a picture of no class at all.
+        known = tf.reduce_all((label >= 0) & (label < classes))
+        checks = [
+            tf.debugging.Assert(known, [f"a label is not one of 0 to {classes - 1}:", label]),
+            tf.debugging.assert_equal(
+                tf.shape(label), shape, "give one label for each noise vector"
+            ),
+        ]
+        with tf.control_dependencies(checks):
+            return tf.one_hot(label, classes)
+
+    return image
+
+
+def seeded_endpoint(image: Endpoint, latent: Latent, classes: int) -> Endpoint:
+    """The function seed, count [, label] -> what `image` gives for the noise of that seed.
+
+    seed is an int64 scalar, count an int32 scalar from 1 up, label an int32 scalar: a class for all
+    pictures, or -1 for each class in turn.
+    """
+
+    def seeded(seed, count, label=None):
+        check = tf.debugging.assert_positive(count, "count: give 1 or more")
+        with tf.control_dependencies([check]):
+            count = tf.identity(count)
+        noise = latent.of_seed(seed, count)
+        if label is None:
+            return image(noise)
+        in_turn = tf.range(count) % classes
+        return image(noise, tf.where(label == -1, in_turn, tf.fill([count], label)))
+
+    return seeded
+
+
+def seeded_signature(classes: int) -> list[tf.TensorSpec]:
+    """What a `seeded_endpoint` takes."""
+    types = {"seed": tf.int64, "count": tf.int32} | ({"label": tf.int32} if classes else {})
+    return [tf.TensorSpec((), dtype, name=name) for name, dtype in types.items()]

@@ -1,0 +1,244 @@
+"""The verbs of a generator but predict, and what training asks of it: grids and measurements."""
+
+import json
+import shutil
+
+from common import generation
+from common.data import pictures
+from common.generation import Generation
+from common.sampling import sampler_of
+
+import numpy as np
+import pytest
+from conftest import arrays
+from gan_runs import NAMES, assert_same, cells, own_pictures
+from tiny_gan import TinyGan
+
+pytest_plugins = ["gan_fixtures"]
+
+
+# While training
+
+
+def bytes_of_state(model):
+    return {name: [v.numpy().tobytes() for v in group] for name, group in model.state().items()}
+
+
+def test_the_sample_grid_is_fixed_and_leaves_the_model_alone():
+    model = TinyGan()
+    draw = Generation(TinyGan).sampler(model, None)
+    before = bytes_of_state(model)
+    grid = draw()
+    assert grid.dtype == np.uint8
+    shown = cells(grid, 8, 8).reshape(64, 8, 8, 1)
+    assert_same(shown, sampler_of(model).all(model.latent.of_seed(0, 64).numpy()))
+    assert bytes_of_state(model) == before
+    np.testing.assert_array_equal(draw(), grid)
+    for variable in model.generator.trainable_variables:
+        variable.assign(-variable)
+    assert not np.array_equal(draw(), grid)
+
+
+def test_the_sample_grid_of_classes():
+    model = TinyGan(classes=12, conditional=True, channels=3)
+    grid = cells(Generation(TinyGan).sampler(model, None)(), 10, 10)
+    noise = model.latent.of_seed(0, 10).numpy()
+    for label in (0, 9):
+        assert_same(grid[label], sampler_of(model).all(noise, np.full(10, label)))
+
+
+class Yardstick:
+    """Stands in for the real one, which needs an oracle: notes what it is given."""
+
+    made = ()
+
+    def __init__(self, data, count, split="test"):
+        self.data, self.count, self.split, self.seen = data, count, split, []
+        Yardstick.made = (*Yardstick.made, self)
+
+    def measure(self, shown, labels=None):
+        self.seen.append((shown, labels))
+        return {"fid": float(shown.mean())}
+
+    def table(self, shown, labels=None):
+        return {"rows": {"model": self.measure(shown, labels)}, "by": self.split}
+
+
+@pytest.fixture
+def yardsticks(monkeypatch):
+    """The yardsticks that were made."""
+    monkeypatch.setattr(Yardstick, "made", ())
+    monkeypatch.setattr(generation.samples, "Yardstick", Yardstick)
+    monkeypatch.setattr(generation.samples, "format_table", lambda results: f"table {results}")
+    return lambda: Yardstick.made
+
+
+@pytest.mark.parametrize("with_class", [False, True])
+def test_measure(yardsticks, with_class):
+    model, data = TinyGan(conditional=with_class), object()
+    task = Generation(TinyGan)
+    before = bytes_of_state(model)
+    measure = task.measure(model, data, 300)
+    first, second = measure(), measure()
+    assert first == second and set(first) <= set(task.metrics)
+    (yardstick,) = yardsticks()
+    assert yardstick.data is data and yardstick.count == 300
+    shown, labels = yardstick.seen[0]
+    assert shown.dtype == np.uint8 and shown.shape == (300, 8, 8, 1)
+    assert (np.bincount(labels).tolist() == [100] * 3) if with_class else labels is None
+    assert bytes_of_state(model) == before
+    for variable in model.generator.trainable_variables:
+        variable.assign(-variable)
+    assert measure() != first
+
+
+# evaluate
+
+
+class Data:
+    """Stands in for the data set of a run."""
+
+    def __init__(self, seed: int, dataset=None, data_dir=None, skip_bad_images=False):
+        self.seed, self.name, self.data_dir, self.skipping = (
+            seed,
+            dataset,
+            data_dir,
+            skip_bad_images,
+        )
+
+    def fingerprint(self):
+        return {"train": "4 pictures" if self.name in ("here", "there") else "5 pictures"}
+
+
+@pytest.fixture
+def evaluate(gan_cli, yardsticks, monkeypatch):
+    """evaluate(run, options) -> what the yardstick was given, evaluation.json, what was printed."""
+    monkeypatch.setattr(generation, "LabelledImages", Data)
+
+    def call(run, options=""):
+        result = gan_cli(f"evaluate '{run}' {options}")
+        if result.status:
+            return result
+        report = json.loads((run / "evaluation.json").read_text())
+        return yardsticks()[-1], report, result.out
+
+    return call
+
+
+def test_evaluate(evaluate, plain):
+    yardstick, report, printed = evaluate(plain, "--count 5 --seed 2")
+    ((shown, labels),) = yardstick.seen
+    assert_same(shown, own_pictures(plain, 2, 5))
+    assert labels is None and yardstick.count == 5
+    assert report == {
+        "step": 4,
+        "dataset": "here",
+        "split": "test",
+        "count": 5,
+        "seed": 2,
+        "results": {"rows": {"model": {"fid": float(shown.mean())}}, "by": "test"},
+    }
+    assert f"table {report['results']}" in printed
+    assert yardstick.data.seed == 5 and not yardstick.data.skipping
+
+
+def test_evaluate_asks_for_all_classes_equally(evaluate, conditional):
+    yardstick, _, _ = evaluate(conditional, "--count 600 --split train")
+    ((shown, labels),) = yardstick.seen
+    assert np.bincount(labels).tolist() == [200, 200, 200] and yardstick.split == "train"
+    assert_same(shown[:4], own_pictures(conditional, 0, 4, labels[:4]))
+
+
+def test_evaluate_where_the_data_have_moved(evaluate, plain):
+    yardstick, report, _ = evaluate(
+        plain, "--count 4 --dataset there --data_dir d --skip_bad_images"
+    )
+    assert report["dataset"] == yardstick.data.name == "there"
+    assert yardstick.data.data_dir == "d" and yardstick.data.skipping
+    result = evaluate(plain, "--dataset elsewhere")
+    assert result.status == 2 and "5 pictures now" in result.err
+    result = evaluate(plain, "--count 0")
+    assert result.status == 2 and "--count 0" in result.err
+    saved = plain / "export" / "tiny_gan" / "1"
+    result = evaluate(saved)
+    assert result.status == 2 and str(saved) in result.err
+
+
+# export
+
+
+def test_export_counts_versions(gan_cli, refused, plain, conditional, tmp_path):
+    run = shutil.copytree(plain, tmp_path / "run")
+    result = gan_cli(f"export '{run}'")
+    assert result.status == 0 and f"exported to {run}/export/tiny_gan/2" in result.out
+    refused(f"export '{run}' --version 2", "export/tiny_gan/2", "--version")
+    refused(f"export '{run}' --version 0", "--version 0")
+    other = tmp_path / "other"
+    assert gan_cli(f"export '{conditional}' --output {other} --version 12").status == 0
+    about = json.loads((other / "tiny_gan/12/assets.extra/sampler.json").read_text())
+    assert about == {"latent": {"size": 5, "distribution": "normal"}, "class_names": NAMES}
+
+
+# From training to pictures
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    """A data set of three classes, 8x8."""
+    path = tmp_path_factory.mktemp("data") / "digits.npz"
+    x = np.random.default_rng(0).integers(0, 256, (12, 8, 8), np.uint8)
+    y = np.arange(12, dtype=np.uint8) % 3
+    np.savez(path, x_train=x, y_train=y, x_test=x[:6], y_test=y[:6])
+    return path
+
+
+def test_a_resumed_run_goes_on_with_the_same_noise(gan_cli, predict, digits, tmp_path, monkeypatch):
+    exported = []
+
+    def export_trained(task, run):
+        exported.append(run.folder)
+        return "nowhere"
+
+    monkeypatch.setattr(Generation, "export_trained", export_trained)
+    options = f"--dataset {digits} --conditional true --batch_size 4 --jit off --ema 0.5"
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    for line in (
+        f"{options} --run {whole} --steps 4",
+        f"{options} --run {parts} --steps 2",
+        f"--resume --run {parts} --steps 4",
+    ):
+        result = gan_cli(line)
+        assert result.status == 0, result.err
+    assert arrays(whole, 4) == arrays(parts, 4)
+    assert exported == [whole, parts, parts]
+    (grid,) = (pictures.read(path) for path in (whole / "samples").glob("step_*4.png"))
+    cells(grid, 3, 10)
+    assert len(list(predict(whole, "--count 3").iterdir())) == 3
+
+
+# The command line
+
+
+@pytest.mark.parametrize("verb", ["predict", "evaluate", "export"])
+def test_every_verb_helps(gan_cli, verb):
+    result = gan_cli(f"{verb} --help")
+    assert result.status == 0 and result.err == ""
+    assert "run's folder" in result.out and "--best" in result.out
+
+
+def test_a_verb_may_take_any_number_of_inputs(gan_cli):
+    class Classification(Generation):
+        def predict(self, run: str, inputs: list[str] | None, /, output: str | None = None):
+            """Shows what it was given.
+
+            Args:
+                run: one.
+                inputs: any number.
+                output: an option.
+            """
+            print(run, inputs, output)
+
+    assert gan_cli("predict r", Classification).out == "r None None\n"
+    assert gan_cli("predict r --output o", Classification).out == "r None o\n"
+    assert gan_cli("predict r a b --output o", Classification).out == "r ['a', 'b'] o\n"
+    assert gan_cli("predict", Classification).status == 2
