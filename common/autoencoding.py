@@ -1,0 +1,272 @@
+"""What a user does with a generator that has an encoder: pictures to codes, and back."""
+
+import json
+from collections.abc import Callable
+from inspect import signature
+from pathlib import Path
+from typing import ClassVar
+
+from common import checkpoint, walks
+from common.adversarial import Adversarial
+from common.classification import fitted, write_rows
+from common.code_maps import manifold, scatter
+from common.data import pictures
+from common.data.images import LabelledImages
+from common.errors import UserError
+from common.generation import SEED, Generation, asked_classes, class_names
+from common.metrics import codes, samples
+from common.run import Run, pick, write_json
+from common.sampling import BATCH_SIZE, sampler_of
+from common.translation import output_paths
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+COLUMNS = 10  # of the grid that is drawn while training
+FOR_PICTURES = ("label", "interpolate", "best")  # the options of predict that pictures go with
+
+
+class Coder:
+    """Encoder and decoder of a model at inference, with its weights as they are when called.
+
+    Args:
+        model: an auto-encoder, as `AutoEncoding` describes it.
+    """
+
+    def __init__(self, model: Adversarial):
+        self.size, self.classes = model.code_size, model.classes
+        self._encode, self._decode = batched(model.encoder), batched(model.decoder)
+
+    def encode(self, x: np.ndarray) -> np.ndarray:
+        """Pictures, uint8 (N, S, S, C), to codes, float32 (N, D)."""
+        return self._encode(x, pictures.to_unit)
+
+    def decode(self, code: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
+        """Codes, float32 (N, D), to pictures, uint8 (N, S, S, C): of labels (N,) if given."""
+        if labels is not None:  # they take the place of what follows z
+            one_hot = np.eye(self.classes, dtype=np.float32)[labels]
+            code = np.concatenate([code[:, : self.size], one_hot], axis=1)
+        return pictures.to_uint8(self._decode(code))
+
+    def of_classes(self, code: np.ndarray, asked: list[int]) -> np.ndarray:
+        """Codes (N, D) to rows of pictures, uint8 (R, N, S, S, C): one row for each asked class.
+
+        With no class asked for there is one row: the code says the class, or there is none.
+        """
+        return np.stack(
+            [self.decode(code, np.full(len(code), k)) for k in asked] or [self.decode(code)]
+        )
+
+
+class AutoEncoding(Generation):
+    """The verbs of `Generation`, of which predict and evaluate also use encoder and decoder.
+
+    A code is z, followed by the probabilities of the classes where the encoder says them.
+
+    Args:
+        model_class: the model. Beyond what `Generation` asks for, its instances have `encoder`
+            (pictures to codes), `decoder` (codes to pictures; of z and a one-hot class where
+            `classes` is not 0), `discriminator` (codes to logits, the first one of z),
+            `code_size` (components of z), `prior_code` (noise to z), `labels` (not 0: the encoder
+            says classes) and `supervised` (the decoder must be told the class).
+    """
+
+    metrics: ClassVar[dict[str, int]] = samples.METRICS | {"reconstruction_mse": -1}
+
+    # While training.
+
+    def sampler(self, model: Adversarial, data: LabelledImages) -> Callable[[], np.ndarray]:
+        """A function that draws a grid with the model as it is when it is called.
+
+        Ten columns: test pictures, their reconstructions, then pictures from noise that is always
+        the same: six rows, or one for each of the first ten classes with one noise a column.
+        """
+        coder, sampler = Coder(model), sampler_of(model)
+        x, y = data.arrays("test", COLUMNS)
+        asked = np.arange(min(model.classes, 10))
+        noise = sampler.noise(SEED, COLUMNS if model.classes else 6 * COLUMNS)
+        noise = np.tile(noise, (max(1, len(asked)), 1))
+        labels = np.repeat(asked, COLUMNS) if model.classes else None
+
+        def draw() -> np.ndarray:
+            x_hat = coder.decode(coder.encode(x), y if model.supervised else None)
+            drawn = sampler.all(noise, labels)
+            rows = [drawn[i : i + COLUMNS] for i in range(0, len(drawn), COLUMNS)]
+            return pictures.grid([x, x_hat, *rows])
+
+        return draw
+
+    def measure(
+        self, model: Adversarial, data: LabelledImages, count: int
+    ) -> Callable[[], dict[str, float]]:
+        """As that of `Generation`, and the reconstruction of the first `count` test pictures."""
+        measured, coder = super().measure(model, data, count), Coder(model)
+        x, y = data.arrays("test", count)
+
+        def both() -> dict[str, float]:
+            x_hat = coder.decode(coder.encode(x), y if model.supervised else None)
+            return measured() | {"reconstruction_mse": codes.squared_error(x, x_hat)}
+
+        return both
+
+    # The command line.
+
+    def predict(self, run: str, inputs: list[str] | None = None, /, *, output: str, **options):
+        """Makes pictures from noise, or from the codes of given pictures.
+
+        With pictures, each comes out beside its reconstruction, under its own name as PNG, and
+        OUTPUT/codes.csv has their codes. A decoder that has to be told the class shows them in
+        every class, or in that of --label. With --interpolate, two pictures give the frames
+        between their codes: interpolation.png has them in a row, interpolation.gif one by one.
+
+        Args:
+            run: a run's folder; from noise also that of one version of an exported SavedModel.
+            inputs: pictures, or folders of pictures, of any size: they are cropped to a square
+                around their centre and resized. Without any, pictures are made from noise.
+            output: folder for what is made.
+        """
+        if not inputs:
+            return super().predict(run, output=output, **options)
+        frames = self._check_options(run, inputs, **options)
+        opened, folder = Run.open(run, self.name), Path(output)
+        targets = output_paths(inputs, folder)
+        if frames and len(targets) != 2:
+            raise UserError(f"--interpolate {frames}: takes two pictures, not {len(targets)}")
+        model = self._whole_model(opened, options["best"])
+        known = class_names(opened) or [str(k) for k in range(model.classes)]
+        known = known[: model.classes]
+        asked = asked_classes(known, options["label"], run)
+        if options["label"] is None and not model.supervised:
+            asked = []
+        x = [fitted(pictures.read(file, model.channels), model.image_size) for file in targets]
+        coder = Coder(model)
+        code = coder.encode(np.stack(x))
+        head = [f"z{i + 1}" for i in range(coder.size)] + (known if model.labels else [])
+        rows = [
+            (str(file), *map("{:.5f}".format, row)) for file, row in zip(targets, code, strict=True)
+        ]
+        write_rows(folder / "codes.csv", ("file", *head), rows)
+        if frames:
+            way = np.linspace(*code, frames, dtype=np.float32)  # (frames, D)
+            write_walk(folder, coder.of_classes(way, asked))
+        else:
+            made = coder.of_classes(code, asked)
+            for i, target in enumerate(targets.values()):
+                pictures.write(target, pictures.grid([[x[i], *made[:, i]]]))
+        print(f"{len(targets)} pictures, with their codes, in {output}")
+
+    def evaluate(self, run: str, /, **options):
+        """Measures a run's pictures beside real ones, and its codes of real test pictures.
+
+        The squared error of reconstruction is the mean over pixels in [0, 1]. Of the codes there
+        are the least and the largest mean and standard deviation of a component, beside those of
+        the prior, and how often the discriminator tells codes and prior apart (half is not at all);
+        of codes that say the class, how often it is wrong. 10,000 test pictures at most, whatever
+        the samples are compared with. Also written to the run's evaluation.json. Codes in the plane
+        are shown in the run's folder: codes.png has them with the prior behind them, and
+        manifold.png the pictures of codes on a grid.
+
+        Args:
+            run: the run's folder.
+        """
+        super().evaluate(run, **options)
+        opened = Run.open(run, self.name)
+        model = self._whole_model(opened, options["best"])
+        moved = {name: options[name] for name in ("dataset", "data_dir", "skip_bad_images")}
+        found = opened.config()["options"] | {k: v for k, v in moved.items() if v}
+        data = LabelledImages(**pick(LabelledImages, found))
+        x, y = data.arrays("test", samples.COUNT)
+        coder = Coder(model)
+        code, prior = coder.encode(x), prior_codes(model, len(x))
+        x_hat = coder.decode(code, y if model.supervised else None)
+        verdict = batched(model.discriminator)
+        results = {
+            "count": len(x),
+            "reconstruction_mse": codes.squared_error(x, x_hat),
+            "codes": codes.spread(code[:, : coder.size]),
+            "prior": codes.spread(prior[:, : coder.size]),
+            "discriminator_accuracy": codes.share_told_apart(
+                verdict(prior)[:, 0], verdict(code)[:, 0]
+            ),
+        }
+        if model.labels:
+            wrong = code[:, coder.size :].argmax(axis=1) != y
+            results["classification_error"] = float(wrong.mean())
+        print(codes.format_codes(results))
+        report = json.loads(opened.evaluation_file.read_text())
+        write_json(opened.evaluation_file, report | {"autoencoder": results})
+        if coder.size == 2:
+            write_maps(opened.folder, coder, code[:, :2], y, prior[:, :2], data.class_names)
+
+    def _check_options(self, run: str, inputs: list[str], **options) -> int | None:
+        """Refuses options of `predict` that are not for pictures; gives --interpolate."""
+        defaults = signature(Generation.predict).parameters
+        for option, value in options.items():
+            if option not in FOR_PICTURES and value != defaults[option].default:
+                raise UserError(
+                    f"--{option}: is for pictures from noise; leave it out to encode {inputs[0]}"
+                )
+        if tf.saved_model.contains_saved_model(run):
+            raise UserError(f"{run}: a SavedModel only makes pictures; encode with the run")
+        frames = options["interpolate"]
+        if frames is not None and frames < 2:
+            raise UserError(f"--interpolate {frames}: give 2 frames or more, such as 16")
+        return frames
+
+    def _whole_model(self, run: Run, best: bool) -> Adversarial:
+        """The model with every network of a checkpoint, in float32."""
+        model = run.load_sampler(self.model_class, best)
+        path = run.best_checkpoint if best else checkpoint.path_of(run.checkpoints, run.step())
+        checkpoint.load(path, model, list(model.networks))
+        return model
+
+
+def batched(network: keras.Model) -> Callable[..., np.ndarray]:
+    """A network at inference as a graph, for arrays of any length: float32 (N, ...), both ways."""
+    shape = tf.TensorSpec(network.input_shape, tf.float32)
+    graph = tf.function(
+        lambda x: network(x, training=False), input_signature=[shape], autograph=False
+    )
+
+    def run(x: np.ndarray, prepared: Callable = lambda part: part) -> np.ndarray:
+        parts = (prepared(x[i : i + BATCH_SIZE]) for i in range(0, len(x), BATCH_SIZE))
+        return np.concatenate([graph(tf.constant(part, tf.float32)).numpy() for part in parts])
+
+    return run
+
+
+def prior_codes(model: Adversarial, count: int) -> np.ndarray:
+    """Codes of the prior as the discriminator takes them, float32 (count, D), always the same.
+
+    Where the encoder says classes, each of them in turn follows z.
+    """
+    z = np.asarray(model.prior_code(model.latent.of_seed(0, count)))
+    if not model.labels:
+        return z
+    one_hot = np.eye(model.classes, dtype=np.float32)[np.arange(count) % model.classes]
+    return np.concatenate([z, one_hot], axis=1)
+
+
+def write_walk(folder: Path, shown: np.ndarray):
+    """Writes interpolation.png and interpolation.gif: shown is uint8 (rows, frames, S, S, C)."""
+    pictures.write(folder / "interpolation.png", pictures.grid(shown))
+    there = [pictures.grid([[row[frame]] for row in shown]) for frame in range(shown.shape[1])]
+    walks.write_gif(folder / "interpolation.gif", there + there[-2:0:-1])
+
+
+def write_maps(
+    folder: Path,
+    coder: Coder,
+    z: np.ndarray,
+    labels: np.ndarray,
+    prior: np.ndarray,
+    names: list[str],
+):
+    """Writes codes.png and manifold.png, or where there are classes manifold_label_0.png, ..."""
+    pictures.write(folder / "codes.png", scatter(z, labels, prior, names))
+    if not coder.classes:
+        pictures.write(folder / "manifold.png", manifold(coder.decode, z))
+    for label in range(coder.classes):
+        shown = manifold(lambda z, label=label: coder.of_classes(z, [label])[0], z)
+        pictures.write(folder / f"manifold_label_{label}.png", shown)

@@ -1,0 +1,200 @@
+"""AAE: priors, labels, how a step is compiled, and options that cannot be."""
+
+from aae.aae import AAE
+from common.errors import UserError
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from small_aae import (
+    CLASSES,
+    SIDE,
+    batch,
+    decoded,
+    drawn,
+    encoded,
+    kept,
+    log_sigmoid,
+    restore,
+    small,
+)
+
+
+@pytest.mark.parametrize("options", [{}, {"labels": 7}, {"supervised": True}])
+def test_the_labels_of_the_stream_are_for_the_supervised_variant_alone(options):
+    model, (x, y) = small(**options), batch()
+    model.autoencoder.optimizer.learning_rate = 0.0
+    losses = [float(model.reconstruct(x, part)["reconstruction"]) for part in (y, (y + 1) % 3)]
+    assert (losses[0] == losses[1]) == (not model.supervised)
+
+
+def test_supervised_the_decoder_is_told_the_label():
+    model, (x, y) = small(supervised=True), batch()
+    told = np.concatenate([encoded(model, x), np.eye(CLASSES)[y]], axis=1)
+    expected = np.mean(((np.asarray(x) + 1) / 2 - decoded(model, told)) ** 2)
+    assert float(model.reconstruct(x, y)["reconstruction"]) == pytest.approx(expected, rel=1e-5)
+    assert model.encoder.output_shape == (None, 4) and model.classes == CLASSES
+    z, asked = np.ones((CLASSES, 4), "float32"), np.eye(CLASSES, dtype="float32")
+    expected = decoded(model, np.concatenate([z, asked], 1))
+    np.testing.assert_allclose(model.sampler([z, asked]), 2 * expected - 1, atol=1e-5)
+
+
+@pytest.fixture
+def few_labels():
+    return small(labels=7)
+
+
+def test_semi_supervised_codes_are_a_style_and_probabilities(few_labels):
+    x, _ = batch()
+    code = few_labels.encoder(x).numpy()
+    assert code.shape == (8, 4 + CLASSES)
+    np.testing.assert_allclose(code[:, 4:].sum(1), 1, rtol=1e-5)
+    logits = few_labels.classifier(x).numpy()
+    np.testing.assert_allclose(code[:, 4:], keras.ops.softmax(logits), atol=1e-6)
+    prior = few_labels.draw(2000).numpy()
+    assert set(np.unique(prior[:, 4:])) == {0.0, 1.0}
+    np.testing.assert_allclose(prior[:, 4:].mean(0), 1 / CLASSES, atol=0.05)
+    np.testing.assert_allclose(prior[:, :4].std(0), 1, atol=0.06)
+
+
+def test_semi_supervised_each_tower_looks_at_its_part_and_their_losses_add_up(few_labels):
+    x, _ = batch()
+    code, prior = few_labels.encoder(x).numpy(), drawn(few_labels)
+    real, fake = few_labels.discriminator(prior).numpy(), few_labels.discriminator(code).numpy()
+    assert real.shape == (8, 2)
+    other_class, other_style = prior.copy(), prior.copy()
+    other_class[:, 4:], other_style[:, :4] = prior[:, 4:][:, ::-1], prior[:, :4] + 1
+    changed = [np.asarray(few_labels.discriminator(p)) != real for p in (other_class, other_style)]
+    assert not changed[0][:, 0].any() and changed[0][:, 1].any()
+    assert changed[1][:, 0].any() and not changed[1][:, 1].any()
+    losses = few_labels.regularize(x)
+    d_loss = -log_sigmoid(real).mean(0).sum() - log_sigmoid(-fake).mean(0).sum()
+    assert float(losses["d_loss"]) == pytest.approx(d_loss, rel=1e-5)
+    moved = few_labels.discriminator(code).numpy()
+    assert float(losses["g_loss"]) == pytest.approx(-log_sigmoid(moved).mean(0).sum(), rel=1e-5)
+
+
+def test_semi_supervised_classification_is_the_cross_entropy_of_labelled_pictures(few_labels):
+    x, y = (part.numpy() for part in few_labels.labelled)
+    assert len(x) == 7 and x.min() >= -1 and x.max() <= 1
+    assert np.bincount(y).tolist() == [3, 2, 2]
+    state = few_labels.noise.state.numpy()
+    chosen = keras.random.randint((50,), 0, 7, seed=few_labels.noise).numpy()
+    few_labels.noise.state.assign(state)
+    assert set(chosen) == set(range(7))
+    log_softmax = keras.ops.log_softmax(few_labels.classifier(x)).numpy()
+    expected = -log_softmax[chosen, y[chosen]].mean()
+    assert float(few_labels.classify(50)["classification"]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_semi_supervised_learns_its_labels(few_labels):
+    few_labels.classifier.optimizer.learning_rate = 0.03
+    losses = [float(few_labels.classify(20)["classification"]) for _ in range(40)]
+    assert losses[-1] < 0.1 * losses[0]
+    pictures, classes = few_labels.labelled
+    assert (np.argmax(few_labels.classifier(pictures), axis=1) == classes.numpy()).all()
+
+
+def test_labelled_pictures_come_before_the_first_step(monkeypatch):
+    model = small(labels=7)
+    monkeypatch.setattr(model, "labelled", None)
+    with pytest.raises(ValueError, match="prepare"):
+        model.classify(2)
+
+
+@pytest.mark.parametrize("prior", ["gaussian", "mixture", "swiss_roll"])
+def test_the_sampler_decodes_the_prior_of_its_noise(prior):
+    model = small(prior=prior, code_size=2, prior_std=1.5)
+    z = model.latent.of_seed(0, 5)
+    assert model.latent.size == (3 if prior == "mixture" else 2)
+    code = 1.5 * np.asarray(model.prior(z))
+    np.testing.assert_allclose(model.sampler(z), model.decoder(code), atol=1e-5)
+    np.testing.assert_allclose(model.sampler(z)[2:3], model.sampler(z[2:3]), atol=1e-5)
+    assert model.sampling_network is model.decoder and model.classes == 0
+    assert model.draw(6).shape == (6, 2)
+
+
+# The machine.
+
+
+def test_xla_gives_what_the_plain_graph_gives(monkeypatch):
+    """The whole step: its losses, and Adam's first moments, which are the gradients' shares."""
+    model, data = small(labels=7), batch()
+    prior = model.draw(8)  # a seed's noise is another under XLA
+    monkeypatch.setattr(model, "draw", lambda count: prior)
+    monkeypatch.setattr(keras.random, "randint", lambda shape, *_, seed: tf.range(*shape) % 7)
+    results = []
+    for jit in ("off", "on"):
+        small(labels=7).compile(jit=jit)
+        assert model.jit_step == (jit == "on")
+        model.make_train_function()
+        losses = model.train_function(iter([data]))
+        moments = [u.optimizer._momentums for u in model.updates.values()]
+        results.append([*losses.values(), *(v.numpy() for part in moments for v in part)])
+    model.compile(jit="off")
+    for plain, compiled in zip(*results, strict=True):
+        np.testing.assert_allclose(compiled, plain, rtol=1e-4, atol=1e-4 * np.abs(plain).max())
+
+
+@pytest.mark.parametrize("prior", ["mixture", "swiss_roll"])
+def test_priors_under_xla(prior):
+    model = small(prior=prior, code_size=2, prior_std=1.5)
+    z = model.latent.of_seed(0, 50)
+    compiled = tf.function(model.prior_code, jit_compile=True)(z)
+    np.testing.assert_allclose(compiled, model.prior_code(z), atol=1e-4)
+
+
+def test_a_step_is_a_function_of_the_state():
+    model, data = small(labels=7), batch()
+    assert any("seed" in v.path for v in model.state()["model"])
+    groups = {"encoder", "decoder", "discriminator", "model"}
+    players = {"reconstruction", "discriminator", "encoder", "classifier"}
+    assert set(model.state()) == groups | {f"{name}_optimizer" for name in players}
+    model.train_step(data)
+    state = kept(model)
+    first = model.train_step(data)
+    restore(model, state)
+    second = model.train_step(data)
+    assert {k: float(v) for k, v in first.items()} == {k: float(v) for k, v in second.items()}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"image_size": 0}, "--image_size 0"),
+        ({"code_size": 0}, "--code_size 0"),
+        ({"hidden": 0}, "--hidden 0"),
+        ({"prior_std": 0.0}, "--prior_std 0.0"),
+        ({"learning_rate": 0.0}, "--learning_rate 0.0"),
+        ({"adversarial_learning_rate": -1.0}, "--adversarial_learning_rate -1.0"),
+        ({"beta_1": 1.0}, "--beta_1 1.0"),
+        ({"prior": "mixture"}, "--prior mixture: add --code_size 2"),
+        ({"prior": "swiss_roll"}, "--prior swiss_roll: add --code_size 2"),
+        ({"labels": 2}, "--labels 2: .*3 or more"),
+        ({"labels": -1}, "--labels -1"),
+        ({"labels": 6, "supervised": True}, "--labels 6: .*--supervised"),
+        ({"labels": 6, "classes": 0}, "--labels 6: .*no labels"),
+        ({"supervised": True, "classes": 0}, "--supervised: .*no labels"),
+    ],
+)
+def test_impossible_options_are_refused_by_name(options, said):
+    with pytest.raises(UserError, match=said):
+        AAE(**({"image_size": SIDE, "classes": CLASSES} | options))
+
+
+def test_unlabelled_data():
+    model, (x, _) = small(classes=0), batch()
+    losses = model.train_step((x, tf.zeros(8, tf.int32)))
+    assert all(np.isfinite(value) for value in losses.values())
+
+
+def test_mixed_precision_ends_in_float32():
+    keras.config.set_dtype_policy("mixed_float16")
+    model = AAE(SIDE, classes=CLASSES, code_size=4, hidden=12, supervised=True)
+    model.compile(jit="off")
+    z, y = tf.zeros((2, 4)), tf.one_hot([0, 1], CLASSES)
+    outputs = model.sampler([z, y]), model.encoder(batch()[0]), model.discriminator(z)
+    assert all(output.dtype == tf.float32 for output in outputs)
+    losses = model.train_step(batch())
+    assert all(np.isfinite(value) for value in losses.values())

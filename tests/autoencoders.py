@@ -1,0 +1,84 @@
+"""Runs of small auto-encoders with random weights; a pytest plugin of the tests that need them."""
+
+import shlex
+from types import SimpleNamespace
+
+from aae.aae import AAE
+from common import checkpoint, cli
+from common.autoencoding import AutoEncoding
+from common.data import pictures
+from common.run import Run
+
+import numpy as np
+import pytest
+
+NAMES = ["dark", "grey", "light"]
+PIXELS = 8
+
+
+@pytest.fixture(scope="session")
+def make_run(tmp_path_factory):
+    """make_run(option=...) -> the folder of a run whose weights are random, not to be changed."""
+    folder = tmp_path_factory.mktemp("autoencoder")
+    random = np.random.default_rng(0)
+    splits = {}
+    for split, count in (("train", 30), ("test", 12)):
+        splits[f"x_{split}"] = random.integers(0, 256, (count, PIXELS, PIXELS), np.uint8)
+        splits[f"y_{split}"] = np.arange(count) % 3
+    np.savez(folder / "noise.npz", **splits)
+    runs = {}
+
+    def weights(model):
+        for network in model.networks.values():
+            for v in network.trainable_variables:
+                v.assign(random.normal(0, 0.4, v.shape))
+
+    def make(**options):
+        key = str(options)
+        if key in runs:
+            return runs[key]
+        data = AutoEncoding.data(seed=5, dataset=str(folder / "noise.npz"))
+        model = AAE(PIXELS, 1, 3, **({"code_size": 3, "hidden": 16} | options))
+        run = Run(folder / f"run{len(runs)}")
+        about = {"seed": 5, "class_names": NAMES, "code_size": 3, "hidden": 16} | options
+        run.write_config("aae", data.found | about, data.fingerprint())
+        weights(model)
+        checkpoint.write(run.best_checkpoint, model)
+        weights(model)
+        checkpoint.save(run.checkpoints, 4, model)
+        runs[key] = run.folder
+        return run.folder
+
+    return make
+
+
+@pytest.fixture
+def aae_cli(capsys):
+    def call(line):
+        capsys.readouterr()
+        status = 0
+        try:
+            cli.main(AAE, AutoEncoding, shlex.split(line))
+        except SystemExit as end:
+            status = end.code or 0
+        out, err = capsys.readouterr()
+        return SimpleNamespace(status=status, out=out, err=err)
+
+    return call
+
+
+def model_of(run):
+    opened = Run(run)
+    return AutoEncoding(AAE)._whole_model(opened, best=False)
+
+
+def data_of(run):
+    return AutoEncoding.data(seed=5, dataset=Run(run).config()["options"]["dataset"])
+
+
+def reconstructed(model, code):
+    return pictures.to_uint8(model.decoder(np.asarray(code, "float32")))
+
+
+def assert_same(one, other):
+    assert np.abs(np.asarray(one, int) - np.squeeze(np.asarray(other, int))).max() <= 1
