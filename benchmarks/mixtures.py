@@ -1,0 +1,125 @@
+"""Modes found: a model's objective on points of a mixture of Gaussians, in seconds on a CPU.
+
+The model's class is taken as it is, its step and objective with it; only its networks become small
+multilayer perceptrons, the ones of VEEGAN's experiment (Srivastava et al. 2017).
+
+    python3 benchmarks/mixtures.py --model dcgan --mixture ring
+"""
+
+import sys
+import time
+from pathlib import Path
+from typing import Literal
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from bgan.bgan import BGAN
+from common.adversarial import Adversarial
+from common.data import pictures
+from common.data.mixtures import MIXTURES, Mixture
+from common.data.stream import batches
+from common.metrics.modes import mode_scores
+from dcgan.dcgan import DCGAN
+from wgan.wgan import WGAN
+
+import keras
+import numpy as np
+import tensorflow as tf
+from jsonargparse import CLI
+from keras.layers import Dense
+
+# The class and what it is made with: steps as small as on pictures, no penalty on the weights.
+MODELS = {
+    "dcgan": (DCGAN, {"l2": 0.0, "latent_distribution": "normal", "learning_rate": 1e-3}),
+    "wgan": (WGAN, {"clip": 0.1, "learning_rate": 1e-3}),
+    "bgan": (BGAN, {"objective": "continuous", "learning_rate": 1e-3}),
+}
+LATENT = 254
+TRAINING, HELD = 100_000, 2_500  # points to learn from, and samples to count
+
+
+def on_points(model_class: type[Adversarial]) -> type[Adversarial]:
+    """The model with perceptrons in the plane for networks."""
+
+    class OnPoints(model_class):
+        def build_generator(self) -> keras.Model:
+            z = h = keras.Input((LATENT,))
+            for _ in range(2):
+                h = Dense(128, activation="relu")(h)
+            return keras.Model(z, Dense(2)(h), name="generator")
+
+        def build_discriminator(self) -> keras.Model:
+            x = keras.Input((2,))
+            h = Dense(128, activation="relu")(x)
+            return keras.Model(x, Dense(1)(h))
+
+        build_critic = build_discriminator
+
+    return OnPoints
+
+
+def train(model: Adversarial, points: np.ndarray, steps: int, batch_size: int, seed: int):
+    def load(indices):
+        return points[indices], np.zeros(len(indices), np.int32)
+
+    specs = [tf.TensorSpec((batch_size, 2)), tf.TensorSpec((batch_size,), tf.int32)]
+    stream = iter(batches(load, specs, len(points), batch_size, seed, 0, steps))
+    model.make_train_function()
+    for _ in range(steps):
+        model.train_function(stream)
+
+
+def scatter(samples: np.ndarray, mixture: Mixture, side: int = 400) -> np.ndarray:
+    """Samples black on white, centres red: uint8 (side, side, 3)."""
+    reach = 1.25 * np.abs(mixture.centres).max()
+
+    def pixels(points):
+        inside = points[(np.abs(points) < reach).all(axis=1)]
+        return tuple(((inside / reach + 1) / 2 * side).astype(int).T[::-1])
+
+    picture = np.full((side, side, 3), 255, np.uint8)
+    picture[pixels(samples)] = 0
+    picture[pixels(mixture.centres)] = (255, 0, 0)
+    return picture
+
+
+def main(
+    model: Literal["dcgan", "wgan", "bgan"] = "dcgan",
+    mixture: Literal["ring", "grid"] = "ring",
+    steps: int = 10_000,
+    batch_size: int = 256,
+    seed: int = 0,
+    picture: str | None = None,
+):
+    """Trains on points and prints how many modes the samples cover.
+
+    Args:
+        model: whose objective.
+        mixture: eight Gaussians on a circle, or 25 on a grid.
+        steps: of training; for wgan of its critic.
+        batch_size: points a step.
+        seed: of points, weights and noise.
+        picture: file for a scatter plot of the samples.
+    """
+    aim = MIXTURES[mixture]()
+    keras.utils.set_random_seed(seed)
+    model_class, options = MODELS[model]
+    made = on_points(model_class)(latent_size=LATENT, **options)
+    begin = time.perf_counter()
+    train(made, aim.points(seed, TRAINING), steps, batch_size, seed)
+    seconds = time.perf_counter() - begin
+    samples = made.sampler(made.latent.of_seed(seed, HELD), training=False).numpy()
+    scores = mode_scores(samples, aim)
+    floor = mode_scores(aim.points(seed + 1, HELD), aim)
+    print(f"{model} on {mixture}, {steps} steps of {batch_size}, seed {seed}, {seconds:.0f} s")
+    for name, row in (("samples", scores), ("mixture", floor)):
+        print(
+            f"{name:8} modes {row['modes']:2d} of {len(aim.centres)}  good {row['good']:.1%}  "
+            f"kl {row['kl']:.3f}"
+        )
+    if picture:
+        pictures.write(Path(picture), scatter(samples, aim))
+
+
+if __name__ == "__main__":
+    CLI(main, as_positional=False)
