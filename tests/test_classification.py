@@ -70,7 +70,7 @@ def run(tmp_path_factory):
     keras.utils.set_random_seed(3)
     model = TinyClassifier()
     run = Run(folder / "run")
-    options = {"seed": 5, "class_names": NAMES} | data.found
+    options = {"seed": 5} | data.found | {"class_names": NAMES}
     run.write_config("test_classification", options, data.fingerprint())
     model.classifier.set_weights(brightness_weights(4))
     checkpoint.save(run.checkpoints, 4, model)
