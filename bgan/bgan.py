@@ -70,6 +70,11 @@ def policy_loss(weights, log_p):
     return -ops.mean(ops.sum(weights * log_p, axis=1))
 
 
+def effective_samples(weights):
+    """1 / sum_m w~_m^2, mean over z: 1 if one of M takes all the weight, M if it is shared."""
+    return ops.mean(1.0 / ops.sum(ops.square(weights), axis=1))
+
+
 class BGAN(Adversarial):
     """Boundary-seeking GAN of binary pictures, or of continuous ones.
 
@@ -210,8 +215,8 @@ class BGAN(Adversarial):
             y: their labels, unused.
 
         Returns:
-            Losses and, where discrete, the effective number of samples 1 / sum_m w~_m^2, mean over
-            z: near 1 one picture takes all the weight, at M the discriminator tells none apart.
+            Losses by name and, where discrete, `ess`, the effective number of samples: near 1 the
+            discriminator is too sure to learn from, at M it tells no picture from another.
         """
         D, G = self.updates["discriminator"], self.updates["generator"]
         count = ops.shape(x)[0]
@@ -225,7 +230,7 @@ class BGAN(Adversarial):
                 log_p, fake = self.combined([z, u], training=True)
                 weights = normalized_weights(fake)
                 g_loss = policy_loss(weights, log_p)
-                logs["ess"] = ops.mean(1.0 / ops.sum(ops.square(weights), axis=1))
+                logs["ess"] = effective_samples(weights)
             else:
                 fake = self.combined(z, training=True)
                 g_loss = 0.5 * losses.least_squares(0.0, fake)

@@ -1,174 +1,247 @@
-"""BGAN's estimator against NumPy and enumeration; whom an update moves; what is drawn."""
+"""BGAN: the published networks, its losses in NumPy, and who moves in a step."""
 
-import itertools
+from types import SimpleNamespace
 
-from bgan import bgan
-from bgan.bgan import BGAN
+from bgan.bgan import BGAN, normalized_weights, policy_loss
 from common.errors import UserError
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy.special import expit, softmax
 
 RANDOM = np.random.default_rng(0)
+SMALL = {"image_size": 8, "width": 4, "latent_size": 6, "samples": 5}
 
 
-def softmax(a):
-    e = np.exp(a - a.max(axis=1, keepdims=True))
-    return e / e.sum(axis=1, keepdims=True)
-
-
-@pytest.fixture(scope="module")
-def model():
+def small(**options):
     keras.utils.set_random_seed(1)
-    return BGAN(image_size=8, width=2, latent_size=3, samples=4)
+    return BGAN(**(SMALL | options))
 
 
 @pytest.fixture(scope="module")
-def batch():
-    x = RANDOM.uniform(-1, 1, (5, 8, 8, 1)).astype("float32")
-    return tf.constant(x), tf.zeros(5, tf.int32)
+def discrete():
+    """A model that tests may read, and move where what they check does not depend on where."""
+    return small()
+
+
+@pytest.fixture(scope="module")
+def continuous():
+    return small(objective="continuous")
+
+
+def batch(size=8, count=4, channels=1):
+    x = RANDOM.uniform(-1, 1, (count, size, size, channels))
+    return tf.constant(x, tf.float32), tf.zeros(count, tf.int32)
+
+
+def count(network) -> int:
+    return sum(int(np.prod(v.shape)) for v in network.trainable_variables)
+
+
+def next_draws(model, size=4):
+    """z and u of the model's next step, which the step draws nevertheless."""
+    state = model.noise.state.numpy()
+    z = model.prior.draw(size, model.noise)
+    u = keras.random.uniform((size, model.samples, *model.shape), seed=model.noise)
+    model.noise.state.assign(state)
+    return z, u
+
+
+def values(variables):
+    return [v.numpy() for v in variables]
+
+
+def moved(before, variables):
+    return [
+        not np.array_equal(old, new.numpy()) for old, new in zip(before, variables, strict=True)
+    ]
+
+
+def softplus(x):
+    return np.logaddexp(0, np.asarray(x, "float64"))
+
+
+# The networks and the options.
+
+
+def test_the_published_networks():
+    model = BGAN(width=64, dense_units=1024, samples=20)
+    assert count(model.generator) == 6_709_185
+    assert count(model.discriminator) == 6_631_169
+    assert model.generator.output.shape == (None, 28, 28, 1)
+    assert model.generator.layers[-1].activation is keras.activations.linear  # logits
+
+
+def test_the_small_networks():
+    # Dense 64*3136, its normalisation 2*3136; 25*64*32, 2*32; 25*32 + 1.
+    # 25*32 + 32; 25*32*64 + 64; 3136 + 1.
+    model = BGAN()
+    assert (count(model.generator), count(model.discriminator)) == (259_041, 55_233)
+
+
+def test_batch_statistics_only_where_pictures_are_continuous(discrete, continuous):
+    def normalized(network):
+        return sum("batch_normalization" in layer.name for layer in network.layers)
+
+    assert normalized(discrete.discriminator) == 0
+    assert normalized(small(image_size=16, objective="continuous").discriminator) == 1
+    assert continuous.generator.layers[-1].activation is keras.activations.tanh
+
+
+@pytest.mark.parametrize(("size", "channels"), [(20, 3), (64, 1)])
+def test_other_sizes_and_colours(size, channels):
+    model = small(image_size=size, channels=channels, width=2)
+    x = model.sampler(model.latent.of_seed(0, 2), training=False)
+    assert x.shape == (2, size, size, channels)
+    assert model.discriminator(x).shape == (2, 1)
+
+
+@pytest.mark.parametrize("size", [0, 4, 30, 100])
+def test_other_sides_are_refused_by_name(size):
+    with pytest.raises(UserError, match=f"--image_size {size}: .*power of two"):
+        BGAN(image_size=size)
 
 
 @pytest.mark.parametrize(
-    "options, generator, discriminator",
-    [({"width": 64, "dense_units": 1024}, 6_709_185, 6_631_169)],
+    ("option", "value"),
+    [
+        ("width", 0),
+        ("latent_size", 0),
+        ("dense_units", -1),
+        ("samples", 1),
+        ("learning_rate", 0.0),
+        ("beta_1", 1.0),
+    ],
 )
-def test_the_published_networks_have_their_weights(options, generator, discriminator):
-    made = BGAN(image_size=28, samples=2, **options)
-    trainable = [
-        sum(np.prod(v.shape) for v in n.trainable_variables) for n in made.networks.values()
-    ]
-    assert trainable == [generator, discriminator]
+def test_impossible_options_are_refused_by_name(option, value):
+    with pytest.raises(UserError, match=f"--{option} {value}"):
+        small(**{option: value})
 
 
-def test_weights_are_normalised_over_the_pictures_of_one_noise_vector():
-    log_w = RANDOM.normal(size=(3, 4)).astype("float32") * 50  # far beyond what exp can hold
-    weights = bgan.normalized_weights(log_w)
-    np.testing.assert_allclose(weights, softmax(log_w.astype(float)), rtol=1e-5, atol=1e-30)
-    np.testing.assert_allclose(np.sum(weights, axis=1), 1, rtol=1e-6)
+# The step.
 
 
-def test_log_probability_is_summed_over_the_pixels():
-    g = RANDOM.normal(size=(2, 4, 4, 1)) * 3
-    x = RANDOM.integers(0, 2, (2, 5, 4, 4, 1)).astype(float)
-    p = 1 / (1 + np.exp(-g))[:, None]
-    expected = np.log(np.where(x == 1, p, 1 - p)).sum(axis=(2, 3, 4))
-    np.testing.assert_allclose(bgan.log_probability(x, g), expected, rtol=1e-6)
+def by_hand(model, x):
+    """(d_loss, g_loss, ess) of the next step, from the equations."""
+    z, u = next_draws(model)
+    g = np.asarray(model.generator(z, training=True), "float64")
+    drawn = (np.asarray(u) < expit(g)[:, None]).astype("float64")  # (B, M, S, S, C)
+    flat = tf.constant(2 * drawn.reshape(-1, *model.shape) - 1, tf.float32)
+    fake = np.asarray(model.discriminator(flat)).reshape(len(g), -1)
+    real = np.asarray(model.discriminator(tf.where(x > 0, 1.0, -1.0)))
+    log_p = (drawn * g[:, None] - softplus(g)[:, None]).sum((2, 3, 4))
+    weights = softmax(fake, axis=1)
+    d_loss = softplus(-real).mean() + softplus(fake).mean()
+    return d_loss, -(weights * log_p).sum(1).mean(), (1 / (weights**2).sum(1)).mean()
 
 
-def test_the_policy_loss_is_its_formula():
-    weights, log_p = RANDOM.random((3, 4)), RANDOM.normal(size=(3, 4))
-    expected = -(weights * log_p).sum(axis=1).mean()
-    assert float(bgan.policy_loss(weights, log_p)) == pytest.approx(expected, rel=1e-6)
+def test_losses_are_the_papers(discrete):
+    x, y = batch()
+    d_loss, g_loss, ess = by_hand(discrete, x)
+    losses, _ = discrete.losses_and_gradients(x, y)
+    assert float(losses["d_loss"]) == pytest.approx(d_loss, rel=1e-5)
+    assert float(losses["g_loss"]) == pytest.approx(g_loss, rel=1e-5)
+    assert float(losses["ess"]) == pytest.approx(ess, rel=1e-5)
+    assert 1 < ess < discrete.samples
 
 
-def test_the_policy_gradient_is_the_expectation_by_enumeration():
-    """Two pixels, two pictures: mean over many drawings = sum over all sixteen pairs."""
-    g = np.array([0.4, -0.9])
-    score = {x: 2.0 * x[0] - 1.5 * x[1] for x in itertools.product((0, 1), repeat=2)}  # F(x)
-    p = 1 / (1 + np.exp(-g))
-
-    def probability(x):
-        return np.prod(np.where(x, p, 1 - p))
-
-    expected = np.zeros(2)
-    for pair in itertools.product(score, repeat=2):
-        w = softmax(np.array([[score[x] for x in pair]]))[0]
-        gradient = -sum(w_m * (np.array(x) - p) for w_m, x in zip(w, pair, strict=True))
-        expected += probability(pair[0]) * probability(pair[1]) * gradient
-
-    count = 40_000
-    x = (np.random.default_rng(1).random((count, 2, 2)) < p).astype("float32")
-    logits = tf.Variable(np.tile(g, (count, 1)).reshape(count, 2, 1, 1), dtype=tf.float32)
-    log_w = 2.0 * x[..., 0] - 1.5 * x[..., 1]
-    with tf.GradientTape() as tape:
-        log_p = bgan.log_probability(x.reshape(count, 2, 2, 1, 1), logits)
-        loss = bgan.policy_loss(bgan.normalized_weights(log_w), log_p)
-    found = tape.gradient(loss, logits).numpy().reshape(count, 2).sum(axis=0)
-    np.testing.assert_allclose(found, expected, atol=0.01)
-    assert np.sign(found[0]) < 0 < np.sign(found[1])  # towards what F calls likely
+def test_real_pictures_are_black_and_white_for_the_discriminator(discrete):
+    x, y = batch()
+    state = discrete.noise.state.numpy()
+    grey, _ = discrete.losses_and_gradients(x, y)
+    discrete.noise.state.assign(state)
+    binary, _ = discrete.losses_and_gradients(tf.sign(x), y)
+    assert float(grey["d_loss"]) == float(binary["d_loss"])
 
 
-def test_no_gradient_flows_through_weights_or_drawing(model, batch):
-    x, _ = batch
-    z = model.prior.draw(len(x), model.noise)
-    u = keras.random.uniform((len(x), 4, 8, 8, 1), seed=2)
-    with tf.GradientTape() as tape:
-        log_p, log_w = model.combined([z, u], training=True)
-        loss = bgan.policy_loss(bgan.normalized_weights(log_w), log_p)
-    variables = [v.value for v in model.discriminator.trainable_variables]
-    assert tape.gradient(loss, variables) == [None] * len(variables)
+def test_the_continuous_loss_draws_to_the_boundary(continuous):
+    x, y = batch()
+    z = next_draws(continuous)[0]
+    fake = continuous.discriminator(continuous.generator(z, training=True), training=True)
+    real = continuous.discriminator(x, training=True)
+    losses, _ = continuous.losses_and_gradients(x, y)
+    assert set(losses) == {"d_loss", "g_loss"}
+    assert float(losses["g_loss"]) == pytest.approx(np.square(fake).mean() / 2, rel=1e-4)
+    d_loss = softplus(-np.asarray(real)).mean() + softplus(fake).mean()
+    assert float(losses["d_loss"]) == pytest.approx(d_loss, rel=1e-5)
+
+
+def test_no_gradient_of_the_generators_loss_reaches_the_discriminator(discrete):
+    z, u = next_draws(discrete)
+    with tf.GradientTape(persistent=True) as tape:
+        log_p, log_w = discrete.combined([z, u], training=True)
+        loss = policy_loss(normalized_weights(log_w), log_p)
+    D, G = (
+        [v.value for v in network.trainable_variables]
+        for network in (discrete.discriminator, discrete.generator)
+    )
+    assert all(gradient is None for gradient in tape.gradient(loss, D))
+    assert all(gradient is not None for gradient in tape.gradient(loss, G))
+    # Nor is there a way from the discriminator back through the drawing.
+    assert all(gradient is None for gradient in tape.gradient(log_w, G))
 
 
 @pytest.mark.parametrize("objective", ["discrete", "continuous"])
-def test_each_update_moves_its_own_player(objective, batch):
-    made = BGAN(image_size=8, width=2, latent_size=3, samples=4, objective=objective)
-    for name in ("discriminator", "generator"):
-        before = {n: net.get_weights() for n, net in made.networks.items()}
-        _, gradients = made.losses_and_gradients(*batch)
-        made._apply_gradients({name: gradients[name]})
-        for n, net in made.networks.items():
-            trainable = {v.path for v in net.trainable_variables}
-            moved = [
-                not np.array_equal(old, v.numpy())
-                for old, v in zip(before[n], net.weights, strict=True)
-                if v.path in trainable
-            ]
-            assert all(moved) if n == name else not any(moved)
+def test_gradients_are_those_of_the_losses_alone(objective, request):
+    """Against a plain tape over everything: D's loss differentiated by D, G's by G."""
+    model = request.getfixturevalue(objective)
+    x, y = batch()
+    z, u = next_draws(model)
+    with tf.GradientTape(persistent=True) as tape:
+        if model.discrete:
+            log_p, fake = model.combined([z, u], training=True)
+            weights = tf.constant(softmax(np.asarray(fake), axis=1))
+            g_loss = -tf.reduce_mean(tf.reduce_sum(weights * log_p, 1))
+            x = tf.where(x > 0, 1.0, -1.0)
+        else:
+            fake = model.discriminator(model.generator(z, training=True), training=True)
+            g_loss = tf.reduce_mean(fake**2) / 2
+        real = model.discriminator(x, training=True)
+        d_loss = tf.reduce_mean(tf.nn.softplus(-real)) + tf.reduce_mean(tf.nn.softplus(fake))
+    _, gradients = model.losses_and_gradients(x, y)
+    for name, loss in (("discriminator", d_loss), ("generator", g_loss)):
+        variables = [v.value for v in model.networks[name].trainable_variables]
+        for ours, plain in zip(gradients[name], tape.gradient(loss, variables), strict=True):
+            np.testing.assert_allclose(ours, plain, rtol=1e-3, atol=1e-6)
 
 
-def test_discrete_losses_are_their_formulas(model, batch, monkeypatch):
-    x, _ = batch
-    z = model.prior.draw(len(x), model.noise)
-    u = keras.random.uniform((len(x), 4, 8, 8, 1), seed=3)
-    monkeypatch.setattr(type(model.prior), "draw", lambda *_: z)
-    monkeypatch.setattr(keras.random, "uniform", lambda *_, **__: u)
-    found, _ = model.losses_and_gradients(*batch)
-    log_p, fake = (a.numpy() for a in model.combined([z, u], training=True))
-    real = model.discriminator(tf.where(x > 0, 1.0, -1.0)).numpy()
-    weights = softmax(fake)
-    d_loss = np.logaddexp(0, -real).mean() + np.logaddexp(0, fake).mean()
-    assert float(found["d_loss"]) == pytest.approx(d_loss, rel=1e-4)
-    assert float(found["g_loss"]) == pytest.approx(-(weights * log_p).sum(1).mean(), rel=1e-4)
-    assert float(found["ess"]) == pytest.approx((1 / (weights**2).sum(1)).mean(), rel=1e-4)
-    assert 1 <= float(found["ess"]) <= 4
-
-
-def test_the_continuous_loss_is_half_the_squared_logit(batch):
-    made = BGAN(image_size=8, width=2, latent_size=3, objective="continuous")
-    assert float(0.5 * bgan.losses.least_squares(0.0, np.array([[2.0], [-4.0]]))) == 5.0
-    found, _ = made.losses_and_gradients(*batch)
-    assert set(found) == {"d_loss", "g_loss"} and float(found["g_loss"]) >= 0
-
-
-def test_samples_are_bernoulli_drawings_that_the_noise_decides(model):
-    z = np.tile(RANDOM.normal(size=(1, 3)), (4000, 1))
-    noise = np.concatenate([z, RANDOM.normal(size=(4000, 64))], axis=1).astype("float32")
-    x = model.sampler(noise).numpy()
-    assert set(np.unique(x)) == {-1.0, 1.0}
-    g = model.generator(z[:1].astype("float32"), training=False).numpy()
-    np.testing.assert_allclose((x.mean(0) + 1) / 2, 1 / (1 + np.exp(-g[0])), atol=0.05)
-    np.testing.assert_array_equal(model.sampler(noise[:3]).numpy(), x[:3])
-
-
-def test_no_batch_statistics_in_the_discriminator_of_discrete_pictures(model):
-    layers = model.discriminator.layers
-    assert not any(isinstance(layer, keras.layers.BatchNormalization) for layer in layers)
+@pytest.mark.parametrize("objective", ["discrete", "continuous"])
+def test_one_step_moves_every_weight_of_both_players(objective, request):
+    model = request.getfixturevalue(objective)
+    before = {name: values(net.trainable_variables) for name, net in model.networks.items()}
+    model.train_step(batch())
+    for name, network in model.networks.items():
+        assert all(moved(before[name], network.trainable_variables)), name
 
 
 @pytest.mark.parametrize(
-    "options, named",
-    [
-        ({"samples": 1}, "--samples 1"),
-        ({"width": 0}, "--width 0"),
-        ({"dense_units": -1}, "--dense_units -1"),
-        ({"learning_rate": 0.0}, "--learning_rate 0"),
-        ({"beta_1": 1.0}, "--beta_1 1"),
-        ({"image_size": 9}, "--image_size 9"),
-    ],
+    ("player", "other"), [("generator", "discriminator"), ("discriminator", "generator")]
 )
-def test_impossible_options_are_named(options, named):
-    with pytest.raises(UserError, match=named):
-        BGAN(**options)
+def test_an_update_moves_only_its_own_player(discrete, player, other):
+    _, gradients = discrete.losses_and_gradients(*batch())
+    own, others = (discrete.networks[name].variables for name in (player, other))
+    before_own, before_others = values(own), values(others)
+    update = discrete.updates[player]
+    update.optimizer.apply(gradients[player], update.variables)
+    assert any(moved(before_own, own))
+    assert not any(moved(before_others, others))
+
+
+@pytest.mark.parametrize("objective", ["discrete", "continuous"])
+def test_xla_gives_what_the_plain_graph_gives(objective, request, monkeypatch):
+    model = request.getfixturevalue(objective)
+    x, y = batch()
+    z, u = next_draws(model)  # a seed's noise is another under XLA
+    monkeypatch.setattr(model, "prior", SimpleNamespace(draw=lambda *_: z))
+    monkeypatch.setattr(keras.random, "uniform", lambda *_, **__: u)
+    (losses, gradients), (plain_losses, plain_gradients) = (
+        tf.function(model.losses_and_gradients, autograph=False, jit_compile=jit)(x, y)
+        for jit in (True, False)
+    )
+    for name, plain in plain_losses.items():
+        assert float(losses[name]) == pytest.approx(float(plain), rel=1e-4)
+    for name in ("discriminator", "generator"):
+        for g, plain in zip(gradients[name], plain_gradients[name], strict=True):
+            np.testing.assert_allclose(g, plain, rtol=1e-4, atol=1e-4 * np.abs(plain).max())
