@@ -5,9 +5,11 @@ as a process of its own, killed with SIGKILL at a random moment, up to `kills` t
 resumed until it is done. Every array of the last checkpoint (weights, moving statistics, random
 states, optimizers) must then be equal to the uninterrupted run's, byte for byte.
 
-    python3 benchmarks/kill_and_resume.py --trials 20
+    python3 benchmarks/kill_and_resume.py --model pix2pix --trials 20
+    python3 benchmarks/kill_and_resume.py --model all --trials 2
 
-A trial starts two or three processes; most of its time is TensorFlow's start and compilation.
+Models are made tiny by those of a few options that they have, and get the embedded data. A trial
+starts two or three processes; most of its time is TensorFlow's start and compilation.
 Exit status 0: all trials equal; 1: not all, and the folders of those that differ are kept.
 """
 
@@ -22,18 +24,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from common import checkpoint
+from common import checkpoint, zoo
+from common.errors import UserError
 from common.run import Run
 
 import numpy as np
 from jsonargparse import CLI
 
-ROOT = Path(__file__).resolve().parents[1]
-
-# What makes each model tiny and offline.
-TINY = {
-    "pix2pix": ["--dataset", "embedded", "--image_size", "32", "--width", "4"],
-}
 POLL = 0.005  # seconds between two looks at a running process
 
 
@@ -42,14 +39,15 @@ class Training:
     """One model's training with fixed options, to be started in different folders."""
 
     model: str
+    small: list[str]  # options that make it tiny
     steps: int
     checkpoint_every: int
     seed: int
 
     def start(self, folder: Path, resume: bool) -> "Process":
         command = [
-            *(sys.executable, ROOT / self.model / f"{self.model}.py", "--run", folder),
-            *("--steps", self.steps, "--seed", self.seed, *TINY[self.model]),
+            *(sys.executable, zoo.ROOT / self.model / f"{self.model}.py", "--run", folder),
+            *("--dataset", "embedded", "--steps", self.steps, "--seed", self.seed, *self.small),
             *("--checkpoint_every", self.checkpoint_every, "--log_every", self.checkpoint_every),
         ]
         log = folder.with_suffix(".log")
@@ -107,9 +105,9 @@ class Pace:
     later: float
 
     @classmethod
-    def of(cls, process: Process) -> "Pace":
-        start, first, *_, last = times = list(process.seen.values())
-        return cls(first - start, (last - first) / (len(times) - 2))
+    def of(cls, process: Process, every: int) -> "Pace":
+        (_, start), (step, first), *_, (last_step, last) = process.seen.items()
+        return cls(first - start, (last - first) / (last_step - step) * every)
 
 
 def differing(one: Path, other: Path) -> list[str]:
@@ -158,48 +156,32 @@ def trial(training: Training, folder: Path, pace: Pace, random, kills: int) -> t
     )
 
 
-def main(
-    model: str = "pix2pix",
-    trials: int = 20,
-    steps: int = 80,
-    checkpoint_every: int = 4,
-    kills: int = 2,
-    seed: int = 0,
-    folder: str | None = None,
-):
-    """Kills training runs at random moments, resumes them and compares their last checkpoints.
+def check(training: Training, parent: Path, trials: int, kills: int) -> bool:
+    """Trains once without interruption and `trials` times with kills.
 
-    Args:
-        model: the model's folder; it needs its tiny options in this file.
-        trials: runs to kill.
-        steps: of each run, a multiple of checkpoint_every.
-        checkpoint_every: steps between two checkpoints.
-        kills: at most, in one trial.
-        seed: of the random moments, and of the training.
-        folder: for the runs; default a temporary one. Runs that end equal are removed.
+    Returns:
+        Whether all ended equal. Their folders are removed then, else those that did not are kept.
     """
-    parent = Path(folder) if folder else Path(tempfile.mkdtemp(prefix="kill_and_resume_"))
-    parent.mkdir(parents=True, exist_ok=True)
-    training = Training(model, steps, checkpoint_every, seed)
     begin = time.perf_counter()
     reference = training.start(parent / "uninterrupted", resume=False)
     reference.wait()
-    if reference.process.returncode or steps not in reference.seen:
+    if reference.process.returncode or training.steps not in reference.seen:
         raise SystemExit(f"the uninterrupted run failed:\n{reference.printed()}")
-    pace = Pace.of(reference)
-    expected = checkpoint.path_of(reference.run.checkpoints, steps)
+    pace = Pace.of(reference, training.checkpoint_every)
+    expected = checkpoint.path_of(reference.run.checkpoints, training.steps)
     print(
-        f"{model}, {steps} steps uninterrupted in {time.perf_counter() - begin:.0f} s; first "
-        f"checkpoint after {pace.first:.1f} s, then one every {pace.later:.3f} s",
+        f"{training.model}, {training.steps} steps uninterrupted in "
+        f"{time.perf_counter() - begin:.0f} s; first checkpoint after {pace.first:.1f} s, then one "
+        f"every {pace.later:.3f} s",
         flush=True,
     )
 
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(training.seed)
     equal = 0
     for number in range(1, trials + 1):
         run = Run(parent / f"trial_{number}")
         said, status = trial(training, run.folder, pace, random, kills)
-        found = checkpoint.path_of(run.checkpoints, steps)
+        found = checkpoint.path_of(run.checkpoints, training.steps)
         if status or not found.exists():
             result = f"FAILED, exit status {status}: see {run.folder.with_suffix('.log')}"
         elif different := differing(expected, found):
@@ -213,12 +195,55 @@ def main(
             run.folder.with_suffix(".log").unlink()
         print(f"trial {number:2d}: {said}: {result}", flush=True)
 
-    print(f"{equal} of {trials} equal ({time.perf_counter() - begin:.0f} s)")
+    print(f"{equal} of {trials} equal ({time.perf_counter() - begin:.0f} s)", flush=True)
     if equal != trials:
-        print(f"kept: {parent}")
+        print(f"kept: {parent}", flush=True)
+        return False
+    shutil.rmtree(reference.run.folder)
+    reference.log.unlink()
+    return True
+
+
+def main(
+    model: str = "pix2pix",
+    trials: int = 20,
+    steps: int = 80,
+    checkpoint_every: int = 4,
+    kills: int = 2,
+    seed: int = 0,
+    folder: str | None = None,
+):
+    """Kills training runs at random moments, resumes them and compares their last checkpoints.
+
+    Args:
+        model: which model; several with commas between them, or all.
+        trials: runs to kill, of each model.
+        steps: of each run, a multiple of checkpoint_every.
+        checkpoint_every: steps between two checkpoints.
+        kills: at most, in one trial.
+        seed: of the random moments, and of the training.
+        folder: for the runs; default a temporary one. Runs that end equal are removed.
+    """
+    names = zoo.chosen(model, zoo.NAMES)
+    parent = Path(folder) if folder else Path(tempfile.mkdtemp(prefix="kill_and_resume_"))
+    all_equal = True
+    for name in names:
+        small = zoo.small_options(*zoo.classes(name)).split()
+        training = Training(name, small, steps, checkpoint_every, seed)
+        runs = parent / name
+        runs.mkdir(parents=True, exist_ok=True)
+        if check(training, runs, trials, kills):
+            runs.rmdir()
+        else:
+            all_equal = False
+    if not all_equal:
         raise SystemExit(1)
-    shutil.rmtree(parent if folder is None else reference.run.folder)
+    if folder is None:
+        parent.rmdir()
 
 
 if __name__ == "__main__":
-    CLI(main, as_positional=False)
+    try:
+        CLI(main, as_positional=False)
+    except UserError as error:
+        raise SystemExit(f"error: {error}") from None

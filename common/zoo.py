@@ -1,0 +1,53 @@
+"""The models of the zoo, found by the layout: NAME/NAME.py. A new folder joins by being there.
+
+For what goes through all of them, tests and benchmarks; no model imports this.
+"""
+
+import importlib
+import inspect
+from collections.abc import Iterable
+from pathlib import Path
+
+from common import cli
+from common.adversarial import Adversarial
+from common.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[1]
+NAMES = sorted(path.stem for path in ROOT.glob("*/*.py") if path.stem == path.parent.name)
+# What makes a model small, among the options that it has.
+SMALL = {"image_size": 32, "width": 4, "hidden": 8, "dense_units": 8, "batch_size": 4}
+
+
+def chosen(names: str, known: Iterable[str]) -> list[str]:
+    """The models that an option asks for: one, several with commas between them, or "all".
+
+    Raises:
+        UserError: one of them is not known.
+    """
+    if names == "all":
+        return list(known)
+    asked = [name.strip() for name in names.split(",")]
+    for name in asked:
+        if name not in known:
+            raise UserError(f"--model {name}: choose from {', '.join(known)}, or give all")
+    return asked
+
+
+def classes(name: str) -> tuple[type[Adversarial], type]:
+    """The model's class and its task's, as its last lines hand them to the command line."""
+    module = importlib.import_module(f"{name}.{name}")
+    found = [value for value in vars(module).values() if inspect.isclass(value)]
+    (model,) = (
+        each
+        for each in found
+        if issubclass(each, Adversarial) and each.__module__ == module.__name__
+    )
+    (task,) = (each for each in found if hasattr(each, "export_trained"))
+    return model, task
+
+
+def small_options(model: type[Adversarial], task: type) -> str:
+    """Options of `train` that make a model small, as they stand on a command line."""
+    parser = cli.train_parser(model, task(model), "")
+    known = {action.dest for action in parser._actions}
+    return " ".join(f"--{name} {value}" for name, value in SMALL.items() if name in known)

@@ -1,0 +1,70 @@
+"""Benchmarks: the classic loop of each model does the work of its training step."""
+
+from dataclasses import replace
+
+from benchmarks import classic
+from benchmarks.cases import CASES, Sizes
+from common import zoo
+from common.errors import UserError
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+pytestmark = pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run")
+SMALL = Sizes(image_size=32, width=8, batch_size=3)
+
+
+@pytest.fixture(params=CASES)
+def case(request):
+    return CASES[request.param]
+
+
+@pytest.fixture(autouse=True)
+def eager():
+    """Nothing is traced, which would take longer than the few steps here."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+def test_a_round_moves_what_its_steps_move(case):
+    """Each player its own variables and as often, but a discriminator by real, then by fake."""
+    batch = case.batch(case.build(SMALL), SMALL.batch_size)
+    model = case.build(SMALL)
+    for _ in range(case.steps):
+        model.train_step(tuple(map(tf.constant, batch)))
+    for name, update in classic.check_the_classic_loop(case, SMALL).updates.items():
+        of_steps = int(model.updates[name].optimizer.iterations)
+        calls = 2 if name in ("discriminator", "critic") else 1
+        assert update.optimizer.iterations == calls * of_steps > 0, name
+
+
+def test_a_loop_that_leaves_a_player_out_is_refused():
+    def idle(model, players, x, _):
+        players.discriminator.train_on_batch(x, np.ones((len(x), 1)))
+
+    with pytest.raises(SystemExit, match="trains only discriminator"):
+        classic.check_the_classic_loop(replace(CASES["dcgan"], classic=idle), SMALL)
+
+
+def test_a_player_that_moves_another_is_refused(monkeypatch):
+    def shift(player, *_):
+        for variable in player.weights:
+            variable.assign(variable + 1)
+
+    monkeypatch.setattr(classic.Player, "train_on_batch", shift)
+    with pytest.raises(SystemExit, match=r"combined\.train_on_batch has moved"):
+        classic.check_the_classic_loop(CASES["dcgan"], SMALL)
+
+
+def test_sizes_are_the_models_own_unless_asked_for():
+    assert CASES["pix2pix"].sizes(None, None, None) == (256, 64, 1)
+    assert CASES["aae"].sizes(None, 50, None) == (28, 50, 100)
+
+
+def test_models_are_chosen_by_name():
+    assert zoo.chosen("all", CASES) == sorted(CASES)
+    assert zoo.chosen("wgan, aae", CASES) == ["wgan", "aae"]
+    with pytest.raises(UserError, match="--model gone"):
+        zoo.chosen("wgan,gone", zoo.NAMES)

@@ -1,0 +1,103 @@
+"""What every model must do, whatever it is: a folder that joins the zoo is tested here as it is."""
+
+import inspect
+import shutil
+
+from common import cli, zoo
+from common.data import pictures
+from common.run import Run, pick
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import arrays, noise
+
+OPTIONS = "--dataset embedded --jit off --steps 4 --checkpoint_every 2 --log_every 2 --seed 3"
+
+
+@pytest.fixture(scope="module", params=zoo.NAMES)
+def model(request):
+    return zoo.classes(request.param)
+
+
+@pytest.fixture(scope="module")
+def run(model, tmp_path_factory):
+    """Four steps of the model, made small, with an export; not to be changed."""
+    folder = tmp_path_factory.mktemp("every") / "run"
+    options = f"{OPTIONS} {zoo.small_options(*model)} --run {folder}"
+    cli.main(*model, options.split())
+    return folder
+
+
+def test_resume_is_exact(run, model, tmp_path, monkeypatch):
+    model_class, task = model
+    monkeypatch.setattr(task, "export_trained", lambda *_: "nowhere")
+    resumed = tmp_path / "run"
+    shutil.copytree(run, resumed, ignore=shutil.ignore_patterns("export", "step_00000004.npz"))
+    cli.main(model_class, task, ["--resume", "--run", str(resumed)])
+    assert arrays(resumed, 4) == arrays(run, 4)
+    assert arrays(run, 4) != arrays(run, 2)
+
+
+@pytest.fixture
+def same_noise(monkeypatch):
+    """XLA and the plain graph draw other numbers from one seed: here both get these."""
+
+    def drawn(shape, seed, minval=0, maxval=None, dtype=tf.float32, **_):
+        random, low = np.random.default_rng(0), tf.get_static_value(minval)
+        high = 1.0 if maxval is None else tf.get_static_value(maxval)
+        draw = random.integers if tf.as_dtype(dtype).is_integer else random.uniform
+        return tf.constant(draw(low, high, shape), dtype)
+
+    def normal(shape, seed, mean=0.0, stddev=1.0, dtype=tf.float32, **_):
+        return tf.constant(np.random.default_rng(0).normal(mean, stddev, shape), dtype)
+
+    def dropout(x, rate, **_):
+        kept = np.random.default_rng(0).random(x.shape) >= rate
+        return x * tf.constant(kept / (1 - rate), x.dtype)
+
+    monkeypatch.setattr(tf.random, "stateless_uniform", drawn)
+    monkeypatch.setattr(tf.random, "stateless_normal", normal)
+    monkeypatch.setattr(tf.nn.experimental, "stateless_dropout", dropout)
+
+
+def test_xla_computes_the_losses_of_the_graph(run, model, same_noise):
+    model_class, task = model
+    options = Run(run).config()["options"]
+    data = task(model_class).data(**pick(task.data, options))
+    made = model_class(**pick(model_class, options))
+    made.prepare(data)
+    batch = next(iter(data.stream(options["batch_size"], 0, 1)))
+    variables = [variable for group in made.state().values() for variable in group]
+    before = [variable.numpy() for variable in variables]
+    losses = []
+    for jit in ("off", "on"):
+        for variable, value in zip(variables, before, strict=True):
+            variable.assign(value)
+        made.compile(jit=jit)
+        step = tf.function(made.train_step, autograph=False, jit_compile=jit == "on" or None)
+        losses.append({name: float(value) for name, value in step(batch).items()})
+    assert losses[0].keys() == losses[1].keys()
+    for name, value in losses[0].items():
+        assert losses[1][name] == pytest.approx(value, rel=1e-4, abs=1e-5), name
+
+
+def test_the_export_gives_what_the_run_gives(run, model, tmp_path):
+    model_class, task = model
+    exported = next((run / "export" / Run(run).config()["model"]).iterdir())
+    inputs, options = "", "--count 3 --seed 5"
+    given = inspect.signature(task.predict).parameters.get("inputs")
+    if given is not None and given.default is given.empty:  # a translator
+        pictures.write(tmp_path / "in.png", noise(32, 32, 0))
+        inputs, options = str(tmp_path / "in.png"), ""
+    for source, output in ((run, "of_run"), (exported, "of_export")):
+        line = f"predict {source} {inputs} --output {tmp_path / output} {options}"
+        cli.main(model_class, task, line.split())
+    names = sorted(path.name for path in (tmp_path / "of_run").glob("*.png"))
+    assert len(names) == (1 if inputs else 3)
+    for name in names:
+        one, other = (
+            pictures.read(tmp_path / folder / name).astype(int)
+            for folder in ("of_run", "of_export")
+        )
+        assert np.abs(one - other).max() <= 1  # of 255: rounded from floats that may differ
