@@ -1,11 +1,10 @@
 """The models that step.py measures, each with the classic Keras-GAN loop on the same networks.
 
-A round of the classic loop is one call of `predict` and several of `train_on_batch`, each on a
-whole batch. It does the work of one training step, or of `Case.steps` of them: every player is
-moved as often and by as many pictures, and noise is drawn once (by NumPy here). What it cannot do
-as a step does is its way: the generator runs twice, and its pictures for the discriminator, made by
-`predict`, are normalised by moving averages; a discriminator is moved by the real batch, then by
-the fake one.
+A round of the classic loop is calls of `predict` and `train_on_batch`, each on a whole batch, with
+noise drawn by NumPy. It does the work of one training step, or of `Case.steps` of them: the same
+batches move the same players. Some things are its way and are left to it: the generator runs again
+to be trained, its pictures for the discriminator come from `predict` and so are normalised by
+moving averages, and a discriminator moves twice, by the real batch and by the fake one.
 
 Left out of both sides: the L2 penalty of dcgan and cgan, which a compiled player does not know. Not
 here at all: bgan's default, discrete pictures, whose loss takes two outputs of a network at once
