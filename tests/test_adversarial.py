@@ -47,7 +47,6 @@ def test_xla_computes_what_the_graph_computes():
     [
         ("off", "float32"),
         ("auto", "mixed_float16"),
-        ("on", "float32"),
         ("on", "mixed_float16"),
         ("on", "mixed_bfloat16"),
     ],
