@@ -6,9 +6,8 @@ from inspect import signature
 from pathlib import Path
 from typing import ClassVar
 
-from common import checkpoint, walks
+from common import checkpoint, files, walks
 from common.adversarial import Adversarial
-from common.classification import fitted, write_rows
 from common.code_maps import manifold, scatter
 from common.data import pictures
 from common.data.images import LabelledImages
@@ -17,7 +16,6 @@ from common.generation import SEED, Generation, asked_classes, class_names
 from common.metrics import codes, samples
 from common.run import Run, pick, write_json
 from common.sampling import BATCH_SIZE, sampler_of
-from common.translation import output_paths
 
 import keras
 import numpy as np
@@ -130,7 +128,7 @@ class AutoEncoding(Generation):
             return super().predict(run, output=output, **options)
         frames = self._check_options(run, inputs, **options)
         opened, folder = Run.open(run, self.name), Path(output)
-        targets = output_paths(inputs, folder)
+        targets = files.output_paths(inputs, folder)
         if frames and len(targets) != 2:
             raise UserError(f"--interpolate {frames}: takes two pictures, not {len(targets)}")
         model = self._whole_model(opened, options["best"])
@@ -139,14 +137,17 @@ class AutoEncoding(Generation):
         asked = asked_classes(known, options["label"], run)
         if options["label"] is None and not model.supervised:
             asked = []
-        x = [fitted(pictures.read(file, model.channels), model.image_size) for file in targets]
+        x = [
+            pictures.square(pictures.read(file, model.channels), model.image_size)
+            for file in targets
+        ]
         coder = Coder(model)
         code = coder.encode(np.stack(x))
         head = [f"z{i + 1}" for i in range(coder.size)] + (known if model.labels else [])
         rows = [
             (str(file), *map("{:.5f}".format, row)) for file, row in zip(targets, code, strict=True)
         ]
-        write_rows(folder / "codes.csv", ("file", *head), rows)
+        files.write_rows(folder / "codes.csv", ("file", *head), rows)
         if frames:
             way = np.linspace(*code, frames, dtype=np.float32)  # (frames, D)
             write_walk(folder, coder.of_classes(way, asked))

@@ -1,12 +1,11 @@
 """What a user does with a generator whose discriminator tells classes: pictures in, classes out."""
 
-import csv
 import json
 from collections.abc import Callable
 from inspect import signature
 from pathlib import Path
 
-from common import checkpoint
+from common import checkpoint, files
 from common.adversarial import Adversarial
 from common.data import pictures
 from common.data.images import LabelledImages
@@ -34,7 +33,7 @@ class ClassifyingGeneration(Generation):
             and `classifying_network`, the one of `networks` whose weights that needs.
     """
 
-    def predict(self, run: str, files: list[str] | None = None, /, *, output: str, **options):
+    def predict(self, run: str, inputs: list[str] | None = None, /, *, output: str, **options):
         """Makes pictures from noise, or says which classes given pictures show.
 
         With pictures, OUTPUT/predictions.csv gets the most probable class of each and its
@@ -42,32 +41,35 @@ class ClassifyingGeneration(Generation):
 
         Args:
             run: a run's folder; from noise also that of one version of an exported SavedModel.
-            files: pictures, or folders of pictures, of any size: they are cropped to a square
+            inputs: pictures, or folders of pictures, of any size: they are cropped to a square
                 around their centre and resized. Without any, pictures are made from noise.
             output: folder for what is made.
         """
-        if not files:
+        if not inputs:
             return super().predict(run, output=output, **options)
         defaults = signature(Generation.predict).parameters
         for option, value in options.items():
             if option != "best" and value != defaults[option].default:
                 raise UserError(
-                    f"--{option}: is for pictures from noise; leave it out to classify {files[0]}"
+                    f"--{option}: is for pictures from noise; leave it out to classify {inputs[0]}"
                 )
         if tf.saved_model.contains_saved_model(run):
             raise UserError(f"{run}: a SavedModel only makes pictures; classify with the run")
         opened = Run.open(run, self.name)
         model = self._classifier(opened, options["best"])
         names = class_names(opened) or [str(label) for label in range(model.classes)]
-        sources = picture_files(files)
+        sources = files.picture_files(inputs)
         classify = compiled(model)
         rows = []
         for first in range(0, len(sources), BATCH_SIZE):
             some = sources[first : first + BATCH_SIZE]
-            x = [fitted(pictures.read(file, model.channels), model.image_size) for file in some]
+            x = [
+                pictures.square(pictures.read(file, model.channels), model.image_size)
+                for file in some
+            ]
             for file, p in zip(some, classify(np.stack(x)), strict=True):
                 rows.append((str(file), names[p.argmax()], f"{p.max():.4f}"))
-        write_rows(Path(output) / "predictions.csv", ("file", "class", "probability"), rows)
+        files.write_rows(Path(output) / "predictions.csv", ("file", "class", "probability"), rows)
         for file, name, probability in rows[:SHOWN]:
             print(f"{file}: {name} ({probability})")
         print(f"{len(rows)} pictures classified in {Path(output) / 'predictions.csv'}")
@@ -122,42 +124,3 @@ def compiled(model: Adversarial) -> Classify:
         return np.concatenate([graph(pictures.to_unit(batch)).numpy() for batch in batches])
 
     return classify
-
-
-def picture_files(inputs: list[str]) -> list[Path]:
-    """The pictures among the inputs and in the folders among them.
-
-    Raises:
-        UserError: an input is missing, or a folder holds no picture.
-    """
-    files = []
-    for source in map(Path, inputs):
-        if not source.exists():
-            raise UserError(f"{source}: no such picture or folder")
-        files += pictures.find(source) if source.is_dir() else [source]
-    return files
-
-
-def fitted(picture: np.ndarray, side: int) -> np.ndarray:
-    """The square around a picture's centre, resized as the training data are: (side, side, C)."""
-    height, width = picture.shape[:2]
-    length = min(height, width)
-    top, left = (height - length) // 2, (width - length) // 2
-    square = np.ascontiguousarray(picture[top : top + length, left : left + length])
-    return square if length == side else pictures.resize(square, side, side)
-
-
-def write_rows(path: Path, head: tuple[str, ...], rows: list[tuple[str, ...]]):
-    """Writes a CSV file.
-
-    Raises:
-        UserError: it cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([head, *rows])
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot be written ({error.strerror}); make room or name another folder"
-        ) from error

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from common import tiles
+from common import files, tiles
 from common.adversarial import Adversarial
 from common.data import pictures
 from common.data.pairs import PairedImages
@@ -14,6 +14,7 @@ from common.errors import UserError
 from common.export import export_translator, load_translator
 from common.metrics import frechet, paired
 from common.run import Run, pick, write_json
+from common.serving import next_version
 
 import numpy as np
 import tensorflow as tf
@@ -117,7 +118,7 @@ class PairedTranslation:
             best: use the checkpoint that --keep_best kept, not the newest.
         """
         translate, multiple, channels = self._translator(run, inference, best)
-        targets = output_paths(inputs, Path(output))
+        targets = files.output_paths(inputs, Path(output))
         bar = tqdm(targets.items(), unit="picture", disable=None)
         for source, target in bar:
             x = pictures.to_unit(pictures.read(source, channels))
@@ -208,8 +209,7 @@ class PairedTranslation:
     ) -> Path:
         model = run.load_sampler(self.model_class, best, **inference.given())
         if version is None:
-            there = (path.name for path in (base / self.name).glob("*"))
-            version = 1 + max((int(name) for name in there if name.isdigit()), default=0)
+            version = next_version(base, self.name)
         sides = model.image_size, model.image_size
         arguments = self.name, version, model.multiple, model.channels_in, sides
         return export_translator(model.sampler, base, *arguments)
@@ -234,31 +234,6 @@ def compiled(model: Adversarial) -> Translate:
     """The model's sampling generator at inference, as a graph: float32 (B, H, W, C), both ways."""
     graph = tf.function(lambda x: model.sampler(x, training=False), reduce_retracing=True)
     return lambda x: graph(tf.constant(x)).numpy()
-
-
-def output_paths(inputs: list[str], folder: Path) -> dict[Path, Path]:
-    """The picture files among and in the inputs, each with the PNG file that it is translated to.
-
-    Raises:
-        UserError: an input is missing, or two would be written to the same file.
-    """
-    sources = []
-    for source in map(Path, inputs):
-        if not source.exists():
-            raise UserError(f"{source}: no such picture or folder")
-        sources += pictures.find(source) if source.is_dir() else [source]
-    targets: dict[Path, Path] = {}
-    for source in sources:
-        target = folder / f"{source.stem}.png"
-        if target in targets.values():
-            raise UserError(
-                f"{source}: another input would be written to {target} too; "
-                "translate them to two folders"
-            )
-        if target.exists() and target.samefile(source):
-            raise UserError(f"--output {folder}: {source} would be overwritten; name another one")
-        targets[source] = target
-    return targets
 
 
 def keras_inception_fid(translate: Translate, data: PairedImages, split: str) -> float | None:

@@ -2,7 +2,6 @@
 
 import csv
 
-from common import autoencoding
 from common.data import pictures
 
 import numpy as np
@@ -24,7 +23,7 @@ def inputs(tmp_path):
 
 def seen(file):
     """A picture as the model sees it: uint8 (1, 8, 8, 1)."""
-    return autoencoding.fitted(pictures.read(file, 1), PIXELS)[None]
+    return pictures.square(pictures.read(file, 1), PIXELS)[None]
 
 
 def in_grid(file, rows, columns):

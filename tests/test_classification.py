@@ -6,7 +6,7 @@ import shlex
 from types import SimpleNamespace
 
 from common import checkpoint, cli, generation
-from common.classification import ClassifyingGeneration, fitted
+from common.classification import ClassifyingGeneration
 from common.data import pictures
 from common.run import Run
 
@@ -137,13 +137,6 @@ def test_without_pictures_noise_becomes_pictures(run_cli, run, tmp_path):
         "0000_label_2.png",
         "0001_label_2.png",
     ]
-
-
-def test_the_part_that_is_looked_at_is_the_square_in_the_middle():
-    picture = np.zeros((4, 10, 1), np.uint8)
-    picture[:, 3:7] = 200
-    np.testing.assert_array_equal(fitted(picture, 4), np.full((4, 4, 1), 200))
-    np.testing.assert_array_equal(fitted(picture.transpose(1, 0, 2), 2), np.full((2, 2, 1), 200))
 
 
 @pytest.mark.parametrize(

@@ -207,14 +207,7 @@ class LabelledImages:
 
     def _fitted(self, picture: np.ndarray) -> np.ndarray:
         """A picture as it is asked for: uint8 (image_size, image_size, channels), own memory."""
-        picture = pictures.to_channels(picture, self.channels)
-        height, width = picture.shape[:2]
-        side = min(height, width)
-        top, left = (height - side) // 2, (width - side) // 2
-        square = picture[top : top + side, left : left + side]
-        if side == self.image_size:
-            return square.copy()
-        return pictures.resize(np.ascontiguousarray(square), self.image_size, self.image_size)
+        return pictures.square(pictures.to_channels(picture, self.channels), self.image_size)
 
     def _refuse_or_report(self, error: BadPicture):
         if not self.skip_bad_images:

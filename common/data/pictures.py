@@ -143,6 +143,15 @@ def resize(picture: np.ndarray, height: int, width: int) -> np.ndarray:
     return resized.reshape(height, width, channels)
 
 
+def square(picture: np.ndarray, side: int) -> np.ndarray:
+    """The square around a picture's centre, resized: uint8 (H, W, C) -> (side, side, C), a copy."""
+    height, width = picture.shape[:2]
+    length = min(height, width)
+    top, left = (height - length) // 2, (width - length) // 2
+    cut = picture[top : top + length, left : left + length].copy()
+    return cut if length == side else resize(cut, side, side)
+
+
 def to_channels(picture: np.ndarray, channels: int) -> np.ndarray:
     """uint8 (H, W, 1 or 3) -> (H, W, channels); RGB becomes grey by ITU-R 601 luma."""
     _check(picture)

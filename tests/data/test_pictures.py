@@ -347,3 +347,12 @@ def test_grid():
     assert pictures.grid([[grey]], padding=0).shape == (2, 3, 1)
     with pytest.raises(ValueError, match="one size"):
         pictures.grid([[black, noise(4, 4)]])
+
+
+def test_a_square_is_cut_from_the_middle():
+    picture = np.zeros((4, 10, 1), np.uint8)
+    picture[:, 3:7] = 200
+    np.testing.assert_array_equal(pictures.square(picture, 4), np.full((4, 4, 1), 200))
+    np.testing.assert_array_equal(
+        pictures.square(picture.transpose(1, 0, 2), 2), np.full((2, 2, 1), 200)
+    )

@@ -1,0 +1,57 @@
+"""The pictures that a command is given, and the files that it writes."""
+
+import csv
+from pathlib import Path
+
+from common.data import pictures
+from common.errors import UserError
+
+
+def picture_files(inputs: list[str]) -> list[Path]:
+    """The pictures among the inputs and in the folders among them.
+
+    Raises:
+        UserError: an input is missing, or a folder holds no picture.
+    """
+    files = []
+    for source in map(Path, inputs):
+        if not source.exists():
+            raise UserError(f"{source}: no such picture or folder")
+        files += pictures.find(source) if source.is_dir() else [source]
+    return files
+
+
+def output_paths(inputs: list[str], folder: Path) -> dict[Path, Path]:
+    """The picture files among and in the inputs, each with the PNG file that it is translated to.
+
+    Raises:
+        UserError: an input is missing, or two would be written to the same file.
+    """
+    targets: dict[Path, Path] = {}
+    for source in picture_files(inputs):
+        target = folder / f"{source.stem}.png"
+        if target in targets.values():
+            raise UserError(
+                f"{source}: another input would be written to {target} too; "
+                "translate them to two folders"
+            )
+        if target.exists() and target.samefile(source):
+            raise UserError(f"--output {folder}: {source} would be overwritten; name another one")
+        targets[source] = target
+    return targets
+
+
+def write_rows(path: Path, head: tuple[str, ...], rows: list[tuple[str, ...]]):
+    """Writes a CSV file.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([head, *rows])
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be written ({error.strerror}); make room or name another folder"
+        ) from error
