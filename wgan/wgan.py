@@ -13,9 +13,9 @@ generator with fresh noise. A training step here is a step of the critic; the ge
 end when the critic has done its share.
 
 Deviations: the authors' code clips every weight of the critic. Here the gains and offsets of its
-batch normalisation are left alone, since a gain of 1 cut to 0.01 makes the signal of its layer a
-hundred times weaker; only kernels and biases are clipped, after each step and not before it. In
-that code the critic scores fakes high; here it scores pictures high, as in the paper, and the
+batch normalisation are left alone unless `--clip_normalization true` says so, since a gain of 1 cut
+to 0.01 makes the signal of its layer a hundred times weaker; clipped is after each step and not
+before it. In that code the critic scores fakes high; here it scores pictures high, as in the paper, and the
 estimate of the distance is positive. The first 25 and each 500th step of the generator wait for
 `warm_up` steps of the critic, 100 in that code and 25 here. Digits are 28x28, made from 7x7, not
 padded to 32x32; `--image_size 32` resizes them.
@@ -66,7 +66,8 @@ class WGAN(Adversarial):
         latent_size: components of z, each N(0, 1).
         n_critic: steps of the critic for each of the generator.
         warm_up: as many for each of the first 25 steps of the generator and for every 500th.
-        clip: c, the bound on the absolute value of the critic's weights.
+        clip: c, the bound on the absolute value of the critic's kernels and biases.
+        clip_normalization: bound the gains and offsets of its batch normalisation too.
         learning_rate: RMSprop's step size, for both players.
         ema: decay of the moving average of the generator's weights, from 0 (none) to below 1.
     """
@@ -82,6 +83,7 @@ class WGAN(Adversarial):
         n_critic: int = 5,
         warm_up: int = 25,
         clip: float = 0.01,
+        clip_normalization: bool = False,
         learning_rate: float = 5e-5,
         ema: float = 0.0,
     ):
@@ -92,7 +94,8 @@ class WGAN(Adversarial):
         errors.above_zero(clip=clip, learning_rate=learning_rate)
         self.image_size, self.channels, self.classes = image_size, channels, 0
         self.width = width
-        self.n_critic, self.warm_up, self.clip = n_critic, warm_up, clip
+        self.n_critic, self.warm_up = n_critic, warm_up
+        self.clip, self.clip_normalization = clip, clip_normalization
         self.latent = Latent(latent_size)
         self.noise = keras.random.SeedGenerator()
         self.generator_steps = self.add_counter("generator_steps")
@@ -127,7 +130,9 @@ class WGAN(Adversarial):
 
     @property
     def clipped(self) -> list[keras.Variable]:
-        """Kernels and biases of the critic; no weight of its normalisation."""
+        """Kernels and biases of the critic; its normalisation's weights only where asked."""
+        if self.clip_normalization:
+            return self.critic.trainable_variables
         layers = [layer for layer in self.critic.layers if isinstance(layer, (Conv2D, Dense))]
         return [weight for layer in layers for weight in layer.trainable_variables]
 

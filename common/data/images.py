@@ -21,8 +21,8 @@ class LabelledImages:
     they are not of the size that is asked for. They are not augmented.
 
     Args:
-        seed: of a test split that has to be cut from the training pictures, of the streams' order,
-            and of generated digits.
+        seed: of a test split that has to be cut from the training pictures, and of the streams'
+            order.
         dataset: mnist, fashion_mnist or cifar10, which are downloaded; usps; embedded, a set of
             generated digits; an .npz file with x_train, y_train, x_test and y_test, of which only
             the first must be there; a folder of pictures, or of folders of pictures, one for each

@@ -16,6 +16,11 @@ class Mixture(NamedTuple):
     centres: np.ndarray
     std: float
 
+    @property
+    def extent(self) -> float:
+        """The largest coordinate of a centre: divided by it, the centres fill [-1, 1]."""
+        return float(np.abs(self.centres).max())
+
     def points(self, seed: int, count: int) -> np.ndarray:
         """Samples, float32 (count, 2), a function of the seed."""
         random = np.random.default_rng(seed)

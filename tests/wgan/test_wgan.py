@@ -194,6 +194,13 @@ def test_biases_would_be_clipped():
     assert [v.path.split("/")[-1] for v in model.clipped] == ["kernel", "bias"]
 
 
+def test_every_weight_of_the_critic_is_clipped_where_asked():
+    model = small(ema=0.0, clip_normalization=True)
+    weights = model.critic.trainable_variables
+    model._apply_gradients({"critic": [keras.ops.zeros(weight.shape) for weight in weights]})
+    assert [np.abs(weight).max() > 0.01 for weight in weights] == [False] * len(weights)
+
+
 def test_losses_and_gradients_are_the_papers(shared):
     """Against a plain tape over everything, pictures scored high and fakes low."""
     x, _ = batch()
