@@ -203,11 +203,6 @@ class ACGAN(Adversarial):
         accuracy = ops.mean(ops.cast(right, "float32"))
         return {"d_loss": d_loss, "g_loss": g_loss, "accuracy": accuracy}, gradients
 
-    @property
-    def classifying_network(self) -> keras.Model:
-        """The one of `networks` whose weights `classify` needs."""
-        return self.discriminator
-
     def classify(self, pictures) -> tf.Tensor:
         """What D takes real pictures to show.
 

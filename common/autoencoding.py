@@ -6,7 +6,7 @@ from inspect import signature
 from pathlib import Path
 from typing import ClassVar
 
-from common import checkpoint, files, walks
+from common import files, walks
 from common.adversarial import Adversarial
 from common.code_maps import manifold, scatter
 from common.data import pictures
@@ -15,7 +15,7 @@ from common.errors import UserError
 from common.generation import SEED, Generation, asked_classes, class_names
 from common.metrics import codes, samples
 from common.run import Run, pick, write_json
-from common.sampling import BATCH_SIZE, sampler_of
+from common.sampling import BATCH_SIZE, Endpoint, sampler_of
 
 import keras
 import numpy as np
@@ -131,7 +131,7 @@ class AutoEncoding(Generation):
         targets = files.output_paths(inputs, folder)
         if frames and len(targets) != 2:
             raise UserError(f"--interpolate {frames}: takes two pictures, not {len(targets)}")
-        model = self._whole_model(opened, options["best"])
+        model = self.load(opened, options["best"])
         known = class_names(opened) or [str(k) for k in range(model.classes)]
         known = known[: model.classes]
         asked = asked_classes(known, options["label"], run)
@@ -173,7 +173,7 @@ class AutoEncoding(Generation):
         """
         super().evaluate(run, **options)
         opened = Run.open(run, self.name)
-        model = self._whole_model(opened, options["best"])
+        model = self.load(opened, options["best"])
         moved = {name: options[name] for name in ("dataset", "data_dir", "skip_bad_images")}
         found = opened.config()["options"] | {k: v for k, v in moved.items() if v}
         data = LabelledImages(**pick(LabelledImages, found))
@@ -200,6 +200,30 @@ class AutoEncoding(Generation):
         if coder.size == 2:
             write_maps(opened.folder, coder, code[:, :2], y, prior[:, :2], data.class_names)
 
+    def load(self, run: Run, best: bool) -> Adversarial:
+        """The model with all of its networks, in float32."""
+        return run.load_sampler(self.model_class, best, whole=True)
+
+    def signatures(self, model: Adversarial) -> dict[str, tuple[Endpoint, list[tf.TensorSpec]]]:
+        """serving_encode, image to code (B, D); serving_reconstruct, image to image.
+
+        Where the decoder has to be told the class, `label`, int32 (B,), goes to the second too.
+        """
+        image = tf.TensorSpec((None, *model.encoder.input_shape[1:]), tf.float32, name="image")
+        label = tf.TensorSpec((None,), tf.int32, name="label")
+
+        def encode(image):
+            return {"code": model.encoder(image, training=False)}
+
+        def reconstruct(image, label=None):
+            code = model.encoder(image, training=False)
+            if label is not None:
+                code = tf.concat([code, tf.one_hot(label, model.classes)], axis=1)
+            return {"image": model.decoder(code, training=False)}
+
+        takes = [image, label] if model.supervised else [image]
+        return {"serving_encode": (encode, [image]), "serving_reconstruct": (reconstruct, takes)}
+
     def _check_options(self, run: str, inputs: list[str], **options) -> int | None:
         """Refuses options of `predict` that are not for pictures; gives --interpolate."""
         defaults = signature(Generation.predict).parameters
@@ -214,13 +238,6 @@ class AutoEncoding(Generation):
         if frames is not None and frames < 2:
             raise UserError(f"--interpolate {frames}: give 2 frames or more, such as 16")
         return frames
-
-    def _whole_model(self, run: Run, best: bool) -> Adversarial:
-        """The model with every network of a checkpoint, in float32."""
-        model = run.load_sampler(self.model_class, best)
-        path = run.best_checkpoint if best else checkpoint.path_of(run.checkpoints, run.step())
-        checkpoint.load(path, model, list(model.networks))
-        return model
 
 
 def batched(network: keras.Model) -> Callable[..., np.ndarray]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from inspect import signature
 from pathlib import Path
 
-from common import checkpoint, files
+from common import files
 from common.adversarial import Adversarial
 from common.data import pictures
 from common.data.images import LabelledImages
@@ -13,6 +13,7 @@ from common.errors import UserError
 from common.generation import Generation, class_names
 from common.metrics import samples
 from common.run import Run, pick, write_json
+from common.sampling import Endpoint
 
 import numpy as np
 import tensorflow as tf
@@ -29,8 +30,7 @@ class ClassifyingGeneration(Generation):
 
     Args:
         model_class: the model. Beyond what `Generation` asks for, its instances have
-            `classify`, a graph of float32 (B, S, S, C) in [-1, 1] -> probabilities (B, classes),
-            and `classifying_network`, the one of `networks` whose weights that needs.
+            `classify`, a graph of float32 (B, S, S, C) in [-1, 1] -> probabilities (B, classes).
     """
 
     def predict(self, run: str, inputs: list[str] | None = None, /, *, output: str, **options):
@@ -56,7 +56,7 @@ class ClassifyingGeneration(Generation):
         if tf.saved_model.contains_saved_model(run):
             raise UserError(f"{run}: a SavedModel only makes pictures; classify with the run")
         opened = Run.open(run, self.name)
-        model = self._classifier(opened, options["best"])
+        model = self.load(opened, options["best"])
         names = class_names(opened) or [str(label) for label in range(model.classes)]
         sources = files.picture_files(inputs)
         classify = compiled(model)
@@ -86,7 +86,7 @@ class ClassifyingGeneration(Generation):
         """
         super().evaluate(run, **options)
         opened = Run.open(run, self.name)
-        classify = compiled(self._classifier(opened, options["best"]))
+        classify = compiled(self.load(opened, options["best"]))
         moved = {name: options[name] for name in ("dataset", "data_dir", "skip_bad_images")}
         found = opened.config()["options"] | {k: v for k, v in moved.items() if v}
         x, labels = LabelledImages(**pick(LabelledImages, found)).arrays("test", samples.COUNT)
@@ -104,23 +104,31 @@ class ClassifyingGeneration(Generation):
         report = json.loads(opened.evaluation_file.read_text())
         write_json(opened.evaluation_file, report | {"classifier": result})
 
-    def _classifier(self, run: Run, best: bool) -> Adversarial:
-        """The model with the sampling and the classifying network of a checkpoint, in float32."""
-        model = run.load_sampler(self.model_class, best)
-        wanted = model.classifying_network
-        group = next(name for name, network in model.networks.items() if network is wanted)
-        path = run.best_checkpoint if best else checkpoint.path_of(run.checkpoints, run.step())
-        checkpoint.load(path, model, [group])
-        return model
+    def load(self, run: Run, best: bool) -> Adversarial:
+        """The model with all of its networks, in float32."""
+        return run.load_sampler(self.model_class, best, whole=True)
+
+    def signatures(self, model: Adversarial) -> dict[str, tuple[Endpoint, list[tf.TensorSpec]]]:
+        """serving_classify: image, float32 (B, S, S, C), to probability (B, classes)."""
+
+        def classify(image):
+            return {"probability": model.classify(image)}
+
+        return {"serving_classify": (classify, [pictures_of(model)])}
 
 
 def compiled(model: Adversarial) -> Classify:
     """The model's classifier as a graph, in batches."""
-    spec = tf.TensorSpec((None, model.image_size, model.image_size, model.channels), tf.float32)
-    graph = tf.function(model.classify, input_signature=[spec], autograph=False)
+    graph = tf.function(model.classify, input_signature=[pictures_of(model)], autograph=False)
 
     def classify(x: np.ndarray) -> np.ndarray:
         batches = (x[i : i + BATCH_SIZE] for i in range(0, len(x), BATCH_SIZE))
         return np.concatenate([graph(pictures.to_unit(batch)).numpy() for batch in batches])
 
     return classify
+
+
+def pictures_of(model: Adversarial) -> tf.TensorSpec:
+    """What `classify` takes."""
+    shape = None, model.image_size, model.image_size, model.channels
+    return tf.TensorSpec(shape, tf.float32, name="image")

@@ -1,8 +1,8 @@
 """Noise-to-picture generators as SavedModels for TensorFlow Serving, and back.
 
-A SavedModel has two signatures, made of TensorFlow's own operations only: TensorFlow Serving runs
-it, and so does TensorFlow without Keras and without this project. What stands in brackets is there
-for a generator that takes a class.
+A SavedModel has two signatures, and what else the model can do; all are made of TensorFlow's own
+operations only: TensorFlow Serving runs them, and so does TensorFlow without Keras and without this
+project. What stands in brackets is there for a generator that takes a class.
 
     serving_default   noise        float32 (B, size)
                     [ label        int32 (B,) ]
@@ -20,6 +20,7 @@ is answered by an error. The server returns `image_bytes` as base64 because its 
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from common import serving
@@ -47,6 +48,7 @@ def export_sampler(
     name: str,
     version: int,
     class_names: list[str] | None = None,
+    further: Mapping[str, tuple[Endpoint, list[tf.TensorSpec]]] | None = None,
 ) -> Path:
     """Write the sampler of `model` to `<folder_base>/<name>/<version>/`, for TensorFlow Serving.
 
@@ -60,6 +62,7 @@ def export_sampler(
         name: the model's name on the server.
         version: a positive integer; the server takes the highest.
         class_names: kept beside the model; default the numbers of the classes.
+        further: more signatures by name: a function of the model's networks, and what it takes.
 
     Returns:
         The folder of the version.
@@ -73,9 +76,11 @@ def export_sampler(
     image = endpoint(generator, classes)
     seeded = _with_files(seeded_endpoint(image, latent, classes))
     archive = keras.export.ExportArchive()
-    archive.track(generator)
+    archive.track(model if further else generator)
     archive.add_endpoint("serving_default", image, signature(latent, classes))
     archive.add_endpoint("serving_seed", seeded, seeded_signature(classes))
+    for signature_name, (function, takes) in (further or {}).items():
+        archive.add_endpoint(signature_name, function, takes)
     names = class_names or [str(label) for label in range(classes)]
     about = {"latent": latent._asdict(), "class_names": names if classes else []}
     with serving.appearing_whole(folder) as whole:

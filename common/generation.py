@@ -1,8 +1,8 @@
 """What a user does with a generator of pictures from noise: samples, predict, evaluate, export."""
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from math import ceil, sqrt
+from collections.abc import Callable, Iterable, Iterator
+from math import ceil
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -14,7 +14,7 @@ from common.errors import UserError, at_least_one
 from common.export_sampler import export_sampler, load_sampler
 from common.metrics import samples
 from common.run import Run, pick, write_json
-from common.sampling import Sampler, sampler_of
+from common.sampling import Endpoint, Sampler, file_names, in_turn, sampler_of, sheet
 from common.serving import next_version
 
 import numpy as np
@@ -198,10 +198,19 @@ class Generation:
         return Path(inspect.getfile(self.model_class)).stem
 
     def _export(self, run: Run, base: Path, version: int | None, best: bool = False) -> Path:
-        model = run.load_sampler(self.model_class, best)
+        model = self.load(run, best)
         if version is None:
             version = next_version(base, self.name)
-        return export_sampler(model, base, self.name, version, class_names(run))
+        further = self.signatures(model)
+        return export_sampler(model, base, self.name, version, class_names(run), further)
+
+    def load(self, run: Run, best: bool) -> Adversarial:
+        """The model with the weights that the verbs need, in float32."""
+        return run.load_sampler(self.model_class, best)
+
+    def signatures(self, model: Adversarial) -> dict[str, tuple[Endpoint, list[tf.TensorSpec]]]:
+        """What a SavedModel of the model can do beside drawing pictures; see `export_sampler`."""
+        return {}
 
     def _sampler(self, run: str, best: bool) -> Sampler:
         """The sampler of a run or of a SavedModel."""
@@ -213,33 +222,6 @@ class Generation:
                 f"--best: fixed in the SavedModel {run}; give it to export, or predict from the run"
             )
         return load_sampler(run)
-
-
-def sheet(sampler: Sampler, noise: np.ndarray, asked: list[int]) -> np.ndarray:
-    """A grid of pictures, uint8 (H, W, C).
-
-    Args:
-        sampler: draws them.
-        noise: z (N, size), one for each picture, of several classes for each column.
-        asked: the classes, a row for each; with none or one the pictures fill a square.
-    """
-    several = len(asked) > 1
-    columns = len(noise) if several else ceil(sqrt(len(noise)))
-    labels = np.repeat(asked, len(noise)) if asked else None
-    shown = sampler.all(np.tile(noise, (max(1, len(asked)), 1)), labels)
-    return pictures.grid([shown[i : i + columns] for i in range(0, len(shown), columns)])
-
-
-def in_turn(asked: Sequence[int], count: int) -> np.ndarray | None:
-    """Labels (count,), each of the classes in turn; None if there are none."""
-    return np.resize(np.asarray(asked, np.int32), count) if len(asked) else None
-
-
-def file_names(labels: np.ndarray | None, count: int) -> list[str]:
-    """`0007.png`, of a class `0007_label_7.png`; more digits where the count needs them."""
-    digits = max(4, len(str(count - 1)))
-    of_class = [""] * count if labels is None else [f"_label_{label}" for label in labels]
-    return [f"{number:0{digits}}{suffix}.png" for number, suffix in enumerate(of_class)]
 
 
 def asked_classes(class_names: list[str], label: str | None, run: str) -> list[int]:

@@ -158,13 +158,18 @@ class Run:
         return json.loads(self.best_file.read_text()) if self.best_file.is_file() else {}
 
     def load_sampler(
-        self, model_class: type[Adversarial], best: bool = False, **overrides
+        self,
+        model_class: type[Adversarial],
+        best: bool = False,
+        whole: bool = False,
+        **overrides,
     ) -> Adversarial:
         """The model with the sampling network of the newest checkpoint, in float32.
 
         Args:
             model_class: the class that the run trained.
             best: take the checkpoint that --keep_best kept instead.
+            whole: load every network, not the sampling one alone.
             overrides: constructor arguments to use instead of the run's.
 
         Raises:
@@ -174,12 +179,12 @@ class Run:
             raise UserError(f"{self.folder}: the run has no checkpoint yet; train it first")
         keras.config.set_dtype_policy("float32")
         model = model_class(**pick(model_class, self.config()["options"]) | overrides)
-        wanted = model.sampling_network
-        group = next(name for name, network in model.networks.items() if network is wanted)
+        wanted = model.networks.items()
+        groups = [name for name, each in wanted if whole or each is model.sampling_network]
         path = self.best_checkpoint if best else checkpoint.path_of(self.checkpoints, self.step())
         if best and not path.exists():
             raise UserError(f"{self.folder}: no best checkpoint was kept; train with --keep_best")
-        checkpoint.load(path, model, [group])
+        checkpoint.load(path, model, groups)
         return model
 
 

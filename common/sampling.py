@@ -1,7 +1,8 @@
 """Pictures from noise: the same graph draws them in a run, in the loop and in a SavedModel."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from math import ceil, sqrt
 
 from common.adversarial import Adversarial
 from common.data import pictures
@@ -134,3 +135,30 @@ def seeded_signature(classes: int) -> list[tf.TensorSpec]:
     """What a `seeded_endpoint` takes."""
     types = {"seed": tf.int64, "count": tf.int32} | ({"label": tf.int32} if classes else {})
     return [tf.TensorSpec((), dtype, name=name) for name, dtype in types.items()]
+
+
+def sheet(sampler: Sampler, noise: np.ndarray, asked: list[int]) -> np.ndarray:
+    """A grid of pictures, uint8 (H, W, C).
+
+    Args:
+        sampler: draws them.
+        noise: z (N, size), one for each picture, of several classes for each column.
+        asked: the classes, a row for each; with none or one the pictures fill a square.
+    """
+    several = len(asked) > 1
+    columns = len(noise) if several else ceil(sqrt(len(noise)))
+    labels = np.repeat(asked, len(noise)) if asked else None
+    shown = sampler.all(np.tile(noise, (max(1, len(asked)), 1)), labels)
+    return pictures.grid([shown[i : i + columns] for i in range(0, len(shown), columns)])
+
+
+def in_turn(asked: Sequence[int], count: int) -> np.ndarray | None:
+    """Labels (count,), each of the classes in turn; None if there are none."""
+    return np.resize(np.asarray(asked, np.int32), count) if len(asked) else None
+
+
+def file_names(labels: np.ndarray | None, count: int) -> list[str]:
+    """`0007.png`, of a class `0007_label_7.png`; more digits where the count needs them."""
+    digits = max(4, len(str(count - 1)))
+    of_class = [""] * count if labels is None else [f"_label_{label}" for label in labels]
+    return [f"{number:0{digits}}{suffix}.png" for number, suffix in enumerate(of_class)]

@@ -69,7 +69,7 @@ def aae_cli(capsys):
 
 def model_of(run):
     opened = Run(run)
-    return AutoEncoding(AAE)._whole_model(opened, best=False)
+    return AutoEncoding(AAE).load(opened, best=False)
 
 
 def data_of(run):

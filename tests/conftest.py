@@ -10,6 +10,8 @@ from types import SimpleNamespace
 # oneDNN does not promise to round alike in two processes (TensorFlow says so when it starts), and
 # the tests compare bytes. benchmarks/kill_and_resume.py holds the default against the same measure.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+# pytest-xdist keeps the cores busy already.
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 from common import cli
 from common.data import pictures
@@ -22,6 +24,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from tiny import Tiny
+
+pytest.register_assert_rewrite("autoencoders", "gan_fixtures")  # test files import from these
 
 TINY = Path(__file__).with_name("tiny.py")
 

@@ -7,7 +7,7 @@ from common.data import pictures
 import numpy as np
 import pytest
 import tensorflow as tf
-from autoencoders import NAMES, PIXELS, assert_same, model_of, reconstructed
+from autoencoders import NAMES, PIXELS, assert_same, data_of, model_of, reconstructed
 from conftest import noise
 
 pytest_plugins = ["autoencoders"]
@@ -149,6 +149,22 @@ def test_what_cannot_be_is_refused_in_a_line(aae_cli, make_run, inputs, tmp_path
     assert line.startswith("error: ")
     assert all(part in line for part in said.split(".*"))
     assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize("options", [{}, {"supervised": True}, {"labels": 3}], ids=str)
+def test_the_export_encodes_and_reconstructs(aae_cli, make_run, tmp_path, options):
+    run = make_run(**options)
+    model = model_of(run)
+    assert aae_cli(f"export '{run}' --output '{tmp_path}'").status == 0
+    signatures = tf.saved_model.load(str(tmp_path / "aae" / "1")).signatures
+    x, y = data_of(run).arrays("test", 4)
+    image = tf.constant(pictures.to_unit(x))
+    code = model.encoder(image, training=False)
+    np.testing.assert_allclose(signatures["serving_encode"](image=image)["code"], code, atol=1e-5)
+    label = {"label": tf.constant(y)} if "supervised" in options else {}
+    x_hat = signatures["serving_reconstruct"](image=image, **label)["image"]
+    told = [np.eye(3, dtype="float32")[y]] if label else []
+    assert_same(pictures.to_uint8(x_hat)[..., 0], reconstructed(model, np.concatenate([code, *told], 1)))
 
 
 def test_a_saved_model_does_not_encode(aae_cli, inputs, tmp_path, monkeypatch):

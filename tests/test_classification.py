@@ -39,10 +39,6 @@ class TinyClassifier(TinyGan):
     def networks(self):
         return super().networks | {"classifier": self.classifier}
 
-    @property
-    def classifying_network(self):
-        return self.classifier
-
     def classify(self, x):
         return tf.nn.softmax(self.classifier(x, training=False))
 
@@ -163,6 +159,16 @@ def test_a_saved_model_does_not_classify(run_cli, flat, tmp_path, monkeypatch):
     result = run_cli(f"predict somewhere '{flat}' --output '{tmp_path}/o'")
     assert result.status == 2
     assert "somewhere: a SavedModel only makes pictures" in result.err
+
+
+def test_the_export_classifies_as_the_run_does(run_cli, run, tmp_path):
+    assert run_cli(f"export '{run}' --output '{tmp_path}'").status == 0
+    loaded = tf.saved_model.load(str(tmp_path / "test_classification" / "1"))
+    x = np.full((3, 8, 8, 1), [[[[-0.9]]], [[[0.1]]], [[[0.9]]]], "float32")
+    said = loaded.signatures["serving_classify"](image=tf.constant(x))["probability"]
+    logits = np.array([[-4 * m, 2, 4 * m] for m in (-0.9, 0.1, 0.9)])
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(said, expected, atol=1e-5)
 
 
 class Yardstick:

@@ -3,7 +3,8 @@
 from common import checkpoint
 from common.data import pictures
 from common.errors import UserError
-from common.generation import asked_classes, file_names
+from common.generation import asked_classes
+from common.sampling import file_names
 
 import numpy as np
 import pytest

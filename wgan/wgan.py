@@ -15,10 +15,10 @@ end when the critic has done its share.
 Deviations: the authors' code clips every weight of the critic. Here the gains and offsets of its
 batch normalisation are left alone unless `--clip_normalization true` says so, since a gain of 1 cut
 to 0.01 makes the signal of its layer a hundred times weaker; clipped is after each step and not
-before it. In that code the critic scores fakes high; here it scores pictures high, as in the paper, and the
-estimate of the distance is positive. The first 25 and each 500th step of the generator wait for
-`warm_up` steps of the critic, 100 in that code and 25 here. Digits are 28x28, made from 7x7, not
-padded to 32x32; `--image_size 32` resizes them.
+before it. In that code the critic scores fakes high; here it scores pictures high, as in the paper,
+and the estimate of the distance is positive. The first 25 and each 500th step of the generator wait
+for `warm_up` steps of the critic, 100 in that code and 25 here. Digits are 28x28, made from 7x7,
+not padded to 32x32; `--image_size 32` resizes them.
 
     python3 wgan/wgan.py --dataset mnist
 """
