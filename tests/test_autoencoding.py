@@ -163,8 +163,9 @@ def test_the_export_encodes_and_reconstructs(aae_cli, make_run, tmp_path, option
     np.testing.assert_allclose(signatures["serving_encode"](image=image)["code"], code, atol=1e-5)
     label = {"label": tf.constant(y)} if "supervised" in options else {}
     x_hat = signatures["serving_reconstruct"](image=image, **label)["image"]
-    told = [np.eye(3, dtype="float32")[y]] if label else []
-    assert_same(pictures.to_uint8(x_hat)[..., 0], reconstructed(model, np.concatenate([code, *told], 1)))
+    if label:
+        code = np.concatenate([code, np.eye(3, dtype="float32")[y]], axis=1)
+    assert_same(pictures.to_uint8(x_hat)[..., 0], reconstructed(model, code))
 
 
 def test_a_saved_model_does_not_encode(aae_cli, inputs, tmp_path, monkeypatch):
