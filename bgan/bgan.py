@@ -38,6 +38,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common import cli, errors, losses
 from common.adversarial import Adversarial, watching
+from common.data.black_and_white import BlackAndWhite
 from common.generation import Generation
 from common.latent import Latent
 from common.layers import BatchNormalization
@@ -145,6 +146,9 @@ class BGAN(Adversarial):
     @property
     def sampler(self) -> keras.Model:
         return self.binary_sampler if self.discrete else self.sampling_network
+
+    def aim(self, data):
+        return BlackAndWhite(data) if self.discrete else data
 
     def build_generator(self) -> keras.Model:
         """DCGAN's: z (B, latent_size) -> logits or pictures, float32 (B, S, S, C)."""

@@ -104,6 +104,10 @@ class Adversarial(keras.Model):
     def prepare(self, data):
         """Takes from the data set what a step needs besides its batches; nothing, as a rule."""
 
+    def aim(self, data):
+        """The data set as the model means to draw it, which its samples are measured against."""
+        return data
+
     # How a step is compiled.
 
     def compile(self, jit: Jit = "auto"):

@@ -58,7 +58,7 @@ class Generation:
         sampler = sampler_of(model)
         noise = sampler.noise(SEED, count)
         labels = in_turn(range(model.classes), count)
-        yardstick = samples.Yardstick(data, count)
+        yardstick = samples.Yardstick(model.aim(data), count)
         return lambda: yardstick.measure(sampler.all(noise, labels), labels)
 
     def export_trained(self, run: Run) -> Path:
@@ -154,10 +154,11 @@ class Generation:
         opened = Run.open(run, self.name)
         moved = {"dataset": dataset, "data_dir": data_dir, "skip_bad_images": skip_bad_images}
         options = opened.config()["options"] | {k: v for k, v in moved.items() if v}
-        sampler = sampler_of(opened.load_sampler(self.model_class, best))
+        model = opened.load_sampler(self.model_class, best)
+        sampler = sampler_of(model)
         data = LabelledImages(**pick(LabelledImages, options))
         opened.check_data(data.fingerprint())
-        yardstick = samples.Yardstick(data, count, split)
+        yardstick = samples.Yardstick(model.aim(data), count, split)
         labels = in_turn(range(sampler.classes), count)
         drawn = with_bar(sampler.draw(sampler.noise(seed, count), labels), count)
         results = yardstick.table(np.concatenate(list(drawn)), labels)
