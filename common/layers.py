@@ -1,7 +1,7 @@
 """Layers with state or maths of their own.
 
 What a generative adversarial network does at inference is part of the method: a pix2pix generator
-keeps its dropout (its only noise) and normalises by the picture at hand. Both layers below say so
+keeps its dropout (its only noise) and normalises by the picture at hand. The layers below say so
 by an argument, draw nothing from a state when they are not training, and treat each picture of a
 batch as if it were alone. A SavedModel made from them changes no variable on a request.
 """
@@ -45,6 +45,61 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     def get_config(self):
         return super().get_config() | {"inference_statistics": self.inference_statistics}
+
+
+class InstanceNormalization(keras.layers.Layer):
+    """Each channel of each picture brought to mean 0 and variance 1 (Ulyanov et al. 2016).
+
+    It has no weights and no state: training and inference are the same, and a picture's result
+    depends on no other picture. Of a map of one pixel it leaves nothing but 0.
+
+    Args:
+        epsilon: added to the variance.
+
+    Input and output: float (batch, height, width, channels). The sums are taken in float32.
+    """
+
+    def __init__(self, epsilon=1e-5, **kwargs):
+        super().__init__(**kwargs)
+        self.epsilon = epsilon
+
+    def call(self, inputs):
+        x = ops.cast(inputs, "float32")
+        mean, variance = ops.moments(x, axes=[1, 2], keepdims=True)  # (B, 1, 1, C)
+        return ops.cast((x - mean) * ops.rsqrt(variance + self.epsilon), self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return super().get_config() | {"epsilon": self.epsilon}
+
+
+class ReflectionPadding(keras.layers.Layer):
+    """Continues a picture by its mirror image at each border, whose pixels are not repeated.
+
+    As NumPy's `pad(mode="reflect")`. Zeros would show as a frame in what a translator makes.
+
+    Args:
+        padding: pixels on every side, fewer than the picture's sides have.
+
+    Input (batch, height, width, channels), output (batch, height + 2p, width + 2p, channels).
+    """
+
+    def __init__(self, padding, **kwargs):
+        super().__init__(**kwargs)
+        self.padding = padding
+
+    def call(self, inputs):
+        p = self.padding
+        return ops.pad(inputs, [(0, 0), (p, p), (p, p), (0, 0)], mode="reflect")
+
+    def compute_output_shape(self, input_shape):
+        batch, *sides, channels = input_shape
+        return batch, *(side and side + 2 * self.padding for side in sides), channels
+
+    def get_config(self):
+        return super().get_config() | {"padding": self.padding}
 
 
 class Dropout(keras.layers.Dropout):

@@ -1,0 +1,255 @@
+"""CycleGAN: image-to-image translation learnt without pairs.
+
+Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks
+Jun-Yan Zhu, Taesung Park, Phillip Isola, Alexei A. Efros. ICCV 2017, arXiv:1703.10593
+
+With G: A -> B and F: B -> A the translators, a and b pictures of the two domains:
+
+    L_GAN(G, D_B) = E[(D_B(b) - 1)^2] + E[D_B(G(a))^2]   of D_B;  E[(D_B(G(a)) - 1)^2]   of G
+    L_cyc(G, F)   = E[|F(G(a)) - a|] + E[|G(F(b)) - b|]                      (equation 2)
+    L_id(G, F)    = E[|G(b) - b|] + E[|F(a) - a|]                            (section 5.2)
+    L(G, F, D_A, D_B) = L_GAN(G, D_B) + L_GAN(F, D_A) + lambda L_cyc + lambda lambda_id L_id
+
+the last with least squares in place of the logarithm (section 4), where the loss of a discriminator
+is halved. A discriminator learns from a history of translations, of 50 pictures in each domain.
+
+Deviations: convolutions followed by instance normalisation have no bias, which the normalisation
+would cancel. The identity loss is on by default for every data set, as in the authors' code; the
+paper speaks of it for paintings to photos only. The learning rate falls from step to step over the
+second half, not from epoch to epoch.
+
+    python3 cyclegan/cyclegan.py --dataset horse2zebra
+"""
+
+import sys
+from pathlib import Path
+from typing import ClassVar
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from common import cli, errors, losses
+from common.adversarial import Adversarial, Update, watching
+from common.errors import UserError
+from common.layers import InstanceNormalization, ReflectionPadding
+from common.networks import normal_init, patchgan
+from common.pool import HistoryPool
+from common.unpaired_translation import UnpairedTranslation
+
+import keras
+import tensorflow as tf
+from keras.layers import Activation, Add, Conv2D, Conv2DTranspose, Cropping2D, ReLU, ZeroPadding2D
+
+
+class CycleGAN(Adversarial):
+    """Two ResNet translators and two PatchGAN discriminators, trained on pictures without pairs.
+
+    Args:
+        image_size: side of the training pictures in pixels, a multiple of 4; 256 in the paper,
+            128 by default in the authors' first code.
+        channels: of the pictures of both domains, 3 for RGB or 1 for grey.
+        width: filters of the first convolution of each network; 64 in the paper.
+        blocks: residual blocks of a translator; default 9 from 256 pixels up and 6 from 128, as in
+            the paper, and 3 below.
+        strided: convolutions with strides 2 of a discriminator: 3 judges patches of 70x70 pixels,
+            as in the paper, 2 of 34x34, 1 of 16x16. Default 3 from 64 pixels up, 2 below.
+        cycle_weight: lambda, the weight of the cycle loss; 10 in the paper.
+        identity_weight: lambda_id, the weight of the identity loss as a share of lambda; 0 leaves
+            its two forward passes out.
+        pool_size: pictures in the history of each domain; 0 for none.
+        learning_rate: Adam's step size, for all players.
+        beta_1: Adam's decay of the first moment.
+        ema: decay of the moving average of the translators' weights, from 0 (none) to below 1.
+    """
+
+    defaults: ClassVar[dict] = {"schedule": "linear"}
+    multiple = 8  # of the sides of a translator's input: 4 by the strides, and 2 pixels to reflect
+
+    def __init__(
+        self,
+        image_size: int = 128,
+        channels: int = 3,
+        width: int = 64,
+        blocks: int | None = None,
+        strided: int | None = None,
+        cycle_weight: float = 10.0,
+        identity_weight: float = 0.5,
+        pool_size: int = 50,
+        learning_rate: float = 2e-4,
+        beta_1: float = 0.5,
+        ema: float = 0.0,
+    ):
+        super().__init__(ema=ema, name="cyclegan")
+        strided = (3 if image_size >= 64 else 2) if strided is None else strided
+        errors.at_least_one(width=width, strided=strided)
+        errors.above_zero(learning_rate=learning_rate)
+        errors.not_negative(
+            blocks=blocks or 0,
+            cycle_weight=cycle_weight,
+            identity_weight=identity_weight,
+            pool_size=pool_size,
+        )
+        errors.below_one(beta_1=beta_1)
+        if image_size % 4 or image_size < max(8, 3 * 2**strided):
+            raise UserError(
+                f"--image_size {image_size}: give a multiple of 4 from "
+                f"{max(8, 3 * 2**strided)} up with --strided {strided}, like 128"
+            )
+        self.image_size, self.channels, self.width = image_size, channels, width
+        by_size = 9 if image_size >= 256 else 6 if image_size >= 128 else 3
+        self.blocks = by_size if blocks is None else blocks
+        self.strided = strided
+        picture = image_size, image_size, channels
+        self.pool_a, self.pool_b = (HistoryPool(pool_size, picture, name=n) for n in "ab")
+
+        self.generator = self.build_generator()
+        G, F = (self.generator.get_layer(name) for name in ("AtoB", "BtoA"))
+        self.discriminator_a, self.discriminator_b = map(self.build_discriminator, "ab")
+        for discriminator in (self.discriminator_a, self.discriminator_b):
+            discriminator.compile(
+                loss=losses.least_squares,
+                loss_weights=0.5,  # slows D relative to G (section 7.1)
+                optimizer=keras.optimizers.Adam(learning_rate, beta_1, epsilon=1e-8),
+            )
+
+        a, b = (keras.Input((None, None, channels)) for _ in range(2))
+        fake_b, fake_a = self.generator([a, b])
+        outputs = [self.discriminator_b(fake_b), self.discriminator_a(fake_a), F(fake_b), G(fake_a)]
+        weights = [1.0, 1.0, cycle_weight, cycle_weight]
+        if identity_weight:
+            outputs += [G(b), F(a)]
+            weights += [cycle_weight * identity_weight] * 2
+        self.combined = keras.Model([a, b], outputs, name="combined")
+        self.combined.compile(
+            loss=[losses.least_squares] * 2 + [losses.l1] * (len(outputs) - 2),
+            loss_weights=weights,
+            optimizer=keras.optimizers.Adam(learning_rate, beta_1, epsilon=1e-8),
+        )
+        # The same pass, and the translations that it has made on its way, for the history.
+        self.combined_and_fakes = keras.Model([a, b], [*outputs, fake_b, fake_a])
+        self.compile()
+
+    # Who plays: both translators move as one player, for the cycle needs both.
+
+    @property
+    def networks(self) -> dict[str, keras.Model]:
+        """Every network once, by name; the two translators are one."""
+        networks = {
+            "generator": self.generator,
+            "discriminator_a": self.discriminator_a,
+            "discriminator_b": self.discriminator_b,
+        }
+        if self.average_generator is not None:
+            networks["average_generator"] = self.average_generator
+        return networks
+
+    @property
+    def updates(self) -> dict[str, Update]:
+        """The update of each player, by name."""
+        players = {"discriminator_a", "discriminator_b"}
+        updates = {
+            name: Update(network.optimizer, network.trainable_variables)
+            for name, network in self.networks.items()
+            if name in players
+        }
+        generator = Update(self.combined.optimizer, self.generator.trainable_variables)
+        return updates | {"generator": generator}
+
+    # The networks (appendix, section 7.2).
+
+    def build_generator(self) -> keras.Model:
+        """Both translators side by side: (a, b) -> (G(a), F(b)), layers AtoB and BtoA."""
+        inputs = [keras.Input((None, None, self.channels)) for _ in range(2)]
+        translators = [self.build_translator(name) for name in ("AtoB", "BtoA")]
+        outputs = [translate(x) for translate, x in zip(translators, inputs, strict=True)]
+        return keras.Model(inputs, outputs, name="generator")
+
+    def build_translator(self, name: str) -> keras.Model:
+        """ResNet (Johnson et al. 2016): x (B, H, W, C) -> its translation (B, H, W, C)."""
+        width = self.width
+
+        def block(h):
+            r = ReLU()(norm(conv(ReflectionPadding(1)(h), 4 * width)))
+            r = norm(conv(ReflectionPadding(1)(r), 4 * width))
+            return Add()([h, r])
+
+        x = keras.Input((None, None, self.channels))
+        h = ReLU()(norm(conv(ReflectionPadding(3)(x), width, kernel=7)))
+        for factor in (2, 4):  # (B, H/4, W/4, 4 width)
+            h = ReLU()(norm(conv_down(h, factor * width)))
+        for _ in range(self.blocks):
+            h = block(h)
+        for factor in (2, 1):  # (B, H, W, width)
+            h = ReLU()(norm(conv_up(h, factor * width)))
+        h = conv(ReflectionPadding(3)(h), self.channels, kernel=7, use_bias=True)
+        return keras.Model(x, Activation("tanh", dtype="float32")(h), name=name)
+
+    def build_discriminator(self, domain: str) -> keras.Model:
+        """PatchGAN of one picture: (B, S, S, C) -> logits, (B, 14, 14, 1) for 128 pixels."""
+        x = keras.Input((None, None, self.channels))
+        logits = patchgan(x, self.width, self.strided, InstanceNormalization)
+        return keras.Model(x, logits, name=f"discriminator_{domain}")
+
+    # A step.
+
+    def losses_and_gradients(self, a: tf.Tensor, b: tf.Tensor) -> tuple[dict, dict]:
+        """Losses of all players and the gradients of each with respect to its own weights.
+
+        Args:
+            a: pictures of one domain, float32 (B, S, S, C) in [-1, 1].
+            b: of the other, which have nothing to do with them; the same shape.
+        """
+        generator = self.updates["generator"]
+        with watching(generator.variables) as tape:
+            *scored, fake_b, fake_a = self.combined_and_fakes([a, b], training=True)
+            targets = [*map(tf.ones_like, scored[:2]), a, b, b, a][: len(scored)]
+            g_loss = self.combined.compute_loss(y=targets, y_pred=scored)
+        d_a_loss, d_a = self.discriminator_loss_and_gradients("a", a, self.pool_a(fake_a))
+        d_b_loss, d_b = self.discriminator_loss_and_gradients("b", b, self.pool_b(fake_b))
+        gradients = {
+            "discriminator_a": d_a,
+            "discriminator_b": d_b,
+            "generator": generator.gradients(tape, g_loss),
+        }
+        values = {"d_a_loss": d_a_loss, "d_b_loss": d_b_loss, "g_loss": g_loss}
+        cycles = {"cycle_a": losses.l1(a, scored[2]), "cycle_b": losses.l1(b, scored[3])}
+        return values | cycles, gradients
+
+    def discriminator_loss_and_gradients(
+        self, domain: str, real: tf.Tensor, fake: tf.Tensor
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """One discriminator's loss and gradients on pictures and on translations of its history."""
+        name = f"discriminator_{domain}"
+        D, update = self.networks[name], self.updates[name]
+        with watching(update.variables) as tape:
+            # One pass: no layer of D looks at more than one picture.
+            scores = D(tf.concat([real, fake], axis=0), training=True)
+            real, fake = tf.split(scores, 2)
+            loss = D.compute_loss(y=tf.ones_like(real), y_pred=real)
+            loss += D.compute_loss(y=tf.zeros_like(fake), y_pred=fake)
+        return loss, update.gradients(tape, loss)
+
+
+def norm(h):
+    return InstanceNormalization()(h)
+
+
+def conv(h, filters: int, *, kernel: int = 3, strides: int = 1, use_bias: bool = False):
+    """Convolution of a map that is padded already."""
+    return Conv2D(
+        filters, kernel, strides=strides, use_bias=use_bias, kernel_initializer=normal_init()
+    )(h)
+
+
+def conv_down(h, filters: int):
+    """3x3 convolution that halves even sides, aligned as with Torch's `padding=1`."""
+    return conv(ZeroPadding2D(((1, 0), (1, 0)))(h), filters, strides=2)
+
+
+def conv_up(h, filters: int):
+    """3x3 transposed convolution that doubles the sides, the counterpart of `conv_down`."""
+    h = Conv2DTranspose(filters, 3, strides=2, use_bias=False, kernel_initializer=normal_init())(h)
+    return Cropping2D(((1, 0), (1, 0)))(h)
+
+
+if __name__ == "__main__":
+    cli.main(CycleGAN, UnpairedTranslation)
