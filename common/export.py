@@ -10,9 +10,12 @@ it, and so does TensorFlow without Keras and without this project.
 
 H and W are free: pictures are padded by reflection and cropped back inside the graph. The server
 returns `translated_bytes` as base64 because its name ends in `_bytes`.
+
+One that holds several translators has two more for each, NAME and NAME_bytes, of the same form;
+`serving_default` and `serving_bytes` are those of the first.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,9 +26,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+DEFAULT, BYTES = "serving_default", "serving_bytes"
+
 
 def export_translator(
-    generator: keras.Model,
+    generator: keras.Model | dict[str, keras.Model],
     folder_base: Path | str,
     name: str,
     version: int,
@@ -41,7 +46,8 @@ def export_translator(
     Args:
         generator: functional, float32 (B, H, W, Cin) in [-1, 1] -> (B, H, W, Cout) of any float
             type, H and W free; stateless with `training=False`, and a picture's result does not
-            depend on the others of its batch. Cin and Cout are 1 or 3.
+            depend on the others of its batch. Cin and Cout are 1 or 3. Or several of one Cin, by
+            the names of their signatures.
         folder_base: made if it is not there.
         name: the model's name on the server.
         version: a positive integer; the server takes the highest.
@@ -55,22 +61,28 @@ def export_translator(
     Raises:
         UserError: the version is not a positive integer or is there already, or the folder cannot
             be written.
-        ValueError: the generator's input is not (None, None, None, `channels_in`).
+        ValueError: a generator's input is not (None, None, None, `channels_in`).
     """
     folder = serving.version_folder(folder_base, name, version)
-    if generator.input_shape != (None, None, None, channels_in):
-        raise ValueError(f"{generator.input_shape} is no input of free sides, {channels_in=}")
+    named = generator if isinstance(generator, dict) else {}
+    first = next(iter(named.values()), generator)
+    signatures = {(DEFAULT, BYTES): first}
+    signatures |= {(key, f"{key}_bytes"): network for key, network in named.items()}
 
-    translate, translate_bytes = _endpoints(generator, multiple, channels_in)
     archive = keras.export.ExportArchive()
-    archive.track(generator)
     image = tf.TensorSpec((None, None, None, channels_in), tf.float32, name="image")
     image_bytes = tf.TensorSpec((None,), tf.string, name="image_bytes")
-    archive.add_endpoint("serving_default", translate, [image])
-    archive.add_endpoint("serving_bytes", translate_bytes, [image_bytes])
+    for network in named.values() or [first]:
+        if network.input_shape != (None, None, None, channels_in):
+            raise ValueError(f"{network.input_shape} is no input of free sides, {channels_in=}")
+        archive.track(network)
+    for (of_floats, of_bytes), network in signatures.items():
+        translate, translate_bytes = _endpoints(network, multiple, channels_in)
+        archive.add_endpoint(of_floats, translate, [image])
+        archive.add_endpoint(of_bytes, translate_bytes, [image_bytes])
     with serving.appearing_whole(folder) as whole:
         archive.write_out(str(whole), verbose=False)
-        _write_warmup_requests(whole, name, (*sides, channels_in))
+        _write_warmup_requests(whole, name, signatures, (*sides, channels_in))
     return folder
 
 
@@ -89,17 +101,18 @@ class SavedTranslator:
         return self._signature(image=tf.constant(image, tf.float32))["translated"].numpy()
 
 
-def load_translator(folder: Path | str) -> SavedTranslator:
+def load_translator(folder: Path | str, name: str = DEFAULT) -> SavedTranslator:
     """Load what `export_translator` wrote.
 
     Args:
         folder: the one of a version, with `saved_model.pb` in it.
+        name: of the signature.
 
     Raises:
         UserError: it holds no SavedModel, a damaged one, or one that is no image translator.
     """
     loaded = serving.load(folder)
-    signature = loaded.signatures.get("serving_default")
+    signature = loaded.signatures.get(name)
     inputs = signature.structured_input_signature[1] if signature else {}
     if set(inputs) != {"image"} or set(signature.structured_outputs) != {"translated"}:
         raise UserError(f"{folder} is a SavedModel, but no image translator of this project")
@@ -158,11 +171,16 @@ def _decode(encoded: tf.Tensor, channels: int) -> tf.Tensor:
     return tf.cast(pixels, tf.float32) / 127.5 - 1
 
 
-def _write_warmup_requests(folder: Path, name: str, shape: tuple[int, int, int]) -> None:
+def _write_warmup_requests(
+    folder: Path,
+    name: str,
+    signatures: Iterable[tuple[str, str]],
+    shape: tuple[int, int, int],
+) -> None:
     """Add one black picture (height, width, channels) a signature for the server to start with."""
     black = tf.io.encode_png(tf.zeros(shape, tf.uint8)).numpy()
-    requests = {
-        "serving_default": {"image": tf.make_tensor_proto(-1.0, tf.float32, (1, *shape))},
-        "serving_bytes": {"image_bytes": tf.make_tensor_proto([black], tf.string)},
-    }
+    requests = {}
+    for of_floats, of_bytes in signatures:
+        requests[of_floats] = {"image": tf.make_tensor_proto(-1.0, tf.float32, (1, *shape))}
+        requests[of_bytes] = {"image_bytes": tf.make_tensor_proto([black], tf.string)}
     serving.write_warmup_requests(folder, name, requests)

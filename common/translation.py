@@ -6,21 +6,24 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from common import files, tiles
 from common.adversarial import Adversarial
 from common.data import pictures
 from common.data.pairs import PairedImages
 from common.errors import UserError
 from common.export import export_translator, load_translator
-from common.metrics import frechet, paired
+from common.metrics import paired
 from common.run import Run, pick, write_json
 from common.serving import next_version
+from common.translators import (
+    Translate,
+    compiled,
+    keras_inception_fid,
+    refuse_what_is_fixed,
+    translate_files,
+)
 
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
-
-Translate = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass
@@ -71,7 +74,7 @@ class PairedTranslation:
         fixed = [(x, y) for _, x, y in data.pairs("val", count)]
         if not fixed:
             raise UserError(f"--dataset {data.name}: none of its first val pairs can be read")
-        translate = compiled(model)
+        translate = compiled(model.sampler)
 
         def draw() -> np.ndarray:
             rows = [[x, translate(x[None])[0], y] for x, y in fixed]
@@ -83,7 +86,7 @@ class PairedTranslation:
         self, model: Adversarial, data: PairedImages, count: int
     ) -> Callable[[], dict[str, float]]:
         """A function that measures the model on the first `count` pairs of val."""
-        translate = compiled(model)
+        translate = compiled(model.sampler)
 
         def measured() -> dict[str, float]:
             pairs = ((x, y) for _, x, y in data.pairs("val", count))
@@ -118,15 +121,7 @@ class PairedTranslation:
             best: use the checkpoint that --keep_best kept, not the newest.
         """
         translate, multiple, channels = self._translator(run, inference, best)
-        targets = files.output_paths(inputs, Path(output))
-        bar = tqdm(targets.items(), unit="picture", disable=None)
-        for source, target in bar:
-            x = pictures.to_unit(pictures.read(source, channels))
-            y = tiles.translate(
-                translate, x, multiple, tile, progress=lambda *done: bar.set_postfix(tiles=done)
-            )
-            pictures.write(target, pictures.to_uint8(y))
-        print(f"{len(targets)} pictures translated to {output}")
+        translate_files(translate, multiple, channels, inputs, output, tile)
 
     def evaluate(
         self,
@@ -159,7 +154,7 @@ class PairedTranslation:
         model = opened.load_sampler(self.model_class, best, **inference.given())
         data = PairedImages(**pick(PairedImages, options))
         opened.check_data(data.fingerprint())
-        translate = compiled(model)
+        translate = compiled(model.sampler)
         baselines = {
             "mean photo": paired.mean_picture((x, y) for _, x, y in data.pairs("train")),
             "label colour": paired.label_colour((x, y) for _, x, y in data.pairs("train")),
@@ -167,7 +162,11 @@ class PairedTranslation:
         held_out = ((x, y) for _, x, y in data.pairs(split))
         results = paired.evaluate_pairs(lambda x: translate(x[None])[0], held_out, baselines)
         print(paired.format_table(results))
-        fid = keras_inception_fid(translate, data, split)
+        fid = keras_inception_fid(
+            (y for _, _, y in data.pairs(split)),
+            (translate(x[None])[0] for _, x, _ in data.pairs(split)),
+            data.channels[1],
+        )
         report = {
             "step": opened.step(best),
             "dataset": data.name,
@@ -220,44 +219,7 @@ class PairedTranslation:
         if not tf.saved_model.contains_saved_model(run):
             opened = Run.open(run, self.name)
             model = opened.load_sampler(self.model_class, best, **inference.given())
-            return compiled(model), model.multiple, model.channels_in
-        for option in [*inference.given(), *(["best"] if best else [])]:
-            raise UserError(
-                f"--{option}: fixed in the SavedModel {run}; give it to export, or "
-                "predict from the run"
-            )
+            return compiled(model.sampler), model.multiple, model.channels_in
+        refuse_what_is_fixed([*inference.given(), *(["best"] if best else [])], run)
         saved = load_translator(run)
         return saved, 1, saved.channels_in
-
-
-def compiled(model: Adversarial) -> Translate:
-    """The model's sampling generator at inference, as a graph: float32 (B, H, W, C), both ways."""
-    graph = tf.function(lambda x: model.sampler(x, training=False), reduce_retracing=True)
-    return lambda x: graph(tf.constant(x)).numpy()
-
-
-def keras_inception_fid(translate: Translate, data: PairedImages, split: str) -> float | None:
-    """Keras-Inception FID of the translations against the originals of a split, and prints it.
-
-    None, with a line that says why, if the weights of Inception cannot be had or the pictures are
-    not RGB.
-    """
-    if data.channels[1] != 3:
-        print("Keras-Inception FID: left out, it is defined for RGB pictures")
-        return None
-
-    def features(of) -> np.ndarray:
-        shown = (pictures.to_uint8(of(x, y)) for _, x, y in data.pairs(split))
-        return frechet.keras_inception_features(shown, network=network)
-
-    try:
-        network = frechet.keras_inception()
-        originals = features(lambda x, y: y)
-        translations = features(lambda x, y: translate(x[None])[0])
-        statistics = *frechet.statistics(originals), *frechet.statistics(translations)
-    except UserError as error:
-        print(f"Keras-Inception FID: left out; {error}")
-        return None
-    fid = frechet.frechet_distance(*statistics)
-    print(f"Keras-Inception FID: {fid:.1f} ({len(originals)} pictures)")
-    return fid

@@ -15,7 +15,15 @@ from common.errors import UserError
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = sorted(path.stem for path in ROOT.glob("*/*.py") if path.stem == path.parent.name)
 # What makes a model small, among the options that it has.
-SMALL = {"image_size": 32, "width": 4, "hidden": 8, "dense_units": 8, "batch_size": 4}
+SMALL = {
+    "image_size": 32,
+    "width": 4,
+    "blocks": 1,
+    "pool_size": 6,  # full before a short run ends
+    "hidden": 8,
+    "dense_units": 8,
+    "batch_size": 4,
+}
 
 
 def chosen(names: str, known: Iterable[str]) -> list[str]:

@@ -1,14 +1,13 @@
 """The verbs of a translator: pictures in, pictures out; a table; SavedModels."""
 
 import json
-from types import SimpleNamespace
 
 from common.data import pictures
 from common.data.pairs import PairedImages
 from common.errors import UserError
 from common.metrics import frechet
 from common.run import Run
-from common.translation import keras_inception_fid
+from common.translators import keras_inception_fid
 
 import numpy as np
 import pytest
@@ -203,16 +202,15 @@ def test_the_frechet_distance_is_between_originals_and_translations(
 
     monkeypatch.setattr(frechet, "keras_inception", lambda: "network")
     monkeypatch.setattr(frechet, "keras_inception_features", features)
-    data = PairedImages(16, 3, 3, 0, str(pairs_folder))
-    fid = keras_inception_fid(lambda x: -x, data, "test")
-    pairs = list(data.pairs("test"))
+    pairs = list(PairedImages(16, 3, 3, 0, str(pairs_folder)).pairs("test"))
+    fid = keras_inception_fid((y for _, _, y in pairs), (-x for _, x, _ in pairs), 3)
     np.testing.assert_array_equal(seen[0], [pictures.to_uint8(y) for _, _, y in pairs])
     np.testing.assert_array_equal(seen[1], [pictures.to_uint8(-x) for _, x, _ in pairs])
     assert fid > 0 and f"Keras-Inception FID: {fid:.1f} (2 pictures)" in capsys.readouterr().out
 
 
 def test_the_frechet_distance_is_left_out_for_grey_pictures(capsys):
-    assert keras_inception_fid(None, SimpleNamespace(channels=(3, 1)), "test") is None
+    assert keras_inception_fid([], [], 1) is None
     assert "left out" in capsys.readouterr().out
 
 

@@ -17,7 +17,8 @@ Sample = Callable[[int, np.random.Generator], tuple[np.ndarray, ...]]
 Load = Callable[[np.ndarray], tuple[np.ndarray, ...]]
 
 
-@lru_cache(maxsize=2)  # batches are loaded ahead, so two epochs are in use around their border
+# Batches are loaded ahead, so two epochs of each of two domains are in use around their border.
+@lru_cache(maxsize=4)
 def permutation(count: int, seed: int, epoch: int) -> np.ndarray:
     """The order of `count` samples in one epoch."""
     return np.random.default_rng([seed, 0, epoch]).permutation(count)
@@ -62,12 +63,24 @@ def stream(
         A data set of tuples of float32 (batch_size, *shape), in the same order every time.
     """
 
-    def load(number: np.int64) -> tuple[np.ndarray, ...]:
-        random = np.random.default_rng([seed, 1, int(number)])
-        return sample(sample_index(int(number), count, batch_size, seed), random)
+    def load(number: int) -> tuple[np.ndarray, ...]:
+        random = np.random.default_rng([seed, 1, number])
+        return sample(sample_index(number, count, batch_size, seed), random)
+
+    return numbered(load, shapes, batch_size, start, stop)
+
+
+def numbered(
+    load: Callable[[int], tuple[np.ndarray, ...]],
+    shapes: list[tuple[int, ...]],
+    batch_size: int,
+    start: int,
+    stop: int,
+) -> tf.data.Dataset:
+    """As `stream`, of samples that are a function load(number) of their running number alone."""
 
     def load_in_graph(number: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        arrays = tf.numpy_function(load, [number], [tf.float32] * len(shapes))
+        arrays = tf.numpy_function(lambda n: load(int(n)), [number], [tf.float32] * len(shapes))
         return tuple(tf.ensure_shape(a, s) for a, s in zip(arrays, shapes, strict=True))
 
     numbers = tf.data.Dataset.range(start * batch_size, stop * batch_size)

@@ -1,13 +1,15 @@
-"""Facade-like scenes: pix2pix's embedded data set, for when the CMP facades cannot be had.
+"""Facade-like scenes: the embedded data set of the translators, for when no other can be had.
 
 `facade(seed, index, size)` draws a label map in the colours of the CMP facades and the photo that
 belongs to it. A style gives the odds of storeys, bays, openings and ornament, and the colours; so
 the geometry is all in the label map, and much of material and colour can be guessed from it.
+`facade_by_night(seed, index, size)` is the photo of the same scene after dark.
 """
 
 from common.data.scenes.layouts import Layout
+from common.data.scenes.night import Night
 from common.data.scenes.parts import draw_labels
-from common.data.scenes.rendering import draw_photo
+from common.data.scenes.rendering import Scene, draw_photo
 
 import numpy as np
 
@@ -40,8 +42,27 @@ def facade(seed: int, index: int, size: int) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         ValueError: `size` is less than 16, where a window has no pixel left.
     """
+    scene, rng = _scene(seed, index, size)
+    return draw_photo(scene, rng, size), draw_labels(scene.parts, LABEL_COLOURS, size)
+
+
+def facade_by_night(seed: int, index: int, size: int) -> np.ndarray:
+    """The photo of a scene of `facade`, pixel by pixel the same place, at night: uint8 (S, S, 3).
+
+    Raises:
+        ValueError: as `facade`.
+    """
+    return draw_photo(*_scene(seed, index, size), size, Night)
+
+
+def facade_by_day(seed: int, index: int, size: int) -> np.ndarray:
+    """The photo of `facade` alone."""
+    return draw_photo(*_scene(seed, index, size), size)
+
+
+def _scene(seed: int, index: int, size: int) -> tuple[Scene, np.random.Generator]:
+    """A scene, and the random numbers that go on from it."""
     if size < SMALLEST:
         raise ValueError(f"size must be at least {SMALLEST} pixels, not {size}")
     rng = np.random.default_rng([seed, index])
-    scene = Layout(rng).scene()
-    return draw_photo(scene, rng, size), draw_labels(scene.parts, LABEL_COLOURS, size)
+    return Layout(rng).scene(), rng

@@ -5,6 +5,7 @@ surface's height field: because every sill, reveal, balcony and cornice has a he
 shadows, edge lights and ambient occlusion follow from it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from common.data.scenes.materials import GLOSS, HEIGHT, PAINTERS, Setting, wall
@@ -26,10 +27,18 @@ class Scene:
     extent: tuple[float, float, float, float]  # left, eaves, right, ground of the building
 
 
-def draw_photo(scene: Scene, rng: np.random.Generator, size: int) -> np.ndarray:
-    """Photo, uint8 (size, size, 3). Draws the same numbers from `rng` at every size."""
+def draw_photo(
+    scene: Scene,
+    rng: np.random.Generator,
+    size: int,
+    light_of: Callable[[np.random.Generator], "Light"] | None = None,
+) -> np.ndarray:
+    """Photo, uint8 (size, size, 3), in daylight or in another light.
+
+    Draws the same numbers from `rng` at every size, and in every light that draws as `Light` does.
+    """
     side = 2 * size
-    light = Light(rng)
+    light = (light_of or Light)(rng)
     setting = Setting(
         rng=rng,
         panes=scene.panes,

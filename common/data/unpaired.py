@@ -1,0 +1,212 @@
+"""Unpaired pictures as streams of (a, b), which have nothing to do with each other."""
+
+from collections.abc import Iterator
+from typing import ClassVar, Literal, NamedTuple
+
+from common import errors
+from common.data import pictures
+from common.data.pictures import BadPicture
+from common.data.scenes import SMALLEST
+from common.data.stream import numbered, sample_index
+from common.data.unpaired_sources import DIGIT_SIDE, DIGITS, EMBEDDED, find
+from common.errors import UserError
+
+import numpy as np
+import tensorflow as tf
+
+APART = 2**32  # above every seed: domain B's lots are drawn from seed + APART, A's from seed
+
+
+class HeldOut(NamedTuple):
+    """A picture as it is measured.
+
+    Attributes:
+        name: of its file.
+        x: the picture, float32 (image_size, image_size, channels) in [-1, 1].
+        counterpart: what it would be in the other domain, if that is known; the same shape.
+        label: the digit that it shows, of a set of digits.
+    """
+
+    name: str
+    x: np.ndarray
+    counterpart: np.ndarray | None
+    label: int | None
+
+
+class UnpairedImages:
+    """An unpaired data set: pictures of domain A and pictures of domain B, all square.
+
+    Training pictures are resized to `load_size` by bicubic interpolation, cropped to `image_size`
+    at random and mirrored at random, each by itself (Zhu et al. 2017, the authors' code). Each
+    domain is shuffled by itself; an epoch is a pass over the larger one. Held-out pictures are
+    resized to `image_size` and left as they are.
+
+    Args:
+        seed: of the splits that have to be cut or generated, and of the stream.
+        dataset: a folder, or one of apple2orange, horse2zebra, summer2winter_yosemite, monet2photo,
+            cezanne2photo, ukiyoe2photo, vangogh2photo, maps, facades, iphone2dslr_flower,
+            ae_photos, which are downloaded; embedded, generated facades by day and by night;
+            mnist_outlines, mnist_negatives, digits_outlines or digits_negatives, MNIST or generated
+            digits and the outlines or negatives of others. A folder holds trainA/ and trainB/
+            (testA/, testB/), or A/ and B/. Default: apple2orange if it is on disk or can be
+            downloaded, else embedded.
+        data_dir: where named sets lie and are downloaded to; default ~/.keras/datasets.
+        image_size: side of the pictures in pixels; default 128, of digits 32.
+        channels: 3 for RGB, 1 for grey; default 3, of digits 1.
+        load_size: side before the random crop; default 143/128 of image_size, equal to it for none,
+            as for digits.
+        flip: whether training pictures are mirrored at random; default yes, but not for digits.
+        skip_bad_images: let the next picture stand in for one that cannot be read, instead of
+            stopping.
+        cache_mb: megabytes of resized training pictures that may stay in memory.
+
+    Raises:
+        UserError: the set cannot be found or read; the message says where it was looked for.
+    """
+
+    decides: ClassVar[tuple[str, ...]] = ("image_size", "channels")
+
+    def __init__(
+        self,
+        seed: int,
+        dataset: str | None = None,
+        data_dir: str | None = None,
+        image_size: int | None = None,
+        channels: Literal[1, 3] | None = None,
+        load_size: int | None = None,
+        flip: bool | None = None,
+        skip_bad_images: bool = False,
+        cache_mb: int = 1024,
+    ):
+        if channels not in (None, 1, 3):
+            raise UserError(f"--channels {channels}: give 3 for RGB or 1 for grey")
+        digits = dataset in DIGITS
+        self.image_size = (DIGIT_SIDE if digits else 128) if image_size is None else image_size
+        errors.at_least_one(image_size=self.image_size)
+        self.channels = channels or (1 if digits else 3)
+        margin = 1 if digits else 143 / 128
+        self.load_size = round(self.image_size * margin) if load_size is None else load_size
+        if self.load_size < self.image_size:
+            raise UserError(f"--load_size {load_size}: give at least {self.image_size}, image_size")
+        self.flip = not digits if flip is None else flip
+        self.seed = seed
+        self.skip_bad_images = skip_bad_images
+        self.name, self.splits, self.labelled = find(dataset, data_dir, seed)
+        if self.name == EMBEDDED and self.image_size < SMALLEST:
+            raise UserError(
+                f"--image_size {self.image_size}: facades are drawn from {SMALLEST} px up"
+            )
+        self.error: UserError | None = None  # what stopped a stream: the graph loses the exception
+        self._bad: set[str] = set()
+        self._cache: dict[tuple[str, int], np.ndarray] = {}
+        self._cache_limit = cache_mb * 2**20 // (3 * self.load_size**2)  # pictures
+
+    @property
+    def found(self) -> dict:
+        """Options as resolved: a resumed run must not find another set, or other pictures."""
+        return {
+            "dataset": self.name,
+            "image_size": self.image_size,
+            "channels": self.channels,
+            "load_size": self.load_size,
+            "flip": self.flip,
+        }
+
+    @property
+    def described(self) -> str:
+        """The set in a few words."""
+        a, b = (len(self.splits[split]) for split in ("trainA", "trainB"))
+        return f"{self.name} ({a} pictures of A, {b} of B, {self.image_size}x{self.image_size})"
+
+    @property
+    def training_count(self) -> int:
+        """Pictures of the larger domain."""
+        return max(len(self.splits[split]) for split in ("trainA", "trainB"))
+
+    @property
+    def pairs_known(self) -> bool:
+        """Whether it is known what a held-out picture would be in the other domain."""
+        return self.splits["testA"].known
+
+    def fingerprint(self) -> dict[str, str]:
+        """What tells this data from other data: by split, the count and a hash.
+
+        The order of the batches and the cut of the splits depend on them.
+        """
+        return {
+            split: f"{len(domain)} pictures, {domain.digest()[:16]}"
+            for split, domain in self.splits.items()
+        }
+
+    def stream(self, batch_size: int, start: int, stop: int) -> tf.data.Dataset:
+        """Training batches (a, b) of the steps from `start` to before `stop`, whatever epoch.
+
+        Each is float32 (batch_size, image_size, image_size, channels) in [-1, 1].
+        """
+        shape = self.image_size, self.image_size, self.channels
+        return numbered(self._training_sample, [shape, shape], batch_size, start, stop)
+
+    def held_out(
+        self, domain: Literal["A", "B"], split: Literal["train", "test"], count: int | None = None
+    ) -> Iterator[HeldOut]:
+        """The first `count` pictures of a domain's split, in order, without augmentation."""
+        source = self.splits[f"{split}{domain}"]
+        for index in range(len(source))[:count]:
+            try:
+                x = source.read(index, self.image_size)
+            except BadPicture as error:
+                self._refuse_or_report(error)
+                continue
+            counterpart = label = None
+            if source.known:
+                counterpart = self._shown(source.counterpart(index, self.image_size))
+            if self.labelled is not None:
+                label = source.label(index)
+            yield HeldOut(source.name(index), self._shown(x), counterpart, label)
+
+    def _training_sample(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """The `number`-th picture that training sees of each domain, counted from 0."""
+        try:
+            return tuple(
+                self._augmented(split, number, seed)
+                for split, seed in (("trainA", self.seed), ("trainB", self.seed + APART))
+            )
+        except UserError as error:
+            self.error = error
+            raise
+
+    def _augmented(self, split: str, number: int, seed: int) -> np.ndarray:
+        random = np.random.default_rng([seed, 1, number])
+        picture = self._resized(split, sample_index(number, len(self.splits[split]), 1, seed))
+        room = self.load_size - self.image_size
+        top, left = random.integers(0, room, size=2, endpoint=True)
+        crop = picture[top : top + self.image_size, left : left + self.image_size]
+        return self._shown(crop[:, ::-1] if self.flip and random.random() < 0.5 else crop)
+
+    def _resized(self, split: str, index: int) -> np.ndarray:
+        """The training picture at `index`, or the next readable one; resized, before the crop."""
+        source = self.splits[split]
+        for number in range(index, index + len(source)):
+            number %= len(source)
+            if (split, number) in self._cache:
+                return self._cache[split, number]
+            try:
+                picture = source.read(number, self.load_size)
+            except BadPicture as error:
+                self._refuse_or_report(error)
+                continue
+            if len(self._cache) < self._cache_limit:
+                self._cache[split, number] = picture
+            return picture
+        raise UserError(f"--dataset {self.name}: not one picture of {split}/ can be read")
+
+    def _shown(self, picture: np.ndarray) -> np.ndarray:
+        picture = pictures.to_channels(np.ascontiguousarray(picture), self.channels)
+        return pictures.to_unit(picture)
+
+    def _refuse_or_report(self, error: BadPicture):
+        if not self.skip_bad_images:
+            raise UserError(f"{error} (--skip_bad_images goes on without it)") from error
+        if str(error) not in self._bad:
+            self._bad.add(str(error))
+            print(f"skipped {error}")

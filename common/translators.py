@@ -1,0 +1,94 @@
+"""What the verbs of every translator of pictures share, whatever it learns from."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from common import files, tiles
+from common.data import pictures
+from common.errors import UserError
+from common.metrics import frechet
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+Translate = Callable[[np.ndarray], np.ndarray]
+
+
+def compiled(network: keras.Model) -> Translate:
+    """A network at inference, as a graph: float32 (B, H, W, C), both ways.
+
+    Its weights are used as they are when it is called.
+    """
+    graph = tf.function(lambda x: network(x, training=False), reduce_retracing=True)
+    return lambda x: graph(tf.constant(x)).numpy()
+
+
+def translate_files(
+    translate: Translate, multiple: int, channels: int, inputs: list[str], output: str, tile: int
+):
+    """Translates pictures of any size; each comes out under its own name as PNG.
+
+    Args:
+        translate: what `tiles.translate` calls.
+        multiple: pixels; what the sides of its input must be divisible by.
+        channels: of its input.
+        inputs: pictures, or folders of pictures.
+        output: folder for the translations.
+        tile: pixels; the side of a tile.
+
+    Raises:
+        UserError: a picture cannot be read or written.
+    """
+    targets = files.output_paths(inputs, Path(output))
+    bar = tqdm(targets.items(), unit="picture", disable=None)
+    for source, target in bar:
+        x = pictures.to_unit(pictures.read(source, channels))
+        y = tiles.translate(
+            translate, x, multiple, tile, progress=lambda *done: bar.set_postfix(tiles=done)
+        )
+        pictures.write(target, pictures.to_uint8(y))
+    print(f"{len(targets)} pictures translated to {output}")
+
+
+def refuse_what_is_fixed(options: Iterable[str], saved_model: str):
+    """Refuses options of `predict` that a SavedModel has decided."""
+    for option in options:
+        raise UserError(
+            f"--{option}: fixed in the SavedModel {saved_model}; give it to export, or "
+            "predict from the run"
+        )
+
+
+def keras_inception_fid(
+    originals: Iterable[np.ndarray], translations: Iterable[np.ndarray], channels: int
+) -> float | None:
+    """Keras-Inception FID of translations against originals, and prints it.
+
+    Args:
+        originals: float pictures in [-1, 1], (H, W, channels), walked once.
+        translations: the same.
+        channels: of both.
+
+    Returns:
+        None, with a line that says why, if the weights of Inception cannot be had or the pictures
+        are not RGB.
+    """
+    if channels != 3:
+        print("Keras-Inception FID: left out, it is defined for RGB pictures")
+        return None
+
+    def features(shown: Iterable[np.ndarray]) -> np.ndarray:
+        return frechet.keras_inception_features(map(pictures.to_uint8, shown), network=network)
+
+    try:
+        network = frechet.keras_inception()
+        real, made = features(originals), features(translations)
+        statistics = *frechet.statistics(real), *frechet.statistics(made)
+    except UserError as error:
+        print(f"Keras-Inception FID: left out; {error}")
+        return None
+    fid = frechet.frechet_distance(*statistics)
+    print(f"Keras-Inception FID: {fid:.1f} ({len(made)} pictures)")
+    return fid

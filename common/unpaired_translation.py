@@ -1,0 +1,244 @@
+"""What a user does with translators of unpaired pictures: samples, predict, evaluate, export."""
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from common.adversarial import Adversarial
+from common.data import pictures
+from common.data.unpaired import UnpairedImages
+from common.errors import UserError
+from common.export import export_translator, load_translator
+from common.metrics import unpaired
+from common.run import Run, pick, write_json
+from common.serving import next_version
+from common.translators import (
+    Translate,
+    compiled,
+    keras_inception_fid,
+    refuse_what_is_fixed,
+    translate_files,
+)
+
+import numpy as np
+import tensorflow as tf
+
+Direction = Literal["AtoB", "BtoA"]
+DIRECTIONS = ("AtoB", "BtoA")
+
+
+class UnpairedTranslation:
+    """The verbs of a model that translates between two domains, both ways, and learns without
+    pairs.
+
+    Args:
+        model_class: the model. Its instances have `sampler`, a model with the layers AtoB and
+            BtoA, `multiple`, `channels` and `image_size`.
+    """
+
+    data = UnpairedImages
+    # Less is better. The second is known of generated sets only.
+    metrics: ClassVar[dict[str, int]] = {"cycle_l1": -1, "counterpart_l1": -1}
+
+    def __init__(self, model_class: type[Adversarial]):
+        self.model_class = model_class
+
+    # While training.
+
+    def sampler(
+        self, model: Adversarial, data: UnpairedImages, count: int = 4
+    ) -> Callable[[], np.ndarray]:
+        """A function that draws a grid with the model as it is when it is called.
+
+        The pictures are the first held-out ones of each domain. The grid, uint8 (H, W, C), has a
+        row for each: of A, translated to B, back to A; of B, translated to A, back to B.
+        """
+        ways = [*zip(both_ways(model), "AB", strict=True)]
+        fixed = {domain: [*data.held_out(domain, "test", count)] for domain in "AB"}
+        for domain, shown in fixed.items():
+            if not shown:
+                raise UserError(
+                    f"--dataset {data.name}: none of the first pictures of test{domain}/ can be "
+                    "read"
+                )
+        x = {domain: np.stack([one.x for one in shown]) for domain, shown in fixed.items()}
+
+        def draw() -> np.ndarray:
+            columns = []
+            for (forth, back), domain in ways:
+                translated = unpaired.in_batches(forth, x[domain])
+                columns += [x[domain], translated, unpaired.in_batches(back, translated)]
+            rows = [[c[i] for c in columns if i < len(c)] for i in range(max(map(len, columns)))]
+            return pictures.grid([[pictures.to_uint8(picture) for picture in row] for row in rows])
+
+        return draw
+
+    def measure(
+        self, model: Adversarial, data: UnpairedImages, count: int
+    ) -> Callable[[], dict[str, float]]:
+        """A function that measures the model on the first `count` test pictures of each domain.
+
+        Each metric is the mean of both directions.
+        """
+        ways = [*zip(both_ways(model), "AB", strict=True)]
+
+        def measured() -> dict[str, float]:
+            found = [
+                unpaired.measure(*pair, data.held_out(domain, "test", count))
+                for pair, domain in ways
+            ]
+            both = [name for name in self.metrics if all(name in scores for scores in found)]
+            return {name: float(np.mean([scores[name] for scores in found])) for name in both}
+
+        return measured
+
+    def export_trained(self, run: Run) -> Path:
+        """Exports a run's newest checkpoint as its next version, in float32."""
+        return self._export(run, run.exports, None)
+
+    # The command line.
+
+    def predict(
+        self,
+        run: str,
+        inputs: list[str],
+        /,
+        output: str,
+        direction: Direction = "AtoB",
+        tile: int = 512,
+        best: bool = False,
+    ):
+        """Translates pictures of any size; each comes out under its own name as PNG.
+
+        Args:
+            run: a run's folder, or the folder of one version of an exported SavedModel.
+            inputs: pictures, or folders of pictures.
+            output: folder for the translations.
+            direction: what they are translated to: AtoB makes pictures of domain B.
+            tile: pixels; larger pictures go through the network in overlapping tiles of this side,
+                each normalised by itself.
+            best: use the checkpoint that --keep_best kept, not the newest.
+        """
+        translate, multiple, channels = self._translator(run, direction, best)
+        translate_files(translate, multiple, channels, inputs, output, tile)
+
+    def evaluate(
+        self,
+        run: str,
+        /,
+        split: Literal["train", "test"] = "test",
+        count: int | None = None,
+        dataset: str | None = None,
+        data_dir: str | None = None,
+        skip_bad_images: bool = False,
+        best: bool = False,
+    ):
+        """Measures a run on held-out pictures, in both directions.
+
+        L1 is in units of [-1, 1]. Cycle: between a picture and what comes back of it. Where a
+        generated set knows the counterpart: between it and the translation, beside the identity
+        map, which translates nothing. Of digits, by the verdicts of a classifier: how many are the
+        same after the cycle, and how many are still their digit when translated to A. Of RGB
+        pictures, Keras-Inception FID of translations against the domain's pictures, if the weights
+        can be had. Also written to the run's evaluation.json.
+
+        Args:
+            run: the run's folder.
+            split: which pictures.
+            count: the first so many of each domain; default all.
+            dataset: where the run's data lie now, if they have moved.
+            data_dir: where named sets lie, if that has changed.
+            skip_bad_images: leave out pictures that cannot be read.
+            best: use the checkpoint that --keep_best kept, not the newest.
+        """
+        opened = Run.open(run, self.name)
+        moved = {"dataset": dataset, "data_dir": data_dir, "skip_bad_images": skip_bad_images}
+        options = opened.config()["options"] | {k: v for k, v in moved.items() if v}
+        model = opened.load_sampler(self.model_class, best)
+        data = UnpairedImages(**pick(UnpairedImages, options))
+        opened.check_data(data.fingerprint())
+        judge = unpaired.judge_of(data)  # has learnt domain A
+        judges = {"A": (judge, None), "B": (None, judge)}
+        results = {}
+        for direction, domain, pair in zip(DIRECTIONS, "AB", both_ways(model), strict=True):
+            held_out = data.held_out(domain, split, count)
+            results[direction] = unpaired.measure(*pair, held_out, *judges[domain])
+        print(unpaired.format_table(results))
+        report = {
+            "step": opened.step(best),
+            "dataset": data.name,
+            "split": split,
+            "results": results,
+            "keras_inception_fid": self._fid(model, data, split, count),
+        }
+        write_json(opened.evaluation_file, report)
+
+    def export(
+        self,
+        run: str,
+        /,
+        output: str | None = None,
+        version: int | None = None,
+        best: bool = False,
+    ):
+        """Writes a SavedModel for TensorFlow Serving to OUTPUT/MODEL/VERSION/.
+
+        Its signatures are AtoB and BtoA, from floats to floats, and AtoB_bytes and BtoA_bytes, from
+        encoded pictures to PNG; serving_default and serving_bytes are those from A to B.
+
+        Args:
+            run: the run's folder.
+            output: folder above the model's; default RUN/export.
+            version: a positive integer; default the next free one.
+            best: use the checkpoint that --keep_best kept, not the newest.
+        """
+        opened = Run.open(run, self.name)
+        base = Path(output) if output else opened.exports
+        print(f"exported to {self._export(opened, base, version, best)}")
+
+    @property
+    def name(self) -> str:
+        """The model's name: that of its folder and file."""
+        return Path(inspect.getfile(self.model_class)).stem
+
+    def _export(self, run: Run, base: Path, version: int | None, best: bool = False) -> Path:
+        model = run.load_sampler(self.model_class, best)
+        if version is None:
+            version = next_version(base, self.name)
+        networks = {direction: model.sampler.get_layer(direction) for direction in DIRECTIONS}
+        sides = model.image_size, model.image_size
+        arguments = self.name, version, model.multiple, model.channels, sides
+        return export_translator(networks, base, *arguments)
+
+    def _translator(self, run: str, direction: Direction, best: bool) -> tuple[Translate, int, int]:
+        """A run's or a SavedModel's translator, what its input's sides must be multiples of, and
+        the input's channels."""
+        if not tf.saved_model.contains_saved_model(run):
+            model = Run.open(run, self.name).load_sampler(self.model_class, best)
+            network = model.sampler.get_layer(direction)
+            return compiled(network), model.multiple, model.channels
+        refuse_what_is_fixed(["best"] if best else [], run)
+        saved = load_translator(run, direction)
+        return saved, 1, saved.channels_in
+
+    def _fid(
+        self, model: Adversarial, data: UnpairedImages, split: str, count: int | None
+    ) -> dict[str, float | None]:
+        """Keras-Inception FID of each direction."""
+        found = {}
+        for direction, (translate, _) in zip(DIRECTIONS, both_ways(model), strict=True):
+            source, target = direction.split("to")
+            print(f"{direction}: ", end="")
+            found[direction] = keras_inception_fid(
+                (one.x for one in data.held_out(target, split, count)),
+                (translate(one.x[None])[0] for one in data.held_out(source, split, count)),
+                data.channels,
+            )
+        return found
+
+
+def both_ways(model: Adversarial) -> list[tuple[Translate, Translate]]:
+    """(G, F) and (F, G): for each domain the translator of its pictures, and the way back."""
+    G, F = (compiled(model.sampler.get_layer(direction)) for direction in DIRECTIONS)
+    return [(G, F), (F, G)]
