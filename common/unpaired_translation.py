@@ -54,7 +54,6 @@ class UnpairedTranslation:
         The pictures are the first held-out ones of each domain. The grid, uint8 (H, W, C), has a
         row for each: of A, translated to B, back to A; of B, translated to A, back to B.
         """
-        ways = [*zip(both_ways(model), "AB", strict=True)]
         fixed = {domain: [*data.held_out(domain, "test", count)] for domain in "AB"}
         for domain, shown in fixed.items():
             if not shown:
@@ -62,15 +61,16 @@ class UnpairedTranslation:
                     f"--dataset {data.name}: none of the first pictures of test{domain}/ can be "
                     "read"
                 )
-        x = {domain: np.stack([one.x for one in shown]) for domain, shown in fixed.items()}
+        rows = min(map(len, fixed.values()))
+        first = [np.stack([one.x for one in shown[:rows]]) for shown in fixed.values()]
+        ways = both_ways(model)
 
         def draw() -> np.ndarray:
             columns = []
-            for (forth, back), domain in ways:
-                translated = unpaired.in_batches(forth, x[domain])
-                columns += [x[domain], translated, unpaired.in_batches(back, translated)]
-            rows = [[c[i] for c in columns if i < len(c)] for i in range(max(map(len, columns)))]
-            return pictures.grid([[pictures.to_uint8(picture) for picture in row] for row in rows])
+            for (forth, back), x in zip(ways, first, strict=True):
+                y = forth(x)
+                columns += [x, y, back(y)]
+            return pictures.grid([*zip(*map(pictures.to_uint8, columns), strict=True)])
 
         return draw
 
@@ -228,6 +228,9 @@ class UnpairedTranslation:
         """Keras-Inception FID of each direction."""
         found = {}
         for direction, (translate, _) in zip(DIRECTIONS, both_ways(model), strict=True):
+            if None in found.values():  # the reason has been said, and is the same
+                found[direction] = None
+                continue
             source, target = direction.split("to")
             print(f"{direction}: ", end="")
             found[direction] = keras_inception_fid(

@@ -1,6 +1,11 @@
 """Layers in training and at inference, against NumPy and Keras' own layers."""
 
-from common.layers import BatchNormalization, Dropout
+from common.layers import (
+    BatchNormalization,
+    Dropout,
+    InstanceNormalization,
+    ReflectionPadding,
+)
 
 import keras
 import numpy as np
@@ -89,8 +94,43 @@ def test_dropout_in_training_draws_anew_and_differs_between_pictures():
     assert (first[0] != first[1]).any()
 
 
+@pytest.mark.parametrize("training", [False, True])
+def test_instance_normalisation(training):
+    layer = InstanceNormalization()
+    expected = (X - X.mean((1, 2), keepdims=True)) / np.sqrt(X.var((1, 2), keepdims=True) + 1e-5)
+    np.testing.assert_allclose(layer(X, training=training), expected, atol=1e-5)
+    np.testing.assert_allclose(layer(X[1:2], training=training)[0], expected[1], atol=1e-5)
+    assert not layer.variables
+    one_pixel = np.full((1, 1, 1, 2), 7, "float32")
+    np.testing.assert_array_equal(layer(one_pixel), np.zeros_like(one_pixel))
+
+
+def test_instance_normalisation_sums_in_float32():
+    """Half precision would lose a variance of 1 beside a mean of 1000, or overflow."""
+    layer = InstanceNormalization(dtype="float16")
+    x = (1000 + 8 * np.random.default_rng(0).normal(size=(1, 64, 64, 1))).astype("float16")
+    y = np.asarray(layer(x), "float32")
+    assert y.std() == pytest.approx(1, abs=0.01) and abs(y.mean()) < 0.01
+    assert layer(x).dtype == "float16"
+
+
+@pytest.mark.parametrize("padding", [1, 3])
+def test_reflection_padding_is_numpys(padding):
+    layer = ReflectionPadding(padding)
+    around = [(0, 0), (padding, padding), (padding, padding), (0, 0)]
+    np.testing.assert_array_equal(layer(X), np.pad(X, around, mode="reflect"))
+    assert layer.compute_output_shape((None, None, 5, 4)) == (None, None, 5 + 2 * padding, 4)
+
+
 @pytest.mark.parametrize(
-    "layer", [BatchNormalization("picture"), Dropout(0.3, inference_seed=3)], ids=lambda x: x.name
+    "layer",
+    [
+        BatchNormalization("picture"),
+        Dropout(0.3, inference_seed=3),
+        InstanceNormalization(epsilon=1e-3),
+        ReflectionPadding(2),
+    ],
+    ids=lambda x: x.name,
 )
 def test_layers_come_back_from_their_configuration(layer):
     assert type(layer).from_config(layer.get_config()).get_config() == layer.get_config()

@@ -91,11 +91,6 @@ def judge_of(data: UnpairedImages) -> Judge | None:
     return lambda x: classifier.logits(as_digits(pictures.to_uint8(x))).argmax(axis=1)
 
 
-def in_batches(translate: Translate, x: np.ndarray) -> np.ndarray:
-    """A translator's answer to any number of pictures (N, H, W, C)."""
-    return np.concatenate([translate(x[i : i + BATCH]) for i in range(0, len(x), BATCH)])
-
-
 def batched(items: Iterable[HeldOut]) -> Iterator[list[HeldOut]]:
     items = iter(items)
     while batch := list(islice(items, BATCH)):
