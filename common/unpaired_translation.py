@@ -10,7 +10,7 @@ from common.data import pictures
 from common.data.unpaired import UnpairedImages
 from common.errors import UserError
 from common.export import export_translator, load_translator
-from common.metrics import unpaired
+from common.metrics import cycles
 from common.run import Run, pick, write_json
 from common.serving import next_version
 from common.translators import (
@@ -85,8 +85,7 @@ class UnpairedTranslation:
 
         def measured() -> dict[str, float]:
             found = [
-                unpaired.measure(*pair, data.held_out(domain, "test", count))
-                for pair, domain in ways
+                cycles.measure(*pair, data.held_out(domain, "test", count)) for pair, domain in ways
             ]
             both = [name for name in self.metrics if all(name in scores for scores in found)]
             return {name: float(np.mean([scores[name] for scores in found])) for name in both}
@@ -158,13 +157,13 @@ class UnpairedTranslation:
         model = opened.load_sampler(self.model_class, best)
         data = UnpairedImages(**pick(UnpairedImages, options))
         opened.check_data(data.fingerprint())
-        judge = unpaired.judge_of(data)  # has learnt domain A
+        judge = cycles.judge_of(data)  # has learnt domain A
         judges = {"A": (judge, None), "B": (None, judge)}
         results = {}
         for direction, domain, pair in zip(DIRECTIONS, "AB", both_ways(model), strict=True):
             held_out = data.held_out(domain, split, count)
-            results[direction] = unpaired.measure(*pair, held_out, *judges[domain])
-        print(unpaired.format_table(results))
+            results[direction] = cycles.measure(*pair, held_out, *judges[domain])
+        print(cycles.format_table(results))
         report = {
             "step": opened.step(best),
             "dataset": data.name,

@@ -1,4 +1,4 @@
-"""The verbs of translators between two domains: pictures, a table, one export of both directions."""
+"""The verbs of translators between two domains: pictures, a table, one export for both ways."""
 
 import json
 import shlex
@@ -8,7 +8,7 @@ from common import checkpoint, cli
 from common.data import pictures
 from common.data.unpaired import UnpairedImages
 from common.errors import UserError
-from common.metrics import frechet, unpaired
+from common.metrics import cycles, frechet
 from common.run import Run
 from common.unpaired_translation import UnpairedTranslation
 from cyclegan.cyclegan import CycleGAN
@@ -241,8 +241,8 @@ def test_digits_are_judged_in_the_domain_that_the_oracle_has_learnt(model, monke
         assert x.shape[1:] == (28, 28, 1) and x.dtype == np.uint8
         return np.eye(10)[np.minimum(x.mean((1, 2, 3)) / 25.6, 9).astype(int)]
 
-    monkeypatch.setattr(unpaired, "oracle", lambda data: SimpleNamespace(logits=logits))
-    judge = unpaired.judge_of(digits)
+    monkeypatch.setattr(cycles, "oracle", lambda data: SimpleNamespace(logits=logits))
+    judge = cycles.judge_of(digits)
     x = np.stack([one.x for one in digits.held_out("A", "test", 3)])
     brightness = (x[:, 2:-2, 2:-2].mean((1, 2, 3)) + 1) * 127.5
     np.testing.assert_array_equal(judge(x), (brightness / 25.6).astype(int))

@@ -2,8 +2,8 @@
 
 from common.data.unpaired import HeldOut
 from common.errors import UserError
-from common.metrics import unpaired
-from common.metrics.unpaired import format_table, measure
+from common.metrics import cycles
+from common.metrics.cycles import format_table, measure
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def test_a_perfect_translator():
 
 def test_means_over_all_batches():
     """More than two batches of pictures, the last one short; each picture counts once."""
-    pictures = held_out(2 * unpaired.BATCH + 3)
+    pictures = held_out(2 * cycles.BATCH + 3)
     scores = measure(lambda x: 0.5 * x, lambda y: y, pictures)
     size = np.mean([np.abs(one.x).mean() for one in pictures])
     assert scores["cycle_l1"] == pytest.approx(0.5 * size, rel=1e-6)
