@@ -24,6 +24,7 @@ from cgan.cgan import CGAN
 from common import losses
 from common.adversarial import Adversarial
 from common.training import TrainingOptions
+from cyclegan.cyclegan import CycleGAN
 from dcgan.dcgan import DCGAN
 from pix2pix.pix2pix import Pix2Pix
 from wgan.wgan import WGAN
@@ -53,6 +54,11 @@ def pairs(model: Adversarial, count: int) -> tuple[np.ndarray, ...]:
         pictures(count, model.image_size, channels)
         for channels in (model.channels_in, model.channels_out)
     )
+
+
+def two_domains(model: Adversarial, count: int) -> tuple[np.ndarray, ...]:
+    """Pictures of two domains, each float32 (B, S, S, C)."""
+    return tuple(pictures(count, model.image_size, model.channels) for _ in range(2))
 
 
 def pictures(count: int, size: int, channels: int) -> np.ndarray:
@@ -172,6 +178,21 @@ def classic_pix2pix(_: Pix2Pix, players: SimpleNamespace, x: np.ndarray, y: np.n
     players.combined.train_on_batch(x, [real, y])
 
 
+def classic_cyclegan(model: CycleGAN, players: SimpleNamespace, a: np.ndarray, b: np.ndarray):
+    """cyclegan.py: each D on real and on translated pictures, then G and F by all six losses.
+
+    It has no history: a discriminator sees the newest translations only.
+    """
+    fake_b, fake_a = predict(players.generator, [a, b])
+    side = model.image_size // 2**model.strided - 2
+    real = np.ones((len(a), side, side, 1), "float32")
+    players.discriminator_a.train_on_batch(a, real)
+    players.discriminator_a.train_on_batch(fake_a, np.zeros_like(real))
+    players.discriminator_b.train_on_batch(b, real)
+    players.discriminator_b.train_on_batch(fake_b, np.zeros_like(real))
+    players.combined.train_on_batch([a, b], [real, real, a, b, b, a])
+
+
 def predict(network: keras.Model, inputs) -> np.ndarray:
     """The network at inference, in one batch; Keras' default of 32 a batch would be slower."""
     count = len(inputs[0] if isinstance(inputs, list) else inputs)
@@ -203,6 +224,7 @@ CASES = {
     "acgan": Case(ACGAN, classic_acgan),
     "bgan": Case(BGAN, classic_gan, {"objective": "continuous"}, losses={"combined": boundary}),
     "cgan": Case(CGAN, classic_cgan, {"l2": 0.0}),
+    "cyclegan": Case(CycleGAN, classic_cyclegan, batch=two_domains),
     "dcgan": Case(DCGAN, classic_gan, {"l2": 0.0}),
     "pix2pix": Case(Pix2Pix, classic_pix2pix, batch=pairs),
     # Without a warm-up the generator moves every n_critic steps, as in the classic round.
