@@ -79,11 +79,13 @@ class CycleGAN(Adversarial):
         ema: float = 0.0,
     ):
         super().__init__(ema=ema, name="cyclegan")
-        strided = (3 if image_size >= 64 else 2) if strided is None else strided
+        usual = depths(image_size)
+        blocks = usual[0] if blocks is None else blocks
+        strided = usual[1] if strided is None else strided
         errors.at_least_one(width=width, strided=strided)
         errors.above_zero(learning_rate=learning_rate)
         errors.not_negative(
-            blocks=blocks or 0,
+            blocks=blocks,
             cycle_weight=cycle_weight,
             identity_weight=identity_weight,
             pool_size=pool_size,
@@ -95,9 +97,7 @@ class CycleGAN(Adversarial):
                 f"{max(8, 3 * 2**strided)} up with --strided {strided}, like 128"
             )
         self.image_size, self.channels, self.width = image_size, channels, width
-        by_size = 9 if image_size >= 256 else 6 if image_size >= 128 else 3
-        self.blocks = by_size if blocks is None else blocks
-        self.strided = strided
+        self.blocks, self.strided = blocks, strided
         picture = image_size, image_size, channels
         self.pool_a, self.pool_b = (HistoryPool(pool_size, picture, name=n) for n in "ab")
 
@@ -227,6 +227,12 @@ class CycleGAN(Adversarial):
             loss = D.compute_loss(y=tf.ones_like(real), y_pred=real)
             loss += D.compute_loss(y=tf.zeros_like(fake), y_pred=fake)
         return loss, update.gradients(tape, loss)
+
+
+def depths(image_size: int) -> tuple[int, int]:
+    """Blocks of a translator and strided convolutions of a discriminator, by default."""
+    blocks = 9 if image_size >= 256 else 6 if image_size >= 128 else 3
+    return blocks, 3 if image_size >= 64 else 2
 
 
 def norm(h):

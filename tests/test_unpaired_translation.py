@@ -109,7 +109,7 @@ def test_predict_in_tiles_keeps_the_size(call, run, tmp_path):
 
 @pytest.mark.parametrize(
     ("options", "said"),
-    [("--direction AtoC", "direction"), ("--tile 0", "tile 0"), ("--best", "--best")],
+    [("--direction AtoC", "direction"), ("--tile 0", "tile 0"), ("--best", "best")],
 )
 def test_predict_refuses_what_it_cannot_do(call, run, tmp_path, options, said):
     pictures.write(tmp_path / "x.png", noise(9, 9, 1))

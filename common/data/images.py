@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 from common.data import pictures
 from common.data.image_sources import ArraySplit, Split, find
 from common.data.pictures import BadPicture
+from common.data.skipping import BadPictures
 from common.data.stream import batches
 from common.errors import UserError
 
@@ -64,9 +65,8 @@ class LabelledImages:
         self.image_size = image_size or found.side
         self.channels = channels or found.channels
         self.class_names = found.class_names
-        self.skip_bad_images = skip_bad_images
         self.error: UserError | None = None  # what stopped a stream: the graph loses the exception
-        self._bad: set[str] = set()
+        self._bad = BadPictures(skip_bad_images)
         self._cache: dict[int, np.ndarray] = {}
         self._cache_limit = cache_mb * 2**20 // int(np.prod(self._shape))  # pictures
 
@@ -150,7 +150,7 @@ class LabelledImages:
             try:
                 x[len(numbers)] = self._fitted(part.read(number))
             except BadPicture as error:
-                self._refuse_or_report(error)
+                self._bad.meet(error)
                 continue
             numbers.append(number)
         if wanted and not numbers:
@@ -195,7 +195,7 @@ class LabelledImages:
             try:
                 picture = self.splits["train"].read(number)
             except BadPicture as error:
-                self._refuse_or_report(error)
+                self._bad.meet(error)
                 continue
             return number, self._keep(number, self._fitted(picture))
         raise UserError(f"--dataset {self.name}: not one training picture can be read")
@@ -208,10 +208,3 @@ class LabelledImages:
     def _fitted(self, picture: np.ndarray) -> np.ndarray:
         """A picture as it is asked for: uint8 (image_size, image_size, channels), own memory."""
         return pictures.square(pictures.to_channels(picture, self.channels), self.image_size)
-
-    def _refuse_or_report(self, error: BadPicture):
-        if not self.skip_bad_images:
-            raise UserError(f"{error} (--skip_bad_images goes on without it)") from error
-        if str(error) not in self._bad:
-            self._bad.add(str(error))
-            print(f"skipped {error}")

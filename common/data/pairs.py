@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from common.data import pictures
 from common.data.pair_sources import EMBEDDED, NAMED, find_splits
 from common.data.pictures import BadPicture
+from common.data.skipping import BadPictures
 from common.data.stream import stream
 from common.errors import UserError
 
@@ -71,12 +72,11 @@ class PairedImages:
         self.image_size = image_size
         self.seed = seed
         self.flip = flip
-        self.skip_bad_images = skip_bad_images
         self.name, self.splits = find_splits(dataset, data_dir, seed)
         self.direction = direction or NAMED.get(self.name, "BtoA" if self.embedded else "AtoB")
         self.channels = channels_in, channels_out  # of x and of y
         self.error: UserError | None = None  # what stopped a stream: the graph loses the exception
-        self._bad: set[str] = set()
+        self._bad = BadPictures(skip_bad_images)
         self._cache: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         bytes_each = 2 * 3 * self.load_size**2
         self._cache_limit = cache_mb * 2**20 // bytes_each  # pairs
@@ -131,7 +131,7 @@ class PairedImages:
             try:
                 a, b = pair.read(self.image_size)
             except BadPicture as error:
-                self._refuse_or_report(error)
+                self._bad.meet(error)
                 continue
             yield pair.name, *self._as_condition_and_target(a, b)
 
@@ -157,19 +157,12 @@ class PairedImages:
             try:
                 halves = self.splits["train"][number].read(self.load_size)
             except BadPicture as error:
-                self._refuse_or_report(error)
+                self._bad.meet(error)
                 continue
             if len(self._cache) < self._cache_limit:
                 self._cache[number] = halves
             return halves
         raise UserError(f"--dataset {self.name}: not one training picture can be read")
-
-    def _refuse_or_report(self, error: BadPicture):
-        if not self.skip_bad_images:
-            raise UserError(f"{error} (--skip_bad_images goes on without it)") from error
-        if str(error) not in self._bad:
-            self._bad.add(str(error))
-            print(f"skipped {error}")
 
     def _as_condition_and_target(self, a: np.ndarray, b: np.ndarray):
         sides = (a, b) if self.direction == "AtoB" else (b, a)

@@ -7,6 +7,7 @@ from common import errors
 from common.data import pictures
 from common.data.pictures import BadPicture
 from common.data.scenes import SMALLEST
+from common.data.skipping import BadPictures
 from common.data.stream import numbered, sample_index
 from common.data.unpaired_sources import DIGIT_SIDE, DIGITS, EMBEDDED, find
 from common.errors import UserError
@@ -90,14 +91,13 @@ class UnpairedImages:
             raise UserError(f"--load_size {load_size}: give at least {self.image_size}, image_size")
         self.flip = not digits if flip is None else flip
         self.seed = seed
-        self.skip_bad_images = skip_bad_images
         self.name, self.splits, self.labelled = find(dataset, data_dir, seed)
         if self.name == EMBEDDED and self.image_size < SMALLEST:
             raise UserError(
                 f"--image_size {self.image_size}: facades are drawn from {SMALLEST} px up"
             )
         self.error: UserError | None = None  # what stopped a stream: the graph loses the exception
-        self._bad: set[str] = set()
+        self._bad = BadPictures(skip_bad_images)
         self._cache: dict[tuple[str, int], np.ndarray] = {}
         self._cache_limit = cache_mb * 2**20 // (3 * self.load_size**2)  # pictures
 
@@ -155,7 +155,7 @@ class UnpairedImages:
             try:
                 x = source.read(index, self.image_size)
             except BadPicture as error:
-                self._refuse_or_report(error)
+                self._bad.meet(error)
                 continue
             counterpart = label = None
             if source.known:
@@ -193,7 +193,7 @@ class UnpairedImages:
             try:
                 picture = source.read(number, self.load_size)
             except BadPicture as error:
-                self._refuse_or_report(error)
+                self._bad.meet(error)
                 continue
             if len(self._cache) < self._cache_limit:
                 self._cache[split, number] = picture
@@ -203,10 +203,3 @@ class UnpairedImages:
     def _shown(self, picture: np.ndarray) -> np.ndarray:
         picture = pictures.to_channels(np.ascontiguousarray(picture), self.channels)
         return pictures.to_unit(picture)
-
-    def _refuse_or_report(self, error: BadPicture):
-        if not self.skip_bad_images:
-            raise UserError(f"{error} (--skip_bad_images goes on without it)") from error
-        if str(error) not in self._bad:
-            self._bad.add(str(error))
-            print(f"skipped {error}")
