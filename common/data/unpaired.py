@@ -123,11 +123,6 @@ class UnpairedImages:
         """Pictures of the larger domain."""
         return max(len(self.splits[split]) for split in ("trainA", "trainB"))
 
-    @property
-    def pairs_known(self) -> bool:
-        """Whether it is known what a held-out picture would be in the other domain."""
-        return self.splits["testA"].known
-
     def fingerprint(self) -> dict[str, str]:
         """What tells this data from other data: by split, the count and a hash.
 

@@ -11,6 +11,7 @@ from common.data.download import fetch_archive
 from common.data.home import keras_home
 from common.data.image_sources import ArraySplit
 from common.data.images import LabelledImages
+from common.data.pair_sources import NAMED as PAIRED
 from common.data.scenes import facade_by_day, facade_by_night
 from common.errors import UserError
 
@@ -189,7 +190,8 @@ def find(dataset: str | None, data_dir: str | None, seed: int) -> Found:
     if dataset in DIGITS:
         return digits(dataset, data_dir, seed)
     if dataset in NAMED:  # a folder of that name: ./maps
-        folder = Path(data_dir or keras_home() / "datasets").expanduser() / dataset
+        place = f"{dataset}_unpaired" if dataset in PAIRED else dataset  # beside pix2pix's
+        folder = Path(data_dir or keras_home() / "datasets").expanduser() / place
         fetch_archive(f"{ARCHIVES}/{dataset}.zip", folder, dataset)
         return Found(dataset, folder_splits(folder, seed))
     if not Path(dataset).is_dir():
