@@ -2,7 +2,8 @@
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from common.errors import UserError
@@ -61,22 +62,43 @@ def read(source: str | Path | bytes, channels: int = 3) -> np.ndarray:
         BadPicture: the file is missing, no picture of the known formats, truncated, damaged, too
             large (Pillow's bound on decompression bombs) or in a form that Pillow misreads.
     """
-    mode = _MODES[channels]
+    with _said_in_one_line(source):
+        image = _upright(source)
+        if image.has_transparency_data:
+            paper = Image.new("RGBA", image.size, "white")
+            image = Image.alpha_composite(paper, image.convert("RGBA"))
+        picture = np.array(image.convert(_MODES[channels]))
+    return picture.reshape(*picture.shape[:2], channels)
+
+
+def read_layers(source: str | Path | bytes) -> tuple[np.ndarray, np.ndarray | None]:
+    """Decode a picture as `read` does, but with its own channels, and its transparency apart.
+
+    Returns:
+        The picture, uint8 (height, width, 1) if the file is grey and (height, width, 3) if it has
+        colours; and its alpha, uint8 (height, width, 1), or None if it has none. Where alpha is 0
+        the colours are what the file holds there, if anything.
+
+    Raises:
+        BadPicture: as `read`.
+    """
+    with _said_in_one_line(source):
+        image = _upright(source)
+        grey = image.mode in ("1", "L", "LA", "La")
+        alpha = None
+        if image.has_transparency_data:
+            image = image.convert("RGBA")
+            alpha = np.array(image.getchannel("A"))[..., None]
+        picture = np.array(image.convert("RGB").convert(_MODES[1 if grey else 3]))
+    return picture.reshape(*picture.shape[:2], 1 if grey else 3), alpha
+
+
+@contextmanager
+def _said_in_one_line(source: str | Path | bytes) -> Iterator[None]:
+    """Turns whatever reading a picture raises into a BadPicture that names it."""
     name = f"a picture of {len(source)} bytes" if isinstance(source, bytes) else str(source)
     try:
-        with Image.open(
-            io.BytesIO(source) if isinstance(source, bytes) else source, formats=_FORMATS
-        ) as image:
-            _refuse_misread(image)
-            # Pillow 10 opens 16 bit PNG as 32 bit integers ("I")
-            white = 65535 if image.format == "PNG" else None
-            upright = ImageOps.exif_transpose(image)
-        if upright.mode.startswith(("I", "F")):
-            upright = _to_eight_bits(upright, white)
-        elif upright.has_transparency_data:
-            paper = Image.new("RGBA", upright.size, "white")
-            upright = Image.alpha_composite(paper, upright.convert("RGBA"))
-        picture = np.array(upright.convert(mode))
+        yield
     except UnidentifiedImageError as error:
         raise BadPicture(
             f"{name}: not a picture of a known format ({', '.join(_FORMATS)}); replace or remove it"
@@ -85,7 +107,18 @@ def read(source: str | Path | bytes, channels: int = 3) -> np.ndarray:
     except Exception as error:
         remedy = "check the path" if getattr(error, "strerror", None) else "replace or remove it"
         raise BadPicture(f"{name}: {_reason(error)}; {remedy}") from error
-    return picture.reshape(*picture.shape[:2], channels)
+
+
+def _upright(source: str | Path | bytes) -> Image.Image:
+    """Opens a picture and turns it as its EXIF orientation says; of 8 bits a channel."""
+    with Image.open(
+        io.BytesIO(source) if isinstance(source, bytes) else source, formats=_FORMATS
+    ) as image:
+        _refuse_misread(image)
+        # Pillow 10 opens 16 bit PNG as 32 bit integers ("I")
+        white = 65535 if image.format == "PNG" else None
+        upright = ImageOps.exif_transpose(image)
+    return _to_eight_bits(upright, white) if upright.mode.startswith(("I", "F")) else upright
 
 
 def write(path: str | Path, picture: np.ndarray) -> None:

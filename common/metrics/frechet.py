@@ -5,11 +5,9 @@ everywhere, because those weights are not the FID network's and its numbers do n
 published FIDs. Any other (N, D) features serve as well.
 """
 
-import socket
-from contextlib import suppress
 from itertools import islice
 
-from common.data.home import keras_home
+from common import pretrained
 from common.errors import UserError
 
 import keras
@@ -23,7 +21,6 @@ WEIGHTS_URL = (
     f"https://storage.googleapis.com/tensorflow/keras-applications/inception_v3/{WEIGHTS_FILE}"
 )
 WEIGHTS_MD5 = "bcbd6486424b2319ff4ef7d526e38f63"
-DOWNLOAD_TIMEOUT = 20.0  # seconds without a byte
 INPUT_SIZE = 299  # px, what the network was trained on
 
 
@@ -98,25 +95,7 @@ def keras_inception():
     Raises:
         UserError: the weights are not on disk and cannot be downloaded; nothing stays behind.
     """
-    folder = keras_home() / "models"
-    # Keras downloads without a timeout: behind a firewall that drops packets it would hang.
-    timeout = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(DOWNLOAD_TIMEOUT)
-    try:
-        weights = keras.utils.get_file(
-            WEIGHTS_FILE, WEIGHTS_URL, cache_subdir=str(folder), file_hash=WEIGHTS_MD5
-        )
-    except Exception as error:  # Keras raises a bare Exception for a URL that fails
-        # Keras removes what a broken download left, but not a whole file with a wrong checksum.
-        with suppress(OSError):
-            (folder / WEIGHTS_FILE).unlink()
-        reason = " ".join(str(error).split()).removeprefix(f"URL fetch failure on {WEIGHTS_URL}: ")
-        raise UserError(
-            f"Keras-Inception FID needs {folder / WEIGHTS_FILE}, which could not be downloaded: "
-            f"put the file of {WEIGHTS_URL} there ({reason})"
-        ) from error
-    finally:
-        socket.setdefaulttimeout(timeout)
+    weights = pretrained.weights_file(WEIGHTS_FILE, WEIGHTS_URL, WEIGHTS_MD5, "Keras-Inception FID")
     return keras.applications.InceptionV3(include_top=False, pooling="avg", weights=weights)
 
 

@@ -5,6 +5,7 @@ import urllib.error
 import urllib.request
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
+from common import pretrained
 from common.errors import UserError
 from common.metrics import frechet
 from common.metrics.frechet import (
@@ -211,7 +212,7 @@ def test_a_download_that_breaks_leaves_no_file(monkeypatch, models, answer):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setenv("no_proxy", "*")
     monkeypatch.setattr(frechet, "WEIGHTS_URL", f"http://127.0.0.1:{server.server_port}/")
-    monkeypatch.setattr(frechet, "DOWNLOAD_TIMEOUT", 0.5)
+    monkeypatch.setattr(pretrained, "DOWNLOAD_TIMEOUT", 0.5)
     try:
         with pytest.raises(UserError, match="could not be downloaded") as error:
             keras_inception()
