@@ -6,6 +6,7 @@ what does not (how a step is compiled, whose variables an update moves, what a c
 so that resuming is exact) is here.
 """
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,6 +63,14 @@ class Adversarial(keras.Model):
 
     defaults: ClassVar[dict] = {}
 
+    # Of a model that is trained in stages; the others end where --steps or --epochs says.
+    total_steps: float = math.inf
+    milestones: tuple[int, ...] = ()  # steps whose checkpoints are kept, whatever comes after
+
+    def rate_factor(self, step: int) -> float:
+        """What multiplies every learning rate after `step` steps, besides --schedule."""
+        return 1.0
+
     def __init__(self, ema: float = 0.0, **kwargs):
         super().__init__(**kwargs)
         if not 0 <= ema < 1:
@@ -107,6 +116,14 @@ class Adversarial(keras.Model):
     def aim(self, data):
         """The data set as the model means to draw it, which its samples are measured against."""
         return data
+
+    @property
+    def found(self) -> dict:
+        """Options that `prepare` has resolved: a resumed run must not resolve them otherwise."""
+        return {}
+
+    def begin(self):
+        """What a new run begins with besides its seed; of a resumed one the checkpoint has it."""
 
     # How a step is compiled.
 
@@ -176,7 +193,12 @@ class Adversarial(keras.Model):
         updates = self.updates
         for name, player_gradients in gradients.items():
             updates[name].optimizer.apply(player_gradients, updates[name].variables)
-        if self.average_generator is not None and "generator" in gradients:
+        if "generator" in gradients:
+            self._average()
+
+    def _average(self):
+        """Lets the average generator, where there is one, follow the generator."""
+        if self.average_generator is not None:
             weights = self.generator.weights
             for average, weight in zip(self.average_generator.weights, weights, strict=True):
                 average.assign(self.ema * average + (1.0 - self.ema) * weight)

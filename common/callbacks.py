@@ -62,19 +62,27 @@ class FiniteLosses(StepCallback):
 
 
 class LearningRate(StepCallback):
-    """Multiplies every player's learning rate by factor(step / total) before each step.
+    """Multiplies every player's learning rate by factor(step / total) own(step) before each step.
 
     Build it before a checkpoint is restored: the rates found then are the base.
     """
 
-    def __init__(self, start: int, total: int, factor: Callable[[float], float], updates: dict):
+    def __init__(
+        self,
+        start: int,
+        total: int,
+        factor: Callable[[float], float],
+        updates: dict,
+        own: Callable[[int], float] = lambda step: 1.0,
+    ):
         super().__init__(start)
-        self.total, self.factor = total, factor
+        self.total, self.factor, self.own = total, factor, own
         self.bases = [(u.optimizer, float(u.optimizer.learning_rate)) for u in updates.values()]
 
     def on_train_batch_begin(self, batch, logs=None):
+        factor = self.factor(self.step / self.total) * self.own(self.step)
         for optimizer, base in self.bases:
-            optimizer.learning_rate = base * self.factor(self.step / self.total)
+            optimizer.learning_rate = base * factor
 
     def after_step(self, step, losses):
         pass
@@ -193,21 +201,21 @@ class Samples(StepCallback):
 
 
 class Checkpoints(StepCallback):
-    """Saves the state every `every` steps and after the last one."""
+    """Saves the state every `every` steps and after the last one; those of `kept` stay."""
 
-    def __init__(self, start: int, total: int, every: int, run: Run):
+    def __init__(self, start: int, total: int, every: int, run: Run, kept: tuple[int, ...] = ()):
         super().__init__(start)
-        self.total, self.every, self.run = total, every, run
+        self.total, self.every, self.run, self.kept = total, every, run, kept
         self.saved = start
 
     def after_step(self, step, losses):
-        if step % self.every == 0 or step == self.total:
+        if step % self.every == 0 or step == self.total or step in self.kept:
             self.save()
 
     def save(self):
         """Saves now, unless nothing has happened since the last time."""
         if self.step > self.saved:
-            checkpoint.save(self.run.checkpoints, self.step, self.model)
+            checkpoint.save(self.run.checkpoints, self.step, self.model, spared=self.kept)
             self.saved = self.step
 
 

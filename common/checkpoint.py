@@ -30,8 +30,16 @@ def steps(folder: Path) -> list[int]:
     return sorted(int(match[1]) for match in names if match)
 
 
-def save(folder: Path, step: int, model: Adversarial, keep: int = 2) -> Path:
+def save(
+    folder: Path,
+    step: int,
+    model: Adversarial,
+    keep: int = 2,
+    spared: tuple[int, ...] = (),
+) -> Path:
     """Writes the model's state after `step` steps, then drops all but the newest `keep`.
+
+    Those of the steps in `spared` stay.
 
     Raises:
         NotFinite: the state holds NaN or infinity; nothing is written.
@@ -39,7 +47,8 @@ def save(folder: Path, step: int, model: Adversarial, keep: int = 2) -> Path:
     """
     path = write(path_of(folder, step), model)
     for old in steps(folder)[:-keep]:
-        path_of(folder, old).unlink()
+        if old not in spared:
+            path_of(folder, old).unlink()
     return path
 
 

@@ -161,6 +161,7 @@ class Run:
         self,
         model_class: type[Adversarial],
         best: bool = False,
+        step: int | None = None,
         whole: bool = False,
         **overrides,
     ) -> Adversarial:
@@ -169,23 +170,38 @@ class Run:
         Args:
             model_class: the class that the run trained.
             best: take the checkpoint that --keep_best kept instead.
+            step: take the checkpoint of this step instead.
             whole: load every network, not the sampling one alone.
             overrides: constructor arguments to use instead of the run's.
 
         Raises:
             UserError: the run has no checkpoint, or it does not fit.
         """
-        if not self.step():
-            raise UserError(f"{self.folder}: the run has no checkpoint yet; train it first")
+        path = self.checkpoint_file(best, step)
         keras.config.set_dtype_policy("float32")
         model = model_class(**pick(model_class, self.config()["options"]) | overrides)
         wanted = model.networks.items()
         groups = [name for name, each in wanted if whole or each is model.sampling_network]
-        path = self.best_checkpoint if best else checkpoint.path_of(self.checkpoints, self.step())
-        if best and not path.exists():
-            raise UserError(f"{self.folder}: no best checkpoint was kept; train with --keep_best")
         checkpoint.load(path, model, groups)
         return model
+
+    def checkpoint_file(self, best: bool = False, step: int | None = None) -> Path:
+        """The newest checkpoint, the best one, or that of a step.
+
+        Raises:
+            UserError: it is not there.
+        """
+        if not self.step():
+            raise UserError(f"{self.folder}: the run has no checkpoint yet; train it first")
+        if best and step is not None:
+            raise UserError(f"--step {step}: not together with --best")
+        path = checkpoint.path_of(self.checkpoints, self.step() if step is None else step)
+        if best and not self.best_checkpoint.exists():
+            raise UserError(f"{self.folder}: no best checkpoint was kept; train with --keep_best")
+        if not path.exists():
+            kept = ", ".join(map(str, checkpoint.steps(self.checkpoints)))
+            raise UserError(f"--step {step}: {self.folder} has checkpoints of the steps {kept}")
+        return self.best_checkpoint if best else path
 
 
 def pick(function, options: dict) -> dict:

@@ -111,6 +111,7 @@ def train(model_class: type[Adversarial], task, run: Run, options: dict):
     options = options | data.found
     model = model_class(**pick(model_class, options))
     model.prepare(data)
+    options = options | model.found
     model.compile(jit=settings.jit)
 
     steps_per_epoch = data.training_count // settings.batch_size
@@ -119,11 +120,15 @@ def train(model_class: type[Adversarial], task, run: Run, options: dict):
             f"--batch_size {settings.batch_size}: the data set has only "
             f"{data.training_count} training samples"
         )
-    total = min(settings.epochs * steps_per_epoch, settings.steps or math.inf)
+    total = min(settings.epochs * steps_per_epoch, settings.steps or math.inf, model.total_steps)
     start = run.step()
-    rate = callbacks.LearningRate(start, total, SCHEDULES[settings.schedule], model.updates)
+    rate = callbacks.LearningRate(
+        start, total, SCHEDULES[settings.schedule], model.updates, model.rate_factor
+    )
     if start:
         checkpoint.load(checkpoint.path_of(run.checkpoints, start), model)
+    else:
+        model.begin()
     if start >= total:
         print(f"{run.folder}: done already, {start} steps; --epochs or --steps prolong it")
         if run.exported_step() < start:  # killed in between
@@ -138,7 +143,7 @@ def train(model_class: type[Adversarial], task, run: Run, options: dict):
         flush=True,
     )
 
-    saver = callbacks.Checkpoints(start, total, settings.checkpoint_every, run)
+    saver = callbacks.Checkpoints(start, total, settings.checkpoint_every, run, model.milestones)
     stopper = callbacks.StopOnSignal(start)
     hooks = [
         callbacks.FiniteLosses(start),
