@@ -157,15 +157,8 @@ def _reflected(side: tf.Tensor, multiple: int) -> tf.Tensor:
 
 
 def _decode(encoded: tf.Tensor, channels: int) -> tf.Tensor:
-    """Turn a file's bytes into float32 (H, W, channels) in [-1, 1].
-
-    Alpha is dropped, grey and colour are converted into each other, an animation gives its first
-    frame. The orientation in EXIF data is not looked at.
-    """
-    # Asked for a number of channels, the decoders of BMP and GIF refuse what has another.
-    pixels = tf.io.decode_image(encoded, channels=0, expand_animations=False)
-    colours = tf.where(tf.shape(pixels)[-1] >= 3, [0, 1, 2], [0, 0, 0])
-    pixels = tf.ensure_shape(tf.gather(pixels, colours, axis=-1), (None, None, 3))
+    """Turn a file's bytes into float32 (H, W, channels) in [-1, 1], as `serving.decode`."""
+    pixels = serving.decode(encoded)
     if channels == 1:
         pixels = tf.image.rgb_to_grayscale(pixels)
     return tf.cast(pixels, tf.float32) / 127.5 - 1

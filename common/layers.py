@@ -1,12 +1,13 @@
 """Layers with state or maths of their own.
 
 What a generative adversarial network does at inference is part of the method: a pix2pix generator
-keeps its dropout (its only noise) and normalises by the picture at hand. The layers below say so
-by an argument, draw nothing from a state when they are not training, and treat each picture of a
+keeps its dropout (its only noise) and normalises by the picture at hand. Layers that may do either say
+so by an argument; all draw nothing from a state when they are not training, and treat each picture of a
 batch as if it were alone. A SavedModel made from them changes no variable on a request.
 """
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 
@@ -128,3 +129,34 @@ class Dropout(keras.layers.Dropout):
 
     def get_config(self):
         return super().get_config() | {"inference_seed": self.inference_seed}
+
+
+class PixelShuffle(keras.layers.Layer):
+    """Sub-pixel upsampling (Shi et al., arXiv:1609.05158, section 3.2): channels become pixels.
+
+    Channel (dy factor + dx) C + c of a pixel goes to channel c of the pixel (dy, dx) of the block
+    that it becomes, as in TensorFlow's depth_to_space. Torch's order is c factor^2 + dy factor +
+    dx, so weights cannot be taken over without a permutation.
+
+    Args:
+        factor: by which height and width grow.
+
+    Input and output: float (batch, height, width, factor^2 C), (batch, factor height, factor
+    width, C).
+    """
+
+    def __init__(self, factor=2, **kwargs):
+        super().__init__(**kwargs)
+        self.factor = factor
+
+    def call(self, inputs):
+        return tf.nn.depth_to_space(inputs, self.factor)
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, channels = input_shape
+        r = self.factor
+        grown = [None if side is None else side * r for side in (height, width)]
+        return (batch, *grown, channels // r**2)
+
+    def get_config(self):
+        return super().get_config() | {"factor": self.factor}

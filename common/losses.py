@@ -43,3 +43,8 @@ def least_squares(target, logits):
 def l1(target, prediction):
     """Mean absolute difference, mean |y - y_hat|, over the batch, the pixels and the channels."""
     return ops.mean(ops.abs(target - prediction))
+
+
+def mse(target, prediction):
+    """Mean squared difference, mean (y - y_hat)^2, over the batch, the pixels and the channels."""
+    return ops.mean(ops.square(target - prediction))

@@ -76,6 +76,18 @@ def first_line(error: Exception) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__)
 
 
+def decode(encoded: tf.Tensor) -> tf.Tensor:
+    """Turn a file's bytes into uint8 (H, W, 3), inside a graph.
+
+    Alpha is dropped, grey becomes colour, an animation gives its first frame. The orientation in
+    EXIF data is not looked at.
+    """
+    # Asked for a number of channels, the decoders of BMP and GIF refuse what has another.
+    pixels = tf.io.decode_image(encoded, channels=0, expand_animations=False)
+    colours = tf.where(tf.shape(pixels)[-1] >= 3, [0, 1, 2], [0, 0, 0])
+    return tf.ensure_shape(tf.gather(pixels, colours, axis=-1), (None, None, 3))
+
+
 def encode_png(image: tf.Tensor) -> tf.Tensor:
     """Turn float32 (H, W, 1 or 3) in [-1, 1] into the bytes of a PNG file, inside a graph."""
     pixels = tf.clip_by_value(tf.round((image + 1) * 127.5), 0, 255)

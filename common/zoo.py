@@ -20,6 +20,8 @@ SMALL = {
     "width": 4,
     "blocks": 1,
     "pool_size": 6,  # full before a short run ends
+    "pretrain_steps": 2,  # so that it reaches the next stage
+    "content": "mse",  # which asks for no download
     "hidden": 8,
     "dense_units": 8,
     "batch_size": 4,

@@ -1,0 +1,180 @@
+"""High-resolution pictures as streams of (lr, hr), a patch made small and the patch itself."""
+
+import hashlib
+from collections.abc import Iterator
+from typing import ClassVar
+
+from common.data import bicubic, pictures
+from common.data.high_resolution_sources import Source, find_splits
+from common.data.pictures import BadPicture
+from common.data.stream import stream
+from common.errors import UserError
+
+import numpy as np
+import tensorflow as tf
+
+
+class HighResolutionImages:
+    """A data set of (lr, hr): small patches and the large ones that they were made of.
+
+    A training patch is cut at a random place, and made small by MATLAB's bicubic as a part of its
+    picture: the pixels around it go into those at its border, as they do in a whole picture.
+
+    Args:
+        image_size: side of the large patches in pixels, a multiple of `scale`.
+        scale: by what factor the small ones are smaller.
+        seed: of a val split that has to be cut from the training pictures, of the streams, and of
+            generated pictures.
+        dataset: a folder of pictures, or several with commas between them, each with train/ and
+            val/ or not; div2k, which is downloaded (3.7 GB); or embedded, generated textures.
+            Default: div2k if it is on disk or can be downloaded, else embedded.
+        data_dir: where named sets lie and are downloaded to; default ~/.keras/datasets.
+        augment: whether patches are mirrored and turned by quarter turns at random.
+        skip_bad_images: let the next picture stand in for one that cannot be read, or is smaller
+            than a patch, instead of stopping.
+        cache_mb: megabytes of training pictures that may stay in memory. What does not fit is read
+            again for each patch, which for large files may take longer than the step.
+
+    Raises:
+        UserError: the set cannot be found or read; the message says where it was looked for.
+    """
+
+    decides: ClassVar[tuple[str, ...]] = ()  # arguments of the model that the data give
+
+    def __init__(
+        self,
+        image_size: int,
+        scale: int,
+        seed: int,
+        dataset: str | None = None,
+        data_dir: str | None = None,
+        augment: bool = True,
+        skip_bad_images: bool = False,
+        cache_mb: int = 1024,
+    ):
+        self.image_size, self.scale = image_size, scale
+        self.seed = seed
+        self.augment = augment
+        self.skip_bad_images = skip_bad_images
+        self.name, self.splits = find_splits(dataset, data_dir, seed)
+        self.error: UserError | None = None  # what stopped a stream: the graph loses the exception
+        self._bad: set[str] = set()
+        self._cache: dict[int, np.ndarray] = {}
+        self._room = cache_mb * 2**20  # bytes
+
+    @property
+    def found(self) -> dict:
+        """Options as resolved: a resumed run must not find another set."""
+        return {"dataset": self.name}
+
+    @property
+    def described(self) -> str:
+        """The set in a few words."""
+        return f"{self.name} ({self.training_count} pictures, x{self.scale})"
+
+    @property
+    def training_count(self) -> int:
+        return len(self.splits["train"])
+
+    def fingerprint(self) -> dict[str, str]:
+        """What tells this data from other data: by split, the count and a hash of the names."""
+        fingerprint = {}
+        for split, sources in self.splits.items():
+            names = "\n".join(source.name for source in sources)
+            digest = hashlib.sha256(names.encode()).hexdigest()[:16]
+            fingerprint[split] = f"{len(sources)} pictures, {digest}"
+        return fingerprint
+
+    def stream(self, batch_size: int, start: int, stop: int) -> tf.data.Dataset:
+        """Training batches (lr, hr) of the steps from `start` to before `stop`, whatever epoch.
+
+        hr is float32 (batch_size, image_size, image_size, 3) in [-1, 1], lr float32 with sides
+        smaller by `scale`, in [0, 1]. A pass over the data takes one patch of each picture.
+        """
+        sides = self.image_size // self.scale, self.image_size
+        shapes = [(side, side, 3) for side in sides]
+        arguments = self.training_count, batch_size, self.seed, start, stop
+        return stream(self._training_sample, shapes, *arguments)
+
+    def originals(self, split: str, count: int | None = None) -> Iterator[tuple[str, np.ndarray]]:
+        """(name, picture) of the first `count` of a split that can be read, uint8 (H, W, 3)."""
+        for source in self.splits[split][:count]:
+            try:
+                yield source.name, self._read(source)
+            except BadPicture as error:
+                self._refuse_or_report(error)
+
+    def _training_sample(self, index: int, random: np.random.Generator):
+        try:
+            picture = self._readable(index)
+        except UserError as error:
+            self.error = error
+            raise
+        room = [side - self.image_size for side in picture.shape[:2]]
+        top, left = (int(random.integers(0, most, endpoint=True)) for most in room)
+        lr, hr = cut(picture, top, left, self.image_size, self.scale)
+        if self.augment:
+            turns, mirror = int(random.integers(4)), random.random() < 0.5
+            lr, hr = (np.rot90(patch[:, ::-1] if mirror else patch, turns) for patch in (lr, hr))
+        return lr.astype(np.float32) / 255, pictures.to_unit(hr)
+
+    def _readable(self, index: int) -> np.ndarray:
+        """The training picture at `index`, or the next one that can be read."""
+        for number in range(index, index + self.training_count):
+            number %= self.training_count
+            if number in self._cache:
+                return self._cache[number]
+            try:
+                picture = self._read(self.splits["train"][number])
+            except BadPicture as error:
+                self._refuse_or_report(error)
+                continue
+            if picture.nbytes <= self._room:
+                self._room -= picture.nbytes
+                self._cache[number] = picture
+            return picture
+        raise UserError(f"--dataset {self.name}: not one training picture can be used")
+
+    def _read(self, source: Source) -> np.ndarray:
+        picture = source.read()
+        height, width = picture.shape[:2]
+        if min(height, width) < self.image_size:
+            raise BadPicture(
+                f"{source.name}: {width}x{height} px, too small for a patch; "
+                f"give less than --image_size {self.image_size}, or remove it"
+            )
+        return picture
+
+    def _refuse_or_report(self, error: BadPicture):
+        if not self.skip_bad_images:
+            raise UserError(f"{error} (--skip_bad_images goes on without it)") from error
+        if str(error) not in self._bad:
+            self._bad.add(str(error))
+            print(f"skipped {error}")
+
+
+def cut(
+    picture: np.ndarray, top: int, left: int, size: int, scale: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """A patch and how it would look in the picture made small, from the patch's corner on.
+
+    Args:
+        picture: uint8 (H, W, C).
+        top, left: pixels; the patch's corner.
+        size: pixels; the patch's side, a multiple of `scale`.
+        scale: the factor.
+
+    Returns:
+        uint8 (size / scale, size / scale, C) and (size, size, C).
+    """
+    margin = 2 * scale  # px: as far as a pixel of the small picture looks beyond its block
+    starts, stops = [], []
+    for corner, side in zip((top, left), picture.shape[:2], strict=True):
+        starts.append(corner - min(margin, corner // scale * scale))
+        rest = side - corner - size
+        stops.append(corner + size + min(margin, rest // scale * scale))
+    part = picture[starts[0] : stops[0], starts[1] : stops[1]]
+    small = bicubic.shrink(part, scale)
+    y, x = (top - starts[0]) // scale, (left - starts[1]) // scale
+    lr = small[y : y + size // scale, x : x + size // scale]
+    return lr, picture[top : top + size, left : left + size]

@@ -1,0 +1,115 @@
+"""How near enlarged pictures are to their originals, by the protocol of super-resolution papers.
+
+On luma (Y of ITU-R BT.601 in [16, 235], in whole levels, as MATLAB's `rgb2ycbcr` gives it), as many
+pixels cut off at each border as the factor says. A picture without colours is its own luma, in
+[0, 255]: so do the authors of the published tables, and without it bicubic does not meet them.
+"""
+
+from collections.abc import Callable, Iterable
+
+from common.data import bicubic
+from common.errors import UserError
+from common.metrics.image_quality import psnr, ssim
+
+import numpy as np
+from scipy.ndimage import laplace
+
+FORMATS = {"psnr": ".2f", "ssim": ".4f", "sharpness": ".2f"}
+BICUBIC = "bicubic"
+Enlarge = Callable[[np.ndarray], np.ndarray]
+
+
+def luma(picture: np.ndarray) -> np.ndarray:
+    """uint8 (H, W, 1 or 3) -> float64 (H, W, 1)."""
+    if picture.shape[-1] == 1:
+        return picture.astype(np.float64)
+    weights = np.array([[65.481], [128.553], [24.966]]) / 255
+    return np.floor(16 + picture @ weights + 0.5)
+
+
+def scores(original: np.ndarray, enlarged: np.ndarray, border: int) -> dict[str, float]:
+    """PSNR in dB, SSIM, and sharpness: the variance of the Laplacian, as a share of the original's.
+
+    PSNR rewards the mean of all that could be there; sharpness shows what that has cost.
+
+    Args:
+        original, enlarged: uint8 pictures of one shape (H, W, 1 or 3).
+        border: pixels that do not count.
+
+    Raises:
+        UserError: too little is left for SSIM's window.
+    """
+    inside = slice(border, -border or None)
+    x, y = (luma(picture)[inside, inside] for picture in (original, enlarged))
+    edges = [laplace(z[..., 0])[1:-1, 1:-1].var() for z in (x, y)]
+    unit = [z / 127.5 - 1 for z in (x, y)]
+    return {
+        "psnr": float(psnr(*unit)),
+        "ssim": float(ssim(*unit)),
+        "sharpness": float(edges[1] / edges[0]) if edges[0] else float("nan"),
+    }
+
+
+def compare(
+    originals: Iterable[tuple[str, np.ndarray]], methods: dict[str, Enlarge], scale: int
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Scores of each method beside bicubic, picture by picture, and their means under "mean".
+
+    Each original is cut to a multiple of the factor, made small by MATLAB's bicubic and enlarged.
+
+    Args:
+        originals: names and pictures, uint8 (H, W, 1 or 3).
+        methods: by name, what enlarges uint8 (h, w, C) to (scale h, scale w, C).
+        scale: the factor.
+
+    Returns:
+        {picture: {method: scores}}.
+
+    Raises:
+        UserError: there are no pictures, or one is too small for SSIM.
+    """
+    methods = {BICUBIC: lambda lr: bicubic.enlarge(lr, scale), **methods}
+    results = {}
+    for name, picture in originals:
+        height, width = (side // scale * scale for side in picture.shape[:2])
+        try:
+            if min(height, width) < 2 * scale + 11:
+                raise UserError(f"{width}x{height} px, too small to be judged; remove it")
+            hr = picture[:height, :width]
+            lr = bicubic.shrink(hr, scale)
+            results[name] = {m: scores(hr, enlarge(lr), scale) for m, enlarge in methods.items()}
+        except UserError as error:
+            raise UserError(f"{name}: {error}") from error
+    if not results:
+        raise UserError("there are no pictures to evaluate on")
+    results["mean"] = {
+        method: {
+            score: float(np.mean([row[method][score] for row in results.values()]))
+            for score in FORMATS
+        }
+        for method in methods
+    }
+    return results
+
+
+def format_table(results: dict[str, dict[str, dict[str, float]]]) -> str:
+    """What `compare` gives, as aligned lines: two heads, then a line for each picture."""
+    methods = list(results["mean"])
+    names = ["", *results]
+    wide = max(map(len, names))
+    columns = [
+        [score, *(format(r[m][score], FORMATS[score]) for r in results.values())]
+        for m in methods
+        for score in FORMATS
+    ]
+    widths = [max(map(len, column)) for column in columns]
+    lines = [
+        "  ".join(
+            [name.ljust(wide), *(c[i].rjust(w) for c, w in zip(columns, widths, strict=True))]
+        )
+        for i, name in enumerate(names)
+    ]
+    each = len(FORMATS)
+    spans = [sum(widths[i : i + each]) + 2 * (each - 1) for i in range(0, len(widths), each)]
+    head = [m.rjust(span) for m, span in zip(methods, spans, strict=True)]
+    return "\n".join(["  ".join([" " * wide, *head]), *lines])

@@ -1,0 +1,274 @@
+"""What a user does with a network that enlarges pictures: samples, predict, evaluate, export."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import ClassVar
+
+from common import bands, files
+from common.adversarial import Adversarial
+from common.bands import Upscaler
+from common.data import bicubic, pictures, png
+from common.data.high_resolution_sources import parts_of
+from common.data.super_resolution import HighResolutionImages
+from common.errors import UserError
+from common.export_upscaler import export_upscaler, load_upscaler
+from common.metrics import super_resolution as metrics
+from common.run import Run, pick, write_json
+from common.serving import next_version
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+SAMPLE_SIDE = 128  # px, the most that a sample shows of a picture
+_ALPHA_MARGIN = 4  # px: more than bicubic looks around
+
+
+class SuperResolution:
+    """The verbs of a model that enlarges pictures.
+
+    Args:
+        model_class: the model. Its instances have `sampler`, `scale`, `halo` and `image_size`.
+    """
+
+    data = HighResolutionImages
+    metrics: ClassVar[dict[str, int]] = {"psnr": 1, "ssim": 1}  # more is better
+
+    def __init__(self, model_class: type[Adversarial]):
+        self.model_class = model_class
+
+    # While training.
+
+    def sampler(
+        self, model: Adversarial, data: HighResolutionImages, count: int = 4
+    ) -> Callable[[], np.ndarray]:
+        """A function that draws a grid with the model as it is when it is called.
+
+        A row for each of the first held-out pictures, or of its middle: made small (with pixels
+        as large as they are now), by bicubic, by the model, the original. uint8 (H, W, 3).
+        """
+        scale = model.scale
+        originals = [picture for _, picture in data.originals("val", count)]
+        if not originals:
+            raise UserError(f"--dataset {data.name}: none of its first val pictures can be read")
+        side = min(SAMPLE_SIDE, *(min(picture.shape[:2]) for picture in originals))
+        fixed = [middle(picture, side // scale * scale) for picture in originals]
+        upscaler = of_model(model)
+
+        def row(hr: np.ndarray) -> list[np.ndarray]:
+            lr = bicubic.shrink(hr, scale)
+            blocks = lr.repeat(scale, axis=0).repeat(scale, axis=1)
+            return [blocks, bicubic.enlarge(lr, scale), upscaler.whole(lr), hr]
+
+        return lambda: pictures.grid([row(hr) for hr in fixed])
+
+    def measure(
+        self, model: Adversarial, data: HighResolutionImages, count: int
+    ) -> Callable[[], dict[str, float]]:
+        """A function that measures the model on the first `count` pictures of val."""
+        upscaler = of_model(model)
+
+        def measured() -> dict[str, float]:
+            originals = data.originals("val", count)
+            results = metrics.compare(originals, {"model": upscaler.whole}, model.scale)
+            return results["mean"]["model"]
+
+        return measured
+
+    def export_trained(self, run: Run) -> Path:
+        """Exports a run's newest checkpoint as its next version, in float32."""
+        return self._export(run, run.exports, None)
+
+    # The command line.
+
+    def predict(
+        self,
+        run: str,
+        inputs: list[str],
+        /,
+        output: str,
+        tile: int = 256,
+        best: bool = False,
+        step: int | None = None,
+    ):
+        """Enlarges pictures of any size; each comes out under its own name as PNG.
+
+        A grey picture stays grey. Transparency is enlarged by bicubic interpolation and kept.
+
+        Args:
+            run: a run's folder, or the folder of one version of an exported SavedModel.
+            inputs: pictures, or folders of pictures.
+            output: folder for the enlarged pictures.
+            tile: pixels; larger pictures go through the network in overlapping tiles of this side,
+                which changes nothing but the memory.
+            best: use the checkpoint that --keep_best kept, not the newest.
+            step: use the checkpoint of this step, such as the end of the first stage.
+        """
+        upscaler = self._upscaler(run, best, step)
+        targets = files.output_paths(inputs, Path(output))
+        bar = tqdm(targets.items(), unit="picture", disable=None)
+        for source, target in bar:
+            write_enlarged(upscaler, source, target, tile, lambda *d: bar.set_postfix(tiles=d))
+        print(f"{len(targets)} pictures enlarged to {output}")
+
+    def evaluate(
+        self,
+        run: str,
+        /,
+        pictures: str | None = None,
+        tile: int = 256,
+        dataset: str | None = None,
+        data_dir: str | None = None,
+        skip_bad_images: bool = False,
+        best: bool = False,
+        step: int | None = None,
+    ):
+        """Measures a run beside bicubic: PSNR in dB, SSIM and sharpness, a row for each picture.
+
+        Each picture is made small by MATLAB's bicubic and enlarged again; what counts is luma, as
+        many pixels cut off at each border as the factor. Sharpness is the variance of the
+        Laplacian, as a share of the original's. Of a run in two stages the end of the first is
+        measured too. Also written to the run's evaluation.json.
+
+        Args:
+            run: the run's folder.
+            pictures: a folder of pictures, or several with commas between them; default the
+                pictures that the run has held out.
+            tile: pixels; as of predict.
+            dataset: where the run's data lie now, if they have moved.
+            data_dir: where named sets lie, if that has changed.
+            skip_bad_images: leave out pictures that cannot be read.
+            best: use the checkpoint that --keep_best kept, not the newest.
+            step: use the checkpoint of this step.
+        """
+        opened = Run.open(run, self.name)
+        models = self._stages(opened, best, step)
+        scale = next(iter(models.values())).scale
+        methods = {
+            name: lambda lr, model=model: of_model(model).whole(lr, tile)
+            for name, model in models.items()
+        }
+        if pictures is not None:
+            sets = {folder: originals_in(folder, skip_bad_images) for folder in parts_of(pictures)}
+        else:
+            moved = {"dataset": dataset, "data_dir": data_dir, "skip_bad_images": skip_bad_images}
+            options = opened.config()["options"] | {k: v for k, v in moved.items() if v}
+            data = HighResolutionImages(**pick(HighResolutionImages, options))
+            opened.check_data(data.fingerprint())
+            sets = {f"{data.name}, held out": data.originals("val")}
+        report = {"scale": scale, "sets": {}}
+        for name, originals in sets.items():
+            report["sets"][name] = metrics.compare(originals, methods, scale)
+            print(f"{name}, x{scale}\n{metrics.format_table(report['sets'][name])}")
+        write_json(opened.evaluation_file, report)
+
+    def export(
+        self,
+        run: str,
+        /,
+        output: str | None = None,
+        version: int | None = None,
+        best: bool = False,
+        step: int | None = None,
+    ):
+        """Writes a SavedModel for TensorFlow Serving to OUTPUT/MODEL/VERSION/.
+
+        Args:
+            run: the run's folder.
+            output: folder above the model's; default RUN/export.
+            version: a positive integer; default the next free one.
+            best: use the checkpoint that --keep_best kept, not the newest.
+            step: use the checkpoint of this step, such as the end of the first stage.
+        """
+        opened = Run.open(run, self.name)
+        base = Path(output) if output else opened.exports
+        print(f"exported to {self._export(opened, base, version, best, step)}")
+
+    @property
+    def name(self) -> str:
+        """The model's name: that of its folder and file."""
+        return Path(inspect.getfile(self.model_class)).stem
+
+    def _export(
+        self,
+        run: Run,
+        base: Path,
+        version: int | None,
+        best: bool = False,
+        step: int | None = None,
+    ) -> Path:
+        model = run.load_sampler(self.model_class, best, step)
+        if version is None:
+            version = next_version(base, self.name)
+        side = model.image_size // model.scale
+        facts = model.scale, model.halo, side
+        return export_upscaler(model.sampler, base, self.name, version, *facts)
+
+    def _upscaler(self, run: str, best: bool, step: int | None) -> Upscaler:
+        """A run's or a SavedModel's."""
+        if not tf.saved_model.contains_saved_model(run):
+            opened = Run.open(run, self.name)
+            return of_model(opened.load_sampler(self.model_class, best, step))
+        if best or step is not None:
+            option = "--best" if best else f"--step {step}"
+            raise UserError(
+                f"{option}: fixed in the SavedModel {run}; give it to export, or predict from the "
+                "run"
+            )
+        return load_upscaler(run)
+
+    def _stages(self, run: Run, best: bool, step: int | None) -> dict[str, Adversarial]:
+        """The model that is asked for, after those of the milestones on the way to it."""
+        last = run.load_sampler(self.model_class, best, step)
+        reached = run.step(best) if step is None else step
+        models = {
+            f"step {m}": run.load_sampler(self.model_class, step=m)
+            for m in last.milestones
+            if m < reached
+        }
+        return models | {f"step {reached}": last}
+
+
+def of_model(model: Adversarial) -> Upscaler:
+    """The model's sampling generator at inference, as a graph."""
+    graph = tf.function(lambda x: (model.sampler(x, training=False) + 1) / 2, reduce_retracing=True)
+    return Upscaler(lambda x: graph(tf.constant(x)).numpy(), model.scale, model.halo)
+
+
+def middle(picture: np.ndarray, side: int) -> np.ndarray:
+    """The middle (side, side, C) of a picture that is as large or larger."""
+    top, left = ((length - side) // 2 for length in picture.shape[:2])
+    return picture[top : top + side, left : left + side]
+
+
+def originals_in(folder: str, skip_bad: bool) -> Iterator[tuple[str, np.ndarray]]:
+    """Names and pictures of a folder: uint8 (H, W, 1 or 3), as many channels as the file has."""
+    for path in files.picture_files([folder]):
+        try:
+            yield path.name, pictures.read_layers(path)[0]
+        except pictures.BadPicture as error:
+            if not skip_bad:
+                raise
+            print(f"skipped {error}")
+
+
+def write_enlarged(
+    upscaler: Upscaler,
+    source: Path,
+    target: Path,
+    tile: int,
+    progress: Callable[[int, int], None] | None = None,
+):
+    """Enlarges the picture of a file, transparency and all, into a PNG file."""
+    picture, alpha = pictures.read_layers(source)
+    (height, width, channels), s = picture.shape, upscaler.scale
+    layers = channels + (alpha is not None)
+    with png.writing(target, s * height, s * width, layers) as write_rows:
+        for first, stop, band in bands.bands(upscaler, picture, tile, progress):
+            if alpha is not None:
+                above = max(first - _ALPHA_MARGIN, 0)
+                part = bicubic.enlarge(alpha[above : stop + _ALPHA_MARGIN], s)
+                part = part[s * (first - above) : s * (stop - above)]
+                band = np.concatenate([band, part], axis=-1)
+            write_rows(band)

@@ -1,0 +1,317 @@
+"""SRGAN: single-image super-resolution with a perceptual loss.
+
+Photo-Realistic Single Image Super-Resolution Using a Generative Adversarial Network
+Christian Ledig, Lucas Theis, Ferenc Huszar, Jose Caballero, Andrew Cunningham, Alejandro Acosta,
+Andrew Aitken, Alykhan Tejani, Johannes Totz, Zehan Wang, Wenzhe Shi. CVPR 2017, arXiv:1609.04802
+
+With I_LR a picture that was shrunk from I_HR, G(I_LR) its enlargement and phi VGG19's features:
+
+    stage 1    L_G = mean (I_HR - G(I_LR))^2                               (equation 4)
+    stage 2    L_G = mean (phi(I_HR) - phi(G(I_LR)))^2 + 1e-3 (-log D(G(I_LR)))
+                                                                           (equations 3, 5 and 6)
+               L_D = -log D(I_HR) - log(1 - D(G(I_LR)))                    (equation 2)
+
+Stage 1 gives SRResNet; stage 2 goes on from it, and its second half has a tenth of the learning
+rate (section 3.2). Pictures are in [0, 1] when small and in [-1, 1] when large, as there.
+
+Deviations: both players move at once from one forward pass of G and one of D over the enlargement,
+where the paper alternates. Training pictures are also mirrored and turned (--augment). The output
+has no tanh, whose saturation costs PSNR at black and white: what leaves the range is clipped.
+
+    python3 srgan/srgan.py --dataset div2k
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar, Literal
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from common import checkpoint, cli, errors, losses, perceptual
+from common.adversarial import Adversarial, Update, watching
+from common.errors import UserError
+from common.layers import BatchNormalization, PixelShuffle
+from common.run import Run
+from common.super_resolution import SuperResolution
+
+import keras
+import tensorflow as tf
+from keras.layers import Activation, Add, Conv2D, Dense, LeakyReLU, PReLU
+
+POOLINGS = {"flatten": keras.layers.Flatten, "global": keras.layers.GlobalAveragePooling2D}
+
+
+class SRGAN(Adversarial):
+    """SRResNet with sub-pixel upsampling, first alone, then against an eight-layer discriminator.
+
+    Args:
+        scale: factor by which height and width grow, 4 as in the paper or 2.
+        image_size: side of the large training pictures in pixels, a multiple of `scale`.
+        blocks: residual blocks of the generator; 16 in the paper.
+        width: filters of the first convolution of each player; 64 in the paper.
+        pooling: what makes a vector of the discriminator's last map: flatten as in the paper, or
+            global, its mean over the pixels, which needs a fraction of the weights.
+        stage: both; mse, only stage 1; gan, only stage 2, from the run of --begin.
+        pretrain_steps: steps of stage 1.
+        gan_steps: steps of stage 2; the learning rate falls to a tenth after half of them.
+        begin: run whose generator stage 2 begins with, for --stage gan: as it was at the end of
+            its stage 1, or after its newest step if it had only one stage.
+        content: content loss of stage 2: vgg54 or vgg22 in VGG19's features, mse in pixels.
+            Default: vgg54 if its weights are on disk or can be downloaded, else mse.
+        adversarial_weight: weight of the adversarial loss beside the content loss.
+        learning_rate: Adam's step size, for both players.
+        beta_1: Adam's decay of the first moment.
+        ema: decay of the moving average of the generator's weights, from 0 (none) to below 1.
+    """
+
+    defaults: ClassVar[dict] = {
+        "batch_size": 16,
+        "epochs": 1_000_000,  # the stages' steps are what ends a run
+        "sample_every": 1000,
+        "evaluate_count": 20,
+    }
+
+    def __init__(
+        self,
+        scale: Literal[2, 4] = 4,
+        image_size: int = 96,
+        blocks: int = 16,
+        width: int = 64,
+        pooling: Literal["flatten", "global"] = "flatten",
+        stage: Literal["both", "mse", "gan"] = "both",
+        pretrain_steps: int = 1_000_000,
+        gan_steps: int = 200_000,
+        begin: str | None = None,
+        content: Literal["vgg54", "vgg22", "mse"] | None = None,
+        adversarial_weight: float = 1e-3,
+        learning_rate: float = 1e-4,
+        beta_1: float = 0.9,
+        ema: float = 0.0,
+    ):
+        super().__init__(ema=ema, name="srgan")
+        errors.at_least_one(
+            blocks=blocks, width=width, pretrain_steps=pretrain_steps, gan_steps=gan_steps
+        )
+        errors.above_zero(learning_rate=learning_rate)
+        errors.not_negative(adversarial_weight=adversarial_weight)
+        errors.below_one(beta_1=beta_1)
+        if image_size < 16 or image_size % scale:
+            raise UserError(f"--image_size {image_size}: give a multiple of {scale} from 16 up")
+        if (stage == "gan") != (begin is not None):
+            raise UserError("--stage gan and --begin RUN belong together: give both, or neither")
+        self.scale, self.image_size = scale, image_size
+        self.blocks, self.width, self.pooling = blocks, width, pooling
+        self.stage, self.begin_run, self.content = stage, begin, content
+        self.mse_steps = pretrain_steps if stage != "gan" else 0
+        self.gan_steps = gan_steps if stage != "mse" else 0
+        self.adversarial_weight = adversarial_weight
+        self.content_distance: Callable = losses.mse  # until `prepare`
+        # int64: TensorFlow keeps int32 variables off the GPU, where XLA cannot reach them.
+        self.steps_done = self.add_weight((), "zeros", dtype="int64", trainable=False)
+
+        self.generator = self.build_generator()
+        lr = keras.Input((None, None, 3))
+        sr = self.generator(lr)
+        if self.mse_steps:
+            self.resnet = keras.Model(lr, sr, name="resnet")
+            self.resnet.compile(loss=losses.mse, optimizer=adam(learning_rate, beta_1))
+        if self.gan_steps:
+            self.discriminator = self.build_discriminator()
+            self.discriminator.compile(
+                loss=losses.cross_entropy, optimizer=adam(learning_rate, beta_1)
+            )
+            lr = keras.Input((image_size // scale, image_size // scale, 3))
+            sr = self.generator(lr)
+            self.combined = keras.Model(lr, [self.discriminator(sr), sr], name="combined")
+            self.combined.compile(
+                loss=[losses.cross_entropy, self.content_loss],
+                loss_weights=[adversarial_weight, 1.0],
+                # Its own: the moments of another loss's gradients would mislead the first steps.
+                optimizer=adam(learning_rate, beta_1),
+            )
+        self.compile()
+
+    # Who plays, and for how long.
+
+    @property
+    def networks(self) -> dict[str, keras.Model]:
+        """Every network once, by name."""
+        networks = {"generator": self.generator}
+        if self.gan_steps:
+            networks["discriminator"] = self.discriminator
+        if self.average_generator is not None:
+            networks["average_generator"] = self.average_generator
+        return networks
+
+    @property
+    def updates(self) -> dict[str, Update]:
+        """The update of each player, by name; the generator has one for each stage."""
+        G = self.generator.trainable_variables
+        updates = {}
+        if self.mse_steps:
+            updates["resnet"] = Update(self.resnet.optimizer, G)
+        if self.gan_steps:
+            D = self.discriminator
+            updates["discriminator"] = Update(D.optimizer, D.trainable_variables)
+            updates["generator"] = Update(self.combined.optimizer, G)
+        return updates
+
+    @property
+    def total_steps(self) -> int:
+        return self.mse_steps + self.gan_steps
+
+    @property
+    def milestones(self) -> tuple[int, ...]:
+        """The end of stage 1, if there is another one."""
+        return (self.mse_steps,) if self.stage == "both" else ()
+
+    def rate_factor(self, step: int) -> float:
+        """1; a tenth in the second half of stage 2 (section 3.2)."""
+        return 0.1 if 2 * (step - self.mse_steps) >= self.gan_steps > 0 else 1.0
+
+    def prepare(self, data):
+        """Loads what the content loss looks at."""
+        if self.gan_steps:
+            self.content, self.content_distance = perceptual.chosen(self.content)
+
+    @property
+    def found(self) -> dict:
+        """Options as resolved: a resumed run must not take another content loss."""
+        return {"content": self.content}
+
+    def begin(self):
+        """Stage 2 alone: the generator of the run that it goes on from."""
+        if self.stage == "gan":
+            run = Run.open(self.begin_run, self.name)
+            options, step = run.config()["options"], run.step()
+            if options["stage"] == "both":
+                step = min(step, options["pretrain_steps"])
+            checkpoint.load(run.checkpoint_file(step=step), self, ["generator"])
+            if self.average_generator is not None:
+                self.average_generator.set_weights(self.generator.get_weights())
+
+    # The networks (figure 4).
+
+    def build_generator(self) -> keras.Model:
+        """SRResNet: pictures (B, H, W, 3) in [0, 1] -> (B, scale H, scale W, 3), about [-1, 1]."""
+
+        def convolved(h, filters, kernel=3):
+            return Conv2D(filters, kernel, padding="same")(h)
+
+        def activated(h):  # one slope a channel, so that any size can go through
+            return PReLU(keras.initializers.Constant(0.25), shared_axes=[1, 2])(h)
+
+        x = keras.Input((None, None, 3))
+        h = first = activated(convolved(x, self.width, 9))
+        for _ in range(self.blocks):
+            skip = h
+            h = activated(normalized(convolved(h, self.width)))
+            h = Add()([normalized(convolved(h, self.width)), skip])
+        h = Add()([normalized(convolved(h, self.width)), first])
+        for _ in range(self.scale // 2):  # (B, 2H, 2W, width), (B, 4H, 4W, width)
+            h = activated(PixelShuffle(2)(convolved(h, 4 * self.width)))
+        h = convolved(h, 3, 9)
+        return keras.Model(x, Activation("linear", dtype="float32")(h), name="generator")
+
+    @property
+    def halo(self) -> int:
+        """How far around a pixel the generator looks, in pixels of its input, rounded up."""
+        # 9x9, the blocks, two 3x3; then what looks at finer pixels: 3x3 and 9x9, or 9x9 alone.
+        return 4 + 2 * self.blocks + 2 + 2
+
+    def build_discriminator(self) -> keras.Model:
+        """Large pictures (B, S, S, 3) in [-1, 1] -> logits (B, 1)."""
+        side = self.image_size
+        x = keras.Input((side, side, 3))
+        h = LeakyReLU(0.2)(Conv2D(self.width, 3, padding="same")(x))
+        for k in range(1, 8):  # filters double with every other convolution, sides halve between
+            filters, strides = self.width * 2 ** (k // 2), 1 + k % 2
+            h = Conv2D(filters, 3, strides, padding="same")(h)
+            h = LeakyReLU(0.2)(normalized(h))
+        h = POOLINGS[self.pooling]()(h)
+        h = LeakyReLU(0.2)(Dense(16 * self.width)(h))
+        h = Dense(1)(h)
+        return keras.Model(x, Activation("linear", dtype="float32")(h), name="discriminator")
+
+    # The two stages.
+
+    def content_loss(self, hr: tf.Tensor, sr: tf.Tensor) -> tf.Tensor:
+        """How far the enlargement is from the original, in features or pixels."""
+        return self.content_distance(hr, sr)
+
+    def train_step(self, batch) -> dict[str, tf.Tensor]:
+        """One step of the stage that it is in.
+
+        Args:
+            batch: small pictures, float32 (B, S / scale, S / scale, 3) in [0, 1], and the large
+                ones that they were made of, float32 (B, S, S, 3) in [-1, 1].
+
+        Returns:
+            `mse`, of pixels; and of stage 2, 0 in stage 1, `content`, `adversarial` and `d_loss`.
+        """
+
+        def one_step(losses_and_gradients):
+            losses, gradients = losses_and_gradients(*batch)
+            self._apply(gradients)
+            return losses
+
+        stages = [
+            lambda: one_step(self.resnet_losses_and_gradients),
+            lambda: one_step(self.losses_and_gradients),
+        ]
+        if self.stage == "both":
+            losses = tf.cond(self.steps_done < self.mse_steps, *stages)
+        else:
+            losses = stages[self.stage == "gan"]()
+        self.steps_done.assign_add(1)
+        return losses
+
+    def resnet_losses_and_gradients(self, lr: tf.Tensor, hr: tf.Tensor) -> tuple[dict, dict]:
+        """Stage 1: the generator alone."""
+        G = self.updates["resnet"]
+        with watching(G.variables) as tape:
+            mse = self.resnet.compute_loss(y=hr, y_pred=self.resnet(lr, training=True))
+        nothing = tf.zeros(())
+        shown = {"mse": mse, "content": nothing, "adversarial": nothing, "d_loss": nothing}
+        return shown, {"resnet": G.gradients(tape, mse)}
+
+    def losses_and_gradients(self, lr: tf.Tensor, hr: tf.Tensor) -> tuple[dict, dict]:
+        """Stage 2: losses of both players and the gradients of each of its own weights."""
+        D, G = self.updates["discriminator"], self.updates["generator"]
+        with watching(G.variables) as g_tape, watching(D.variables) as d_tape:
+            fake, sr = self.combined(lr, training=True)
+            real = self.discriminator(hr, training=True)
+            d_loss = self.discriminator.compute_loss(y=tf.ones_like(real), y_pred=real)
+            d_loss += self.discriminator.compute_loss(y=tf.zeros_like(fake), y_pred=fake)
+            g_loss = self.combined.compute_loss(y=[tf.ones_like(fake), hr], y_pred=[fake, sr])
+        gradients = {
+            "discriminator": D.gradients(d_tape, d_loss),
+            "generator": G.gradients(g_tape, g_loss),
+        }
+        adversarial = losses.cross_entropy(tf.ones_like(fake), fake)
+        shown = {
+            "mse": losses.mse(hr, sr),
+            "content": g_loss - self.adversarial_weight * adversarial,
+            "adversarial": adversarial,
+            "d_loss": d_loss,
+        }
+        return shown, gradients
+
+    def _apply_gradients(self, gradients: dict[str, list[tf.Tensor]]):
+        super()._apply_gradients(gradients)
+        if "resnet" in gradients:
+            self._average()
+
+
+def normalized(h):
+    """Batch normalisation; its averages are long ones, as inference stands on them."""
+    return BatchNormalization(momentum=0.99, gamma_initializer="ones")(h)
+
+
+def adam(learning_rate: float, beta_1: float) -> keras.optimizers.Optimizer:
+    return keras.optimizers.Adam(learning_rate, beta_1, epsilon=1e-8)
+
+
+if __name__ == "__main__":
+    cli.main(SRGAN, SuperResolution)
