@@ -27,6 +27,7 @@ from common.training import TrainingOptions
 from cyclegan.cyclegan import CycleGAN
 from dcgan.dcgan import DCGAN
 from pix2pix.pix2pix import Pix2Pix
+from srgan.srgan import SRGAN
 from wgan.wgan import WGAN
 
 import keras
@@ -59,6 +60,12 @@ def pairs(model: Adversarial, count: int) -> tuple[np.ndarray, ...]:
 def two_domains(model: Adversarial, count: int) -> tuple[np.ndarray, ...]:
     """Pictures of two domains, each float32 (B, S, S, C)."""
     return tuple(pictures(count, model.image_size, model.channels) for _ in range(2))
+
+
+def enlargements(model: SRGAN, count: int) -> tuple[np.ndarray, ...]:
+    """Small pictures in [0, 1] and large ones in [-1, 1], float32 (B, S, S, 3)."""
+    small = pictures(count, model.image_size // model.scale, 3)
+    return (small + 1) / 2, pictures(count, model.image_size, 3)
 
 
 def pictures(count: int, size: int, channels: int) -> np.ndarray:
@@ -193,6 +200,14 @@ def classic_cyclegan(model: CycleGAN, players: SimpleNamespace, a: np.ndarray, b
     players.combined.train_on_batch([a, b], [real, real, a, b, b, a])
 
 
+def classic_srgan(_: SRGAN, players: SimpleNamespace, lr: np.ndarray, hr: np.ndarray):
+    """srgan.py: as of a GAN, with the originals as the target of the content loss."""
+    sr = predict(players.generator, lr)
+    players.discriminator.train_on_batch(hr, ones(hr))
+    players.discriminator.train_on_batch(sr, zeros(hr))
+    players.combined.train_on_batch(lr, [ones(hr), hr])
+
+
 def predict(network: keras.Model, inputs) -> np.ndarray:
     """The network at inference, in one batch; Keras' default of 32 a batch would be slower."""
     count = len(inputs[0] if isinstance(inputs, list) else inputs)
@@ -227,6 +242,8 @@ CASES = {
     "cyclegan": Case(CycleGAN, classic_cyclegan, batch=two_domains),
     "dcgan": Case(DCGAN, classic_gan, {"l2": 0.0}),
     "pix2pix": Case(Pix2Pix, classic_pix2pix, batch=pairs),
+    # Its second stage, without VGG19, whose forward passes are the same on both sides.
+    "srgan": Case(SRGAN, classic_srgan, {"stage": "gan", "content": "mse"}, batch=enlargements),
     # Without a warm-up the generator moves every n_critic steps, as in the classic round.
     "wgan": Case(WGAN, classic_wgan, {"n_critic": 5, "warm_up": 5}, steps=5),
 }

@@ -98,8 +98,6 @@ class SRGAN(Adversarial):
         errors.below_one(beta_1=beta_1)
         if image_size < 16 or image_size % scale:
             raise UserError(f"--image_size {image_size}: give a multiple of {scale} from 16 up")
-        if (stage == "gan") != (begin is not None):
-            raise UserError("--stage gan and --begin RUN belong together: give both, or neither")
         self.scale, self.image_size = scale, image_size
         self.blocks, self.width, self.pooling = blocks, width, pooling
         self.stage, self.begin_run, self.content = stage, begin, content
@@ -182,6 +180,8 @@ class SRGAN(Adversarial):
 
     def begin(self):
         """Stage 2 alone: the generator of the run that it goes on from."""
+        if (self.stage == "gan") != (self.begin_run is not None):
+            raise UserError("--stage gan and --begin RUN belong together: give both, or neither")
         if self.stage == "gan":
             run = Run.open(self.begin_run, self.name)
             options, step = run.config()["options"], run.step()
