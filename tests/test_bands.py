@@ -56,7 +56,9 @@ def test_the_network_never_sees_more_than_a_tile_and_bands_follow_each_other():
     assert done == [(i, len(seen)) for i in range(1, len(seen) + 1)]
 
 
-@pytest.mark.parametrize(("side", "tile", "halo"), [(100, 16, 4), (17, 16, 7), (16, 16, 4), (3, 9, 4)])
+@pytest.mark.parametrize(
+    ("side", "tile", "halo"), [(100, 16, 4), (17, 16, 7), (16, 16, 4), (3, 9, 4)]
+)
 def test_spans_cover_a_side_and_keep_no_pixel_within_the_halo(side, tile, halo):
     found = spans(side, tile, halo)
     assert [s.first for s in found] == [0, *(s.stop for s in found[:-1])]

@@ -70,7 +70,7 @@ def test_without_weights_the_pixel_loss_is_taken_and_said(no_weights, capsys):
 
 
 def test_a_loss_asked_for_by_name_is_never_replaced(no_weights):
-    with pytest.raises(UserError, match="--content vgg22: VGG19 needs .* --content mse"):
+    with pytest.raises(UserError, match=r"--content vgg22: VGG19 needs .* --content mse"):
         perceptual.chosen("vgg22")
     assert perceptual.chosen("mse") == ("mse", losses.mse)
 
