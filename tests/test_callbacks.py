@@ -42,6 +42,16 @@ def test_learning_rates_follow_the_formula(schedule, start):
         rate.on_train_batch_end(step - start, {})
 
 
+def test_a_model_has_a_factor_of_its_own():
+    update = SimpleNamespace(optimizer=keras.optimizers.SGD(0.5))
+    own = {2: 1.0, 3: 0.1}.get
+    rate = callbacks.LearningRate(2, 4, SCHEDULES["linear"], {"a": update}, own)
+    for step, expected in ((0, 0.5), (1, 0.5 * 0.5 * 0.1)):
+        rate.on_train_batch_begin(step)
+        assert float(update.optimizer.learning_rate) == pytest.approx(expected)
+        rate.on_train_batch_end(step, {})
+
+
 def test_a_schedule_reaches_through_the_loss_scale():
     inner = keras.optimizers.Adam(0.5)
     update = SimpleNamespace(optimizer=keras.optimizers.LossScaleOptimizer(inner))
@@ -149,14 +159,19 @@ def test_samples_at_every_nth_and_the_last_step(tmp_path):
 
 
 def test_checkpoints_at_every_nth_and_the_last_step_once(tmp_path, monkeypatch):
-    saved = []
-    monkeypatch.setattr(callbacks.checkpoint, "save", lambda folder, step, _: saved.append(step))
-    made = callbacks.Checkpoints(3, 10, 4, Run(tmp_path))
+    saved, spare = [], []
+    monkeypatch.setattr(
+        callbacks.checkpoint,
+        "save",
+        lambda folder, step, model, spared: saved.append(step) or spare.append(spared),
+    )
+    made = callbacks.Checkpoints(3, 10, 4, Run(tmp_path), kept=(5, 20))
     made.set_model(None)
     made.save()  # nothing has happened yet
     step_through(made, 7)
     made.save()
-    assert saved == [4, 8, 10]
+    assert saved == [4, 5, 8, 10]
+    assert set(spare) == {(5, 20)}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -197,3 +197,9 @@ def test_another_models_checkpoint_is_refused(tmp_path, options):
     with pytest.raises(UserError, match=r"step_00000001.npz: .*another model or of other options"):
         checkpoint.load(path, model)
     assert_same(values(model), before)
+
+
+def test_spared_steps_outlive_the_newest(trained, tmp_path):
+    for step in (1, 2, 3, 4, 5):
+        checkpoint.save(tmp_path, step, trained, spared=(2, 9))
+    assert checkpoint.steps(tmp_path) == [2, 4, 5]

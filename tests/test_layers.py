@@ -4,6 +4,7 @@ from common.layers import (
     BatchNormalization,
     Dropout,
     InstanceNormalization,
+    PixelShuffle,
     ReflectionPadding,
 )
 
@@ -134,3 +135,17 @@ def test_reflection_padding_is_numpys(padding):
 )
 def test_layers_come_back_from_their_configuration(layer):
     assert type(layer).from_config(layer.get_config()).get_config() == layer.get_config()
+
+
+@pytest.mark.parametrize("factor", [2, 3])
+def test_pixel_shuffle_makes_blocks_of_channels(factor):
+    x = np.random.default_rng(0).normal(size=(2, 4, 5, factor**2 * 3)).astype("float32")
+    expected = np.empty((2, 4 * factor, 5 * factor, 3), "float32")
+    for dy in range(factor):
+        for dx in range(factor):
+            first = (dy * factor + dx) * 3
+            expected[:, dy::factor, dx::factor] = x[..., first : first + 3]
+    np.testing.assert_array_equal(PixelShuffle(factor)(x), expected)
+    free = PixelShuffle(factor)(keras.Input((None, 5, factor**2 * 3)))
+    assert free.shape == (None, None, 5 * factor, 3)
+    assert PixelShuffle.from_config(PixelShuffle(factor).get_config()).factor == factor

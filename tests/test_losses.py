@@ -42,3 +42,8 @@ def test_l1_averages_over_pixels_and_channels():
     target, prediction = RANDOM.uniform(-1, 1, (2, 3, 8, 8, 3)).astype("float32")
     expected = np.abs(target - prediction).mean()
     assert float(losses.l1(target, prediction)) == pytest.approx(expected, rel=1e-6)
+
+
+def test_mse_is_the_mean_square_of_the_difference():
+    expected = np.mean((TARGETS.astype("float64") - LOGITS) ** 2)
+    assert float(losses.mse(TARGETS, LOGITS)) == pytest.approx(expected, rel=1e-6)

@@ -114,3 +114,20 @@ def test_what_has_been_exported_is_noted(tmp_path):
     checkpoint.path_of(run.checkpoints, 7).touch()
     run.note_export()
     assert run.exported_step() == 7
+
+
+def test_a_checkpoint_is_the_newest_or_that_of_a_step(tmp_path):
+    run = begun(tmp_path)
+    with pytest.raises(UserError, match="no checkpoint yet"):
+        run.checkpoint_file()
+    run.checkpoints.mkdir()
+    for step in (3, 20):
+        checkpoint.path_of(run.checkpoints, step).touch()
+    assert run.checkpoint_file() == checkpoint.path_of(run.checkpoints, 20)
+    assert run.checkpoint_file(step=3) == checkpoint.path_of(run.checkpoints, 3)
+    with pytest.raises(UserError, match=r"--step 4: .* steps 3, 20"):
+        run.checkpoint_file(step=4)
+    with pytest.raises(UserError, match="no best checkpoint"):
+        run.checkpoint_file(best=True)
+    with pytest.raises(UserError, match="--step 3: not together with --best"):
+        run.checkpoint_file(best=True, step=3)
