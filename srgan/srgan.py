@@ -22,7 +22,7 @@ has no tanh, whose saturation costs PSNR at black and white: what leaves the ran
 """
 
 import sys
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -38,8 +38,6 @@ from common.super_resolution import SuperResolution
 import keras
 import tensorflow as tf
 from keras.layers import Activation, Add, Conv2D, Dense, LeakyReLU, PReLU
-
-POOLINGS = {"flatten": keras.layers.Flatten, "global": keras.layers.GlobalAveragePooling2D}
 
 
 class SRGAN(Adversarial):
@@ -69,7 +67,6 @@ class SRGAN(Adversarial):
         "batch_size": 16,
         "epochs": 1_000_000,  # the stages' steps are what ends a run
         "sample_every": 1000,
-        "evaluate_count": 20,
     }
 
     def __init__(
@@ -90,9 +87,8 @@ class SRGAN(Adversarial):
         ema: float = 0.0,
     ):
         super().__init__(ema=ema, name="srgan")
-        errors.at_least_one(
-            blocks=blocks, width=width, pretrain_steps=pretrain_steps, gan_steps=gan_steps
-        )
+        errors.at_least_one(blocks=blocks, width=width)
+        errors.at_least_one(pretrain_steps=pretrain_steps, gan_steps=gan_steps)
         errors.above_zero(learning_rate=learning_rate)
         errors.not_negative(adversarial_weight=adversarial_weight)
         errors.below_one(beta_1=beta_1)
@@ -104,29 +100,26 @@ class SRGAN(Adversarial):
         self.mse_steps = pretrain_steps if stage != "gan" else 0
         self.gan_steps = gan_steps if stage != "mse" else 0
         self.adversarial_weight = adversarial_weight
-        self.content_distance: Callable = losses.mse  # until `prepare`
+        self.content_distance = losses.mse  # until `prepare`
         # int64: TensorFlow keeps int32 variables off the GPU, where XLA cannot reach them.
         self.steps_done = self.add_weight((), "zeros", dtype="int64", trainable=False)
 
+        def adam() -> keras.optimizers.Optimizer:
+            return keras.optimizers.Adam(learning_rate, beta_1, epsilon=1e-8)
+
         self.generator = self.build_generator()
-        lr = keras.Input((None, None, 3))
-        sr = self.generator(lr)
         if self.mse_steps:
-            self.resnet = keras.Model(lr, sr, name="resnet")
-            self.resnet.compile(loss=losses.mse, optimizer=adam(learning_rate, beta_1))
+            self.generator.compile(loss=losses.mse, optimizer=adam())
         if self.gan_steps:
             self.discriminator = self.build_discriminator()
-            self.discriminator.compile(
-                loss=losses.cross_entropy, optimizer=adam(learning_rate, beta_1)
-            )
+            self.discriminator.compile(loss=losses.cross_entropy, optimizer=adam())
             lr = keras.Input((image_size // scale, image_size // scale, 3))
             sr = self.generator(lr)
             self.combined = keras.Model(lr, [self.discriminator(sr), sr], name="combined")
             self.combined.compile(
-                loss=[losses.cross_entropy, self.content_loss],
+                loss=[losses.cross_entropy, lambda hr, sr: self.content_distance(hr, sr)],
                 loss_weights=[adversarial_weight, 1.0],
-                # Its own: the moments of another loss's gradients would mislead the first steps.
-                optimizer=adam(learning_rate, beta_1),
+                optimizer=adam(),  # its own: moments of stage 1's gradients would mislead it
             )
         self.compile()
 
@@ -148,7 +141,7 @@ class SRGAN(Adversarial):
         G = self.generator.trainable_variables
         updates = {}
         if self.mse_steps:
-            updates["resnet"] = Update(self.resnet.optimizer, G)
+            updates["resnet"] = Update(self.generator.optimizer, G)
         if self.gan_steps:
             D = self.discriminator
             updates["discriminator"] = Update(D.optimizer, D.trainable_variables)
@@ -222,23 +215,20 @@ class SRGAN(Adversarial):
 
     def build_discriminator(self) -> keras.Model:
         """Large pictures (B, S, S, 3) in [-1, 1] -> logits (B, 1)."""
-        side = self.image_size
-        x = keras.Input((side, side, 3))
+        x = keras.Input((self.image_size, self.image_size, 3))
         h = LeakyReLU(0.2)(Conv2D(self.width, 3, padding="same")(x))
         for k in range(1, 8):  # filters double with every other convolution, sides halve between
             filters, strides = self.width * 2 ** (k // 2), 1 + k % 2
             h = Conv2D(filters, 3, strides, padding="same")(h)
             h = LeakyReLU(0.2)(normalized(h))
-        h = POOLINGS[self.pooling]()(h)
+        if self.pooling == "global":
+            h = keras.layers.GlobalAveragePooling2D(keepdims=True)(h)
+        h = keras.layers.Flatten()(h)  # 18,432 for 96x96, or 512
         h = LeakyReLU(0.2)(Dense(16 * self.width)(h))
-        h = Dense(1)(h)
-        return keras.Model(x, Activation("linear", dtype="float32")(h), name="discriminator")
+        h = Activation("linear", dtype="float32")(Dense(1)(h))
+        return keras.Model(x, h, name="discriminator")
 
     # The two stages.
-
-    def content_loss(self, hr: tf.Tensor, sr: tf.Tensor) -> tf.Tensor:
-        """How far the enlargement is from the original, in features or pixels."""
-        return self.content_distance(hr, sr)
 
     def train_step(self, batch) -> dict[str, tf.Tensor]:
         """One step of the stage that it is in.
@@ -251,19 +241,17 @@ class SRGAN(Adversarial):
             `mse`, of pixels; and of stage 2, 0 in stage 1, `content`, `adversarial` and `d_loss`.
         """
 
-        def one_step(losses_and_gradients):
+        def one_step(losses_and_gradients) -> dict:
             losses, gradients = losses_and_gradients(*batch)
             self._apply(gradients)
             return losses
 
-        stages = [
-            lambda: one_step(self.resnet_losses_and_gradients),
-            lambda: one_step(self.losses_and_gradients),
-        ]
+        first = partial(one_step, self.resnet_losses_and_gradients)
+        second = partial(one_step, self.losses_and_gradients)
         if self.stage == "both":
-            losses = tf.cond(self.steps_done < self.mse_steps, *stages)
+            losses = tf.cond(self.steps_done < self.mse_steps, first, second)
         else:
-            losses = stages[self.stage == "gan"]()
+            losses = first() if self.stage == "mse" else second()
         self.steps_done.assign_add(1)
         return losses
 
@@ -271,10 +259,9 @@ class SRGAN(Adversarial):
         """Stage 1: the generator alone."""
         G = self.updates["resnet"]
         with watching(G.variables) as tape:
-            mse = self.resnet.compute_loss(y=hr, y_pred=self.resnet(lr, training=True))
-        nothing = tf.zeros(())
-        shown = {"mse": mse, "content": nothing, "adversarial": nothing, "d_loss": nothing}
-        return shown, {"resnet": G.gradients(tape, mse)}
+            mse = self.generator.compute_loss(y=hr, y_pred=self.generator(lr, training=True))
+        of_stage_2 = dict.fromkeys(("content", "adversarial", "d_loss"), tf.zeros(()))
+        return {"mse": mse} | of_stage_2, {"resnet": G.gradients(tape, mse)}
 
     def losses_and_gradients(self, lr: tf.Tensor, hr: tf.Tensor) -> tuple[dict, dict]:
         """Stage 2: losses of both players and the gradients of each of its own weights."""
@@ -307,10 +294,6 @@ class SRGAN(Adversarial):
 def normalized(h):
     """Batch normalisation; its averages are long ones, as inference stands on them."""
     return BatchNormalization(momentum=0.99, gamma_initializer="ones")(h)
-
-
-def adam(learning_rate: float, beta_1: float) -> keras.optimizers.Optimizer:
-    return keras.optimizers.Adam(learning_rate, beta_1, epsilon=1e-8)
 
 
 if __name__ == "__main__":
