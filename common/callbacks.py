@@ -4,15 +4,13 @@
 callback here is told that step, and what it does at step n is the same in a run that was resumed.
 """
 
-import csv
 import math
 import os
 import signal
 import time
 from collections.abc import Callable
-from pathlib import Path
 
-from common import checkpoint
+from common import checkpoint, files
 from common.data import pictures
 from common.errors import UserError
 from common.run import Run, write_json
@@ -103,7 +101,7 @@ class Log(StepCallback):
         self.writer = None
 
     def on_train_begin(self, logs=None):
-        keep_rows(self.run.metrics_file, self.step)
+        files.keep_rows(self.run.metrics_file, self.step)
         self.writer = tf.summary.create_file_writer(str(self.run.tensorboard))
         self._restart()
 
@@ -129,7 +127,7 @@ class Log(StepCallback):
         }
         # The counter is integer: epoch 1 is the first pass over the data.
         row = {"step": step, "epoch": (step - 1) // self.steps_per_epoch + 1} | means | speed
-        append_row(self.run.metrics_file, row)
+        files.append_row(self.run.metrics_file, row)
         with self.writer.as_default(step):
             for name, value in (means | speed).items():
                 tf.summary.scalar(name, value)
@@ -147,27 +145,6 @@ class Log(StepCallback):
         self.bar.close()
         if self.writer is not None:
             self.writer.close()
-
-
-def keep_rows(path: Path, step: int):
-    """Drops the rows after `step`: a run that was killed had gone beyond its checkpoint."""
-    if not path.exists():
-        return
-    lines = path.read_text().splitlines(keepends=True)
-    head, *rows = [line for line in lines if line.endswith("\n")] or [""]  # a kill tears a line
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(head + "".join(row for row in rows if int(row.split(",")[0]) <= step))
-    temporary.replace(path)
-
-
-def append_row(path: Path, row: dict):
-    """Adds a row to a CSV file, which it begins with a head."""
-    new = not (path.exists() and path.stat().st_size)
-    with open(path, "a", newline="") as file:
-        writer = csv.DictWriter(file, row, lineterminator="\n")
-        if new:
-            writer.writeheader()
-        writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
 
 
 class Samples(StepCallback):
@@ -245,7 +222,7 @@ class Measurements(StepCallback):
         self.writer = None
 
     def on_train_begin(self, logs=None):
-        keep_rows(self.run.measurements_file, self.step)
+        files.keep_rows(self.run.measurements_file, self.step)
         folder = str(self.run.tensorboard)
         self.writer = tf.summary.create_file_writer(folder, filename_suffix=".measurements")
 
@@ -255,7 +232,7 @@ class Measurements(StepCallback):
         values = self.measure()
         if self.best and self.best not in values:
             raise UserError(f"--keep_best {self.best}: choose from {', '.join(values)}")
-        append_row(self.run.measurements_file, {"step": step} | values)
+        files.append_row(self.run.measurements_file, {"step": step} | values)
         with self.writer.as_default(step):
             for name, value in values.items():
                 tf.summary.scalar(f"metrics/{name}", value)

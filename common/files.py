@@ -55,3 +55,24 @@ def write_rows(path: Path, head: tuple[str, ...], rows: list[tuple[str, ...]]):
         raise UserError(
             f"{path}: cannot be written ({error.strerror}); make room or name another folder"
         ) from error
+
+
+def keep_rows(path: Path, step: int):
+    """Drops the rows after `step`: a run that was killed had gone beyond its checkpoint."""
+    if not path.exists():
+        return
+    lines = path.read_text().splitlines(keepends=True)
+    head, *rows = [line for line in lines if line.endswith("\n")] or [""]  # a kill tears a line
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(head + "".join(row for row in rows if int(row.split(",")[0]) <= step))
+    temporary.replace(path)
+
+
+def append_row(path: Path, row: dict):
+    """Adds a row to a CSV file, which it begins with a head."""
+    new = not (path.exists() and path.stat().st_size)
+    with open(path, "a", newline="") as file:
+        writer = csv.DictWriter(file, row, lineterminator="\n")
+        if new:
+            writer.writeheader()
+        writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})

@@ -7,8 +7,7 @@ Andrew Aitken, Alykhan Tejani, Johannes Totz, Zehan Wang, Wenzhe Shi. CVPR 2017,
 With I_LR a picture that was shrunk from I_HR, G(I_LR) its enlargement and phi VGG19's features:
 
     stage 1    L_G = mean (I_HR - G(I_LR))^2                               (equation 4)
-    stage 2    L_G = mean (phi(I_HR) - phi(G(I_LR)))^2 + 1e-3 (-log D(G(I_LR)))
-                                                                           (equations 3, 5 and 6)
+    stage 2    L_G = mean (phi(I_HR) - phi(G(I_LR)))^2 + 1e-3 (-log D(G(I_LR)))   (3, 5, 6)
                L_D = -log D(I_HR) - log(1 - D(G(I_LR)))                    (equation 2)
 
 Stage 1 gives SRResNet; stage 2 goes on from it, and its second half has a tenth of the learning
@@ -117,7 +116,7 @@ class SRGAN(Adversarial):
             sr = self.generator(lr)
             self.combined = keras.Model(lr, [self.discriminator(sr), sr], name="combined")
             self.combined.compile(
-                loss=[losses.cross_entropy, lambda hr, sr: self.content_distance(hr, sr)],
+                loss=[losses.cross_entropy, self.content_loss],
                 loss_weights=[adversarial_weight, 1.0],
                 optimizer=adam(),  # its own: moments of stage 1's gradients would mislead it
             )
@@ -138,15 +137,11 @@ class SRGAN(Adversarial):
     @property
     def updates(self) -> dict[str, Update]:
         """The update of each player, by name; the generator has one for each stage."""
-        G = self.generator.trainable_variables
         updates = {}
         if self.mse_steps:
-            updates["resnet"] = Update(self.generator.optimizer, G)
-        if self.gan_steps:
-            D = self.discriminator
-            updates["discriminator"] = Update(D.optimizer, D.trainable_variables)
-            updates["generator"] = Update(self.combined.optimizer, G)
-        return updates
+            G = self.generator
+            updates["resnet"] = Update(G.optimizer, G.trainable_variables)
+        return updates | (super().updates if self.gan_steps else {})
 
     @property
     def total_steps(self) -> int:
@@ -204,8 +199,8 @@ class SRGAN(Adversarial):
         h = Add()([normalized(convolved(h, self.width)), first])
         for _ in range(self.scale // 2):  # (B, 2H, 2W, width), (B, 4H, 4W, width)
             h = activated(PixelShuffle(2)(convolved(h, 4 * self.width)))
-        h = convolved(h, 3, 9)
-        return keras.Model(x, Activation("linear", dtype="float32")(h), name="generator")
+        h = Activation("linear", dtype="float32")(convolved(h, 3, 9))
+        return keras.Model(x, h, name="generator")
 
     @property
     def halo(self) -> int:
@@ -229,6 +224,10 @@ class SRGAN(Adversarial):
         return keras.Model(x, h, name="discriminator")
 
     # The two stages.
+
+    def content_loss(self, hr: tf.Tensor, sr: tf.Tensor) -> tf.Tensor:
+        """How far enlargements are from their originals, in features or in pixels."""
+        return self.content_distance(hr, sr)
 
     def train_step(self, batch) -> dict[str, tf.Tensor]:
         """One step of the stage that it is in.

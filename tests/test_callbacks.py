@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 from types import SimpleNamespace
 
-from common import callbacks
+from common import callbacks, files
 from common.errors import UserError
 from common.run import Run
 from common.training import SCHEDULES
@@ -127,9 +127,9 @@ def test_rows_beyond_the_checkpoint_are_dropped_on_resume(log, tmp_path):
 def test_what_a_kill_leaves_of_the_rows(tmp_path, left, kept):
     path = tmp_path / "metrics.csv"
     path.write_text(left)
-    callbacks.keep_rows(path, 5)
+    files.keep_rows(path, 5)
     assert path.read_text() == kept
-    callbacks.keep_rows(tmp_path / "none.csv", 5)
+    files.keep_rows(tmp_path / "none.csv", 5)
     assert not (tmp_path / "none.csv").exists()
 
 
