@@ -1,9 +1,9 @@
 """Layers with state or maths of their own.
 
 What a generative adversarial network does at inference is part of the method: a pix2pix generator
-keeps its dropout (its only noise) and normalises by the picture at hand. Layers that may do either say
-so by an argument; all draw nothing from a state when they are not training, and treat each picture of a
-batch as if it were alone. A SavedModel made from them changes no variable on a request.
+keeps its dropout (its only noise) and normalises by the picture at hand. Layers that may do either
+say so by an argument; all draw nothing from a state when they are not training, and treat each
+picture of a batch as if it were alone. A SavedModel made from them changes no variable when asked.
 """
 
 import keras

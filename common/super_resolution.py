@@ -1,19 +1,19 @@
 """What a user does with a network that enlarges pictures: samples, predict, evaluate, export."""
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import ClassVar
 
 from common import bands, files
 from common.adversarial import Adversarial
 from common.bands import Upscaler
-from common.data import bicubic, pictures, png
+from common.data import bicubic, pictures, png_rows
+from common.data.high_resolution import HighResolutionImages
 from common.data.high_resolution_sources import parts_of
-from common.data.super_resolution import HighResolutionImages
 from common.errors import UserError
 from common.export_upscaler import export_upscaler, load_upscaler
-from common.metrics import super_resolution as metrics
+from common.metrics import enlargement
 from common.run import Run, pick, write_json
 from common.serving import next_version
 
@@ -71,7 +71,7 @@ class SuperResolution:
 
         def measured() -> dict[str, float]:
             originals = data.originals("val", count)
-            results = metrics.compare(originals, {"model": upscaler.whole}, model.scale)
+            results = enlargement.compare(originals, {"model": upscaler.whole}, model.scale)
             return results["mean"]["model"]
 
         return measured
@@ -159,8 +159,8 @@ class SuperResolution:
             sets = {f"{data.name}, held out": data.originals("val")}
         report = {"scale": scale, "sets": {}}
         for name, originals in sets.items():
-            report["sets"][name] = metrics.compare(originals, methods, scale)
-            print(f"{name}, x{scale}\n{metrics.format_table(report['sets'][name])}")
+            report["sets"][name] = enlargement.compare(originals, methods, scale)
+            print(f"{name}, x{scale}\n{enlargement.format_table(report['sets'][name])}")
         write_json(opened.evaluation_file, report)
 
     def export(
@@ -264,11 +264,19 @@ def write_enlarged(
     picture, alpha = pictures.read_layers(source)
     (height, width, channels), s = picture.shape, upscaler.scale
     layers = channels + (alpha is not None)
-    with png.writing(target, s * height, s * width, layers) as write_rows:
-        for first, stop, band in bands.bands(upscaler, picture, tile, progress):
-            if alpha is not None:
-                above = max(first - _ALPHA_MARGIN, 0)
-                part = bicubic.enlarge(alpha[above : stop + _ALPHA_MARGIN], s)
-                part = part[s * (first - above) : s * (stop - above)]
-                band = np.concatenate([band, part], axis=-1)
-            write_rows(band)
+    pieces = bands.bands(upscaler, picture, tile, progress)
+    if alpha is not None:
+        pieces = with_alpha(pieces, alpha, s)
+    rows = (band for _, _, band in pieces)
+    png_rows.write(target, s * height, s * width, layers, rows)
+
+
+def with_alpha(
+    pieces: Iterable[tuple[int, int, np.ndarray]], alpha: np.ndarray, scale: int
+) -> Iterator[tuple[int, int, np.ndarray]]:
+    """The bands with transparency, uint8 (H, W, 1), enlarged as their last channel."""
+    for first, stop, band in pieces:
+        above = max(first - _ALPHA_MARGIN, 0)
+        part = bicubic.enlarge(alpha[above : stop + _ALPHA_MARGIN], scale)
+        part = part[scale * (first - above) : scale * (stop - above)]
+        yield first, stop, np.concatenate([band, part], axis=-1)

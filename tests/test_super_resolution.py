@@ -6,7 +6,6 @@ from types import SimpleNamespace
 
 from common import bands, checkpoint, cli
 from common.data import bicubic, pictures
-from common.metrics import super_resolution as metrics
 from common.run import Run
 from common.super_resolution import SuperResolution, of_model, write_enlarged
 from srgan.srgan import SRGAN
@@ -201,10 +200,10 @@ def test_evaluate(run_cli, finished, inputs, tmp_path):
     assert list(results) == ["0.png", "1.png", "mean"]
     hr = noise(43, 50, 70)[:40, :48]
     lr = bicubic.shrink(hr, 4)
-    assert results["0.png"]["bicubic"] == metrics.scores(hr, bicubic.enlarge(lr, 4), 4)
+    assert results["0.png"]["bicubic"] == enlargement.scores(hr, bicubic.enlarge(lr, 4), 4)
     for step in (3, 6):  # both stages
         own = of_model(Run(finished).load_sampler(SRGAN, step=step)).whole(lr)
-        score = metrics.scores(hr, own, 4)["psnr"]
+        score = enlargement.scores(hr, own, 4)["psnr"]
         assert results["0.png"][f"step {step}"]["psnr"] == pytest.approx(score, abs=0.05)
         assert f"step {step}" in result.out
     assert f"{results['mean']['bicubic']['psnr']:.2f}" in result.out

@@ -1,7 +1,7 @@
 """High-resolution pictures: what a training patch and a held-out picture hold, to the pixel."""
 
 from common.data import bicubic, high_resolution_sources, pictures
-from common.data.super_resolution import HighResolutionImages, cut
+from common.data.high_resolution import HighResolutionImages, cut
 from common.data.textures import texture
 from common.errors import UserError
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 from common.data import bicubic, pictures
 from common.data.high_resolution_sources import Source, find_splits
 from common.data.pictures import BadPicture
+from common.data.skipping import BadPictures
 from common.data.stream import stream
 from common.errors import UserError
 
@@ -55,10 +56,9 @@ class HighResolutionImages:
         self.image_size, self.scale = image_size, scale
         self.seed = seed
         self.augment = augment
-        self.skip_bad_images = skip_bad_images
         self.name, self.splits = find_splits(dataset, data_dir, seed)
         self.error: UserError | None = None  # what stopped a stream: the graph loses the exception
-        self._bad: set[str] = set()
+        self._bad = BadPictures(skip_bad_images)
         self._cache: dict[int, np.ndarray] = {}
         self._room = cache_mb * 2**20  # bytes
 
@@ -102,7 +102,7 @@ class HighResolutionImages:
             try:
                 yield source.name, self._read(source)
             except BadPicture as error:
-                self._refuse_or_report(error)
+                self._bad.meet(error)
 
     def _training_sample(self, index: int, random: np.random.Generator):
         try:
@@ -127,7 +127,7 @@ class HighResolutionImages:
             try:
                 picture = self._read(self.splits["train"][number])
             except BadPicture as error:
-                self._refuse_or_report(error)
+                self._bad.meet(error)
                 continue
             if picture.nbytes <= self._room:
                 self._room -= picture.nbytes
@@ -144,13 +144,6 @@ class HighResolutionImages:
                 f"give less than --image_size {self.image_size}, or remove it"
             )
         return picture
-
-    def _refuse_or_report(self, error: BadPicture):
-        if not self.skip_bad_images:
-            raise UserError(f"{error} (--skip_bad_images goes on without it)") from error
-        if str(error) not in self._bad:
-            self._bad.add(str(error))
-            print(f"skipped {error}")
 
 
 def cut(

@@ -2,7 +2,6 @@
 
 from common.data import bicubic
 from common.errors import UserError
-from common.metrics import super_resolution as metrics
 
 import numpy as np
 import pytest
@@ -20,12 +19,12 @@ from conftest import noise
     ],
 )
 def test_luma_is_that_of_bt601(colour, level):
-    assert metrics.luma(np.full((2, 3, 3), colour, np.uint8)).tolist() == [[[level]] * 3] * 2
+    assert enlargement.luma(np.full((2, 3, 3), colour, np.uint8)).tolist() == [[[level]] * 3] * 2
 
 
 def test_a_grey_picture_is_its_own_luma():
     grey = np.arange(256, dtype=np.uint8).reshape(16, 16, 1)
-    assert np.array_equal(metrics.luma(grey), grey)
+    assert np.array_equal(enlargement.luma(grey), grey)
 
 
 def test_psnr_of_luma_without_the_border():
@@ -36,19 +35,19 @@ def test_psnr_of_luma_without_the_border():
         for p in (original, enlarged)
     )
     expected = 10 * np.log10(255**2 / np.mean((y - y_hat) ** 2))
-    assert metrics.scores(original, enlarged, 4)["psnr"] == pytest.approx(expected)
+    assert enlargement.scores(original, enlarged, 4)["psnr"] == pytest.approx(expected)
     framed = enlarged.copy()
     framed[:4] = framed[-4:] = 0
     framed[:, :4] = framed[:, -4:] = 0
-    assert metrics.scores(original, framed, 4) == metrics.scores(original, enlarged, 4)
+    assert enlargement.scores(original, framed, 4) == enlargement.scores(original, enlarged, 4)
 
 
 def test_equal_pictures_and_blurred_ones():
     original = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
-    same = metrics.scores(original, original, 4)
+    same = enlargement.scores(original, original, 4)
     assert same["psnr"] == np.inf and same["ssim"] == pytest.approx(1) and same["sharpness"] == 1
     blurred = bicubic.enlarge(bicubic.shrink(original, 2), 2)
-    scores = metrics.scores(original, blurred, 2)
+    scores = enlargement.scores(original, blurred, 2)
     assert scores["sharpness"] < 0.5 and scores["ssim"] < 0.9
 
 
@@ -60,16 +59,16 @@ def test_every_method_enlarges_the_same_small_picture():
         return lr.repeat(4, 0).repeat(4, 1)
 
     shown = [("a", noise(43, 41, 0)), ("b", noise(40, 40, 1, channels=1))]
-    results = metrics.compare(shown, {"nearest": nearest}, 4)
+    results = enlargement.compare(shown, {"nearest": nearest}, 4)
     for (name, picture), lr in zip(shown, seen, strict=True):
         hr = picture[:40, :40]
         np.testing.assert_array_equal(lr, bicubic.shrink(hr, 4))
-        assert results[name]["bicubic"] == metrics.scores(hr, bicubic.enlarge(lr, 4), 4)
-        assert results[name]["nearest"] == metrics.scores(hr, lr.repeat(4, 0).repeat(4, 1), 4)
+        assert results[name]["bicubic"] == enlargement.scores(hr, bicubic.enlarge(lr, 4), 4)
+        assert results[name]["nearest"] == enlargement.scores(hr, lr.repeat(4, 0).repeat(4, 1), 4)
     for method in ("bicubic", "nearest"):
         mean = (results["a"][method]["psnr"] + results["b"][method]["psnr"]) / 2
         assert results["mean"][method]["psnr"] == pytest.approx(mean)
-    lines = metrics.format_table(results).splitlines()
+    lines = enlargement.format_table(results).splitlines()
     assert [line.split()[0] for line in lines[2:]] == ["a", "b", "mean"]
     assert len({len(line) for line in lines}) == 1
     assert f"{results['a']['nearest']['ssim']:.4f}" in lines[2]
@@ -77,6 +76,6 @@ def test_every_method_enlarges_the_same_small_picture():
 
 def test_what_cannot_be_judged_is_named():
     with pytest.raises(UserError, match="no pictures"):
-        metrics.compare([], {}, 4)
+        enlargement.compare([], {}, 4)
     with pytest.raises(UserError, match=r"tiny\.png: 40x16 px, too small"):
-        metrics.compare([("tiny.png", noise(18, 43, 0))], {}, 4)
+        enlargement.compare([("tiny.png", noise(18, 43, 0))], {}, 4)
