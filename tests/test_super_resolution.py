@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 from common import bands, checkpoint, cli
 from common.data import bicubic, pictures
+from common.metrics import enlargement
 from common.run import Run
 from common.super_resolution import SuperResolution, of_model, write_enlarged
 from srgan.srgan import SRGAN

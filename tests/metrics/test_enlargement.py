@@ -2,6 +2,7 @@
 
 from common.data import bicubic
 from common.errors import UserError
+from common.metrics import enlargement
 
 import numpy as np
 import pytest
