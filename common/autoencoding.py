@@ -14,7 +14,7 @@ from common.data.images import LabelledImages
 from common.errors import UserError
 from common.generation import SEED, Generation, asked_classes, class_names
 from common.metrics import codes, samples
-from common.run import Run, pick, write_json
+from common.run import Run, write_json
 from common.sampling import BATCH_SIZE, Endpoint, sampler_of
 
 import keras
@@ -175,8 +175,7 @@ class AutoEncoding(Generation):
         opened = Run.open(run, self.name)
         model = self.load(opened, options["best"])
         moved = {name: options[name] for name in ("dataset", "data_dir", "skip_bad_images")}
-        found = opened.config()["options"] | {k: v for k, v in moved.items() if v}
-        data = LabelledImages(**pick(LabelledImages, found))
+        data = self.data_of(opened, **moved)
         x, y = data.arrays("test", samples.COUNT)
         coder = Coder(model)
         code, prior = coder.encode(x), prior_codes(model, len(x))
@@ -200,9 +199,8 @@ class AutoEncoding(Generation):
         if coder.size == 2:
             write_maps(opened.folder, coder, code[:, :2], y, prior[:, :2], data.class_names)
 
-    def load(self, run: Run, best: bool) -> Adversarial:
-        """The model with all of its networks, in float32."""
-        return run.load_sampler(self.model_class, best, whole=True)
+    def load(self, run: Run, best: bool = False, **which) -> Adversarial:
+        return super().load(run, best, whole=True, **which)
 
     def signatures(self, model: Adversarial) -> dict[str, tuple[Endpoint, list[tf.TensorSpec]]]:
         """serving_encode, image to code (B, D); serving_reconstruct, image to image.

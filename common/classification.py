@@ -8,11 +8,10 @@ from pathlib import Path
 from common import files
 from common.adversarial import Adversarial
 from common.data import pictures
-from common.data.images import LabelledImages
 from common.errors import UserError
 from common.generation import Generation, class_names
 from common.metrics import samples
-from common.run import Run, pick, write_json
+from common.run import Run, write_json
 from common.sampling import Endpoint
 
 import numpy as np
@@ -88,8 +87,7 @@ class ClassifyingGeneration(Generation):
         opened = Run.open(run, self.name)
         classify = compiled(self.load(opened, options["best"]))
         moved = {name: options[name] for name in ("dataset", "data_dir", "skip_bad_images")}
-        found = opened.config()["options"] | {k: v for k, v in moved.items() if v}
-        x, labels = LabelledImages(**pick(LabelledImages, found)).arrays("test", samples.COUNT)
+        x, labels = self.data_of(opened, **moved).arrays("test", samples.COUNT)
         right = classify(x).argmax(axis=1) == labels
         of_classes = [float(right[labels == label].mean()) for label in np.unique(labels)]
         result = {
@@ -104,9 +102,8 @@ class ClassifyingGeneration(Generation):
         report = json.loads(opened.evaluation_file.read_text())
         write_json(opened.evaluation_file, report | {"classifier": result})
 
-    def load(self, run: Run, best: bool) -> Adversarial:
-        """The model with all of its networks, in float32."""
-        return run.load_sampler(self.model_class, best, whole=True)
+    def load(self, run: Run, best: bool = False, **which) -> Adversarial:
+        return super().load(run, best, whole=True, **which)
 
     def signatures(self, model: Adversarial) -> dict[str, tuple[Endpoint, list[tf.TensorSpec]]]:
         """serving_classify: image, float32 (B, S, S, C), to probability (B, classes)."""

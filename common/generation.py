@@ -1,6 +1,5 @@
 """What a user does with a generator of pictures from noise: samples, predict, evaluate, export."""
 
-import inspect
 from collections.abc import Callable, Iterable, Iterator
 from math import ceil
 from pathlib import Path
@@ -13,9 +12,9 @@ from common.data.images import LabelledImages
 from common.errors import UserError, at_least_one
 from common.export_sampler import export_sampler, load_sampler
 from common.metrics import samples
-from common.run import Run, pick, write_json
+from common.run import Run, write_json
 from common.sampling import Endpoint, Sampler, file_names, in_turn, sampler_of, sheet
-from common.serving import next_version
+from common.task import Task, refuse_what_is_fixed
 
 import numpy as np
 import tensorflow as tf
@@ -24,7 +23,7 @@ from tqdm import tqdm
 SEED = 0  # of the noise in sample grids, and in measurements while training
 
 
-class Generation:
+class Generation(Task):
     """The verbs of a model that makes pictures from noise, with or without a class.
 
     Args:
@@ -34,9 +33,6 @@ class Generation:
 
     data = LabelledImages
     metrics: ClassVar[dict[str, int]] = samples.METRICS
-
-    def __init__(self, model_class: type[Adversarial]):
-        self.model_class = model_class
 
     # While training.
 
@@ -60,10 +56,6 @@ class Generation:
         labels = in_turn(range(model.classes), count)
         yardstick = samples.Yardstick(model.aim(data), count)
         return lambda: yardstick.measure(sampler.all(noise, labels), labels)
-
-    def export_trained(self, run: Run) -> Path:
-        """Exports a run's newest checkpoint as its next version, in float32."""
-        return self._export(run, run.exports, None)
 
     # The command line.
 
@@ -152,12 +144,10 @@ class Generation:
         """
         _check_range(count, seed=seed)
         opened = Run.open(run, self.name)
-        moved = {"dataset": dataset, "data_dir": data_dir, "skip_bad_images": skip_bad_images}
-        options = opened.config()["options"] | {k: v for k, v in moved.items() if v}
         model = opened.load_sampler(self.model_class, best)
         sampler = sampler_of(model)
-        data = LabelledImages(**pick(LabelledImages, options))
-        opened.check_data(data.fingerprint())
+        moved = {"dataset": dataset, "data_dir": data_dir, "skip_bad_images": skip_bad_images}
+        data = self.data_of(opened, **moved)
         yardstick = samples.Yardstick(model.aim(data), count, split)
         labels = in_turn(range(sampler.classes), count)
         drawn = with_bar(sampler.draw(sampler.noise(seed, count), labels), count)
@@ -173,41 +163,9 @@ class Generation:
         }
         write_json(opened.evaluation_file, report)
 
-    def export(
-        self,
-        run: str,
-        /,
-        output: str | None = None,
-        version: int | None = None,
-        best: bool = False,
-    ):
-        """Writes a SavedModel for TensorFlow Serving to OUTPUT/MODEL/VERSION/.
-
-        Args:
-            run: the run's folder.
-            output: folder above the model's; default RUN/export.
-            version: a positive integer; default the next free one.
-            best: use the checkpoint that --keep_best kept, not the newest.
-        """
-        opened = Run.open(run, self.name)
-        base = Path(output) if output else opened.exports
-        print(f"exported to {self._export(opened, base, version, best)}")
-
-    @property
-    def name(self) -> str:
-        """The model's name: that of its folder and file."""
-        return Path(inspect.getfile(self.model_class)).stem
-
-    def _export(self, run: Run, base: Path, version: int | None, best: bool = False) -> Path:
-        model = self.load(run, best)
-        if version is None:
-            version = next_version(base, self.name)
+    def save_model(self, model: Adversarial, run: Run, base: Path, version: int) -> Path:
         further = self.signatures(model)
         return export_sampler(model, base, self.name, version, class_names(run), further)
-
-    def load(self, run: Run, best: bool) -> Adversarial:
-        """The model with the weights that the verbs need, in float32."""
-        return run.load_sampler(self.model_class, best)
 
     def signatures(self, model: Adversarial) -> dict[str, tuple[Endpoint, list[tf.TensorSpec]]]:
         """What a SavedModel of the model can do beside drawing pictures; see `export_sampler`."""
@@ -218,10 +176,7 @@ class Generation:
         if not tf.saved_model.contains_saved_model(run):
             opened = Run.open(run, self.name)
             return sampler_of(opened.load_sampler(self.model_class, best), class_names(opened))
-        if best:
-            raise UserError(
-                f"--best: fixed in the SavedModel {run}; give it to export, or predict from the run"
-            )
+        refuse_what_is_fixed(["best"] if best else [], run)
         return load_sampler(run)
 
 

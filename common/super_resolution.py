@@ -1,6 +1,5 @@
 """What a user does with a network that enlarges pictures: samples, predict, evaluate, export."""
 
-import inspect
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import ClassVar
@@ -14,8 +13,8 @@ from common.data.high_resolution_sources import parts_of
 from common.errors import UserError
 from common.export_upscaler import export_upscaler, load_upscaler
 from common.metrics import enlargement
-from common.run import Run, pick, write_json
-from common.serving import next_version
+from common.run import Run, write_json
+from common.task import Task, refuse_what_is_fixed
 
 import numpy as np
 import tensorflow as tf
@@ -25,7 +24,7 @@ SAMPLE_SIDE = 128  # px, the most that a sample shows of a picture
 _ALPHA_MARGIN = 4  # px: more than bicubic looks around
 
 
-class SuperResolution:
+class SuperResolution(Task):
     """The verbs of a model that enlarges pictures.
 
     Args:
@@ -34,9 +33,6 @@ class SuperResolution:
 
     data = HighResolutionImages
     metrics: ClassVar[dict[str, int]] = {"psnr": 1, "ssim": 1}  # more is better
-
-    def __init__(self, model_class: type[Adversarial]):
-        self.model_class = model_class
 
     # While training.
 
@@ -75,10 +71,6 @@ class SuperResolution:
             return results["mean"]["model"]
 
         return measured
-
-    def export_trained(self, run: Run) -> Path:
-        """Exports a run's newest checkpoint as its next version, in float32."""
-        return self._export(run, run.exports, None)
 
     # The command line.
 
@@ -153,9 +145,7 @@ class SuperResolution:
             sets = {folder: originals_in(folder, skip_bad_images) for folder in parts_of(pictures)}
         else:
             moved = {"dataset": dataset, "data_dir": data_dir, "skip_bad_images": skip_bad_images}
-            options = opened.config()["options"] | {k: v for k, v in moved.items() if v}
-            data = HighResolutionImages(**pick(HighResolutionImages, options))
-            opened.check_data(data.fingerprint())
+            data = self.data_of(opened, **moved)
             sets = {f"{data.name}, held out": data.originals("val")}
         report = {"scale": scale, "sets": {}}
         for name, originals in sets.items():
@@ -181,52 +171,25 @@ class SuperResolution:
             best: use the checkpoint that --keep_best kept, not the newest.
             step: use the checkpoint of this step, such as the end of the first stage.
         """
-        opened = Run.open(run, self.name)
-        base = Path(output) if output else opened.exports
-        print(f"exported to {self._export(opened, base, version, best, step)}")
+        self.export_from(run, output, version, best=best, step=step)
 
-    @property
-    def name(self) -> str:
-        """The model's name: that of its folder and file."""
-        return Path(inspect.getfile(self.model_class)).stem
-
-    def _export(
-        self,
-        run: Run,
-        base: Path,
-        version: int | None,
-        best: bool = False,
-        step: int | None = None,
-    ) -> Path:
-        model = run.load_sampler(self.model_class, best, step)
-        if version is None:
-            version = next_version(base, self.name)
-        side = model.image_size // model.scale
-        facts = model.scale, model.halo, side
+    def save_model(self, model: Adversarial, run: Run, base: Path, version: int) -> Path:
+        facts = model.scale, model.halo, model.image_size // model.scale
         return export_upscaler(model.sampler, base, self.name, version, *facts)
 
     def _upscaler(self, run: str, best: bool, step: int | None) -> Upscaler:
         """A run's or a SavedModel's."""
         if not tf.saved_model.contains_saved_model(run):
-            opened = Run.open(run, self.name)
-            return of_model(opened.load_sampler(self.model_class, best, step))
-        if best or step is not None:
-            option = "--best" if best else f"--step {step}"
-            raise UserError(
-                f"{option}: fixed in the SavedModel {run}; give it to export, or predict from the "
-                "run"
-            )
+            return of_model(self.load(Run.open(run, self.name), best, step=step))
+        given = {"best": best, "step": step is not None}
+        refuse_what_is_fixed([option for option, asked in given.items() if asked], run)
         return load_upscaler(run)
 
     def _stages(self, run: Run, best: bool, step: int | None) -> dict[str, Adversarial]:
         """The model that is asked for, after those of the milestones on the way to it."""
-        last = run.load_sampler(self.model_class, best, step)
+        last = self.load(run, best, step=step)
         reached = run.step(best) if step is None else step
-        models = {
-            f"step {m}": run.load_sampler(self.model_class, step=m)
-            for m in last.milestones
-            if m < reached
-        }
+        models = {f"step {m}": self.load(run, step=m) for m in last.milestones if m < reached}
         return models | {f"step {reached}": last}
 
 

@@ -1,6 +1,5 @@
 """What a user does with a translator of paired pictures: samples, predict, evaluate, export."""
 
-import inspect
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,13 +11,12 @@ from common.data.pairs import PairedImages
 from common.errors import UserError
 from common.export import export_translator, load_translator
 from common.metrics import paired
-from common.run import Run, pick, write_json
-from common.serving import next_version
+from common.run import Run, write_json
+from common.task import Task, refuse_what_is_fixed
 from common.translators import (
     Translate,
     compiled,
     keras_inception_fid,
-    refuse_what_is_fixed,
     translate_files,
 )
 
@@ -46,7 +44,7 @@ class Inference:
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
-class PairedTranslation:
+class PairedTranslation(Task):
     """The verbs of a model that translates x to y and learns from pairs (x, y).
 
     Args:
@@ -57,9 +55,6 @@ class PairedTranslation:
 
     data = PairedImages
     metrics: ClassVar[dict[str, int]] = {"l1": -1, "psnr": 1, "ssim": 1}  # 1: more is better
-
-    def __init__(self, model_class: type[Adversarial]):
-        self.model_class = model_class
 
     # While training.
 
@@ -94,10 +89,6 @@ class PairedTranslation:
             return {name: scores[name] for name in self.metrics}
 
         return measured
-
-    def export_trained(self, run: Run) -> Path:
-        """Exports a run's newest checkpoint as its next version, in float32."""
-        return self._export(run, Inference(), run.exports, None)
 
     # The command line.
 
@@ -149,11 +140,9 @@ class PairedTranslation:
             best: use the checkpoint that --keep_best kept, not the newest.
         """
         opened = Run.open(run, self.name)
+        model = self.load(opened, best, **inference.given())
         moved = {"dataset": dataset, "data_dir": data_dir, "skip_bad_images": skip_bad_images}
-        options = opened.config()["options"] | {k: v for k, v in moved.items() if v}
-        model = opened.load_sampler(self.model_class, best, **inference.given())
-        data = PairedImages(**pick(PairedImages, options))
-        opened.check_data(data.fingerprint())
+        data = self.data_of(opened, **moved)
         translate = compiled(model.sampler)
         baselines = {
             "mean photo": paired.mean_picture((x, y) for _, x, y in data.pairs("train")),
@@ -194,31 +183,18 @@ class PairedTranslation:
             version: a positive integer; default the next free one.
             best: use the checkpoint that --keep_best kept, not the newest.
         """
-        opened = Run.open(run, self.name)
-        base = Path(output) if output else opened.exports
-        print(f"exported to {self._export(opened, inference, base, version, best)}")
+        self.export_from(run, output, version, best=best, **inference.given())
 
-    @property
-    def name(self) -> str:
-        """The model's name: that of its folder and file."""
-        return Path(inspect.getfile(self.model_class)).stem
-
-    def _export(
-        self, run: Run, inference: Inference, base: Path, version: int | None, best: bool = False
-    ) -> Path:
-        model = run.load_sampler(self.model_class, best, **inference.given())
-        if version is None:
-            version = next_version(base, self.name)
+    def save_model(self, model: Adversarial, run: Run, base: Path, version: int) -> Path:
         sides = model.image_size, model.image_size
-        arguments = self.name, version, model.multiple, model.channels_in, sides
-        return export_translator(model.sampler, base, *arguments)
+        facts = model.multiple, model.channels_in, sides
+        return export_translator(model.sampler, base, self.name, version, *facts)
 
     def _translator(self, run: str, inference: Inference, best: bool) -> tuple[Translate, int, int]:
         """A run's or a SavedModel's translator, what its input's sides must be multiples of, and
         the input's channels."""
         if not tf.saved_model.contains_saved_model(run):
-            opened = Run.open(run, self.name)
-            model = opened.load_sampler(self.model_class, best, **inference.given())
+            model = self.load(Run.open(run, self.name), best, **inference.given())
             return compiled(model.sampler), model.multiple, model.channels_in
         refuse_what_is_fixed([*inference.given(), *(["best"] if best else [])], run)
         saved = load_translator(run)

@@ -52,15 +52,6 @@ def translate_files(
     print(f"{len(targets)} pictures translated to {output}")
 
 
-def refuse_what_is_fixed(options: Iterable[str], saved_model: str):
-    """Refuses options of `predict` that a SavedModel has decided."""
-    for option in options:
-        raise UserError(
-            f"--{option}: fixed in the SavedModel {saved_model}; give it to export, or "
-            "predict from the run"
-        )
-
-
 def keras_inception_fid(
     originals: Iterable[np.ndarray], translations: Iterable[np.ndarray], channels: int
 ) -> float | None:

@@ -1,6 +1,5 @@
 """What a user does with translators of unpaired pictures: samples, predict, evaluate, export."""
 
-import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -11,13 +10,12 @@ from common.data.unpaired import UnpairedImages
 from common.errors import UserError
 from common.export import export_translator, load_translator
 from common.metrics import cycles
-from common.run import Run, pick, write_json
-from common.serving import next_version
+from common.run import Run, write_json
+from common.task import Task, refuse_what_is_fixed
 from common.translators import (
     Translate,
     compiled,
     keras_inception_fid,
-    refuse_what_is_fixed,
     translate_files,
 )
 
@@ -28,7 +26,7 @@ Direction = Literal["AtoB", "BtoA"]
 DIRECTIONS = ("AtoB", "BtoA")
 
 
-class UnpairedTranslation:
+class UnpairedTranslation(Task):
     """The verbs of a model that translates between two domains, both ways, and learns without
     pairs.
 
@@ -40,9 +38,6 @@ class UnpairedTranslation:
     data = UnpairedImages
     # Less is better. The second is known of generated sets only.
     metrics: ClassVar[dict[str, int]] = {"cycle_l1": -1, "counterpart_l1": -1}
-
-    def __init__(self, model_class: type[Adversarial]):
-        self.model_class = model_class
 
     # While training.
 
@@ -91,10 +86,6 @@ class UnpairedTranslation:
             return {name: float(np.mean([scores[name] for scores in found])) for name in both}
 
         return measured
-
-    def export_trained(self, run: Run) -> Path:
-        """Exports a run's newest checkpoint as its next version, in float32."""
-        return self._export(run, run.exports, None)
 
     # The command line.
 
@@ -152,11 +143,9 @@ class UnpairedTranslation:
             best: use the checkpoint that --keep_best kept, not the newest.
         """
         opened = Run.open(run, self.name)
+        model = self.load(opened, best)
         moved = {"dataset": dataset, "data_dir": data_dir, "skip_bad_images": skip_bad_images}
-        options = opened.config()["options"] | {k: v for k, v in moved.items() if v}
-        model = opened.load_sampler(self.model_class, best)
-        data = UnpairedImages(**pick(UnpairedImages, options))
-        opened.check_data(data.fingerprint())
+        data = self.data_of(opened, **moved)
         judge = cycles.judge_of(data)  # has learnt domain A
         judges = {"A": (judge, None), "B": (None, judge)}
         results = {}
@@ -173,48 +162,19 @@ class UnpairedTranslation:
         }
         write_json(opened.evaluation_file, report)
 
-    def export(
-        self,
-        run: str,
-        /,
-        output: str | None = None,
-        version: int | None = None,
-        best: bool = False,
-    ):
-        """Writes a SavedModel for TensorFlow Serving to OUTPUT/MODEL/VERSION/.
-
-        Its signatures are AtoB and BtoA, from floats to floats, and AtoB_bytes and BtoA_bytes, from
-        encoded pictures to PNG; serving_default and serving_bytes are those from A to B.
-
-        Args:
-            run: the run's folder.
-            output: folder above the model's; default RUN/export.
-            version: a positive integer; default the next free one.
-            best: use the checkpoint that --keep_best kept, not the newest.
-        """
-        opened = Run.open(run, self.name)
-        base = Path(output) if output else opened.exports
-        print(f"exported to {self._export(opened, base, version, best)}")
-
-    @property
-    def name(self) -> str:
-        """The model's name: that of its folder and file."""
-        return Path(inspect.getfile(self.model_class)).stem
-
-    def _export(self, run: Run, base: Path, version: int | None, best: bool = False) -> Path:
-        model = run.load_sampler(self.model_class, best)
-        if version is None:
-            version = next_version(base, self.name)
+    def save_model(self, model: Adversarial, run: Run, base: Path, version: int) -> Path:
+        """Its signatures are AtoB and BtoA, from floats to floats, and AtoB_bytes and BtoA_bytes,
+        from encoded pictures to PNG; serving_default and serving_bytes are those from A to B."""
         networks = {direction: model.sampler.get_layer(direction) for direction in DIRECTIONS}
         sides = model.image_size, model.image_size
-        arguments = self.name, version, model.multiple, model.channels, sides
-        return export_translator(networks, base, *arguments)
+        facts = model.multiple, model.channels, sides
+        return export_translator(networks, base, self.name, version, *facts)
 
     def _translator(self, run: str, direction: Direction, best: bool) -> tuple[Translate, int, int]:
         """A run's or a SavedModel's translator, what its input's sides must be multiples of, and
         the input's channels."""
         if not tf.saved_model.contains_saved_model(run):
-            model = Run.open(run, self.name).load_sampler(self.model_class, best)
+            model = self.load(Run.open(run, self.name), best)
             network = model.sampler.get_layer(direction)
             return compiled(network), model.multiple, model.channels
         refuse_what_is_fixed(["best"] if best else [], run)
