@@ -10,6 +10,8 @@ from types import SimpleNamespace
 # oneDNN does not promise to round alike in two processes (TensorFlow says so when it starts), and
 # the tests compare bytes. benchmarks/kill_and_resume.py holds the default against the same measure.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+# XLA's code runs for a few steps only: to optimise it would take longer than it saves.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 # pytest-xdist keeps the cores busy already.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 

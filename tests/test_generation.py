@@ -113,7 +113,7 @@ class Data:
 @pytest.fixture
 def evaluate(gan_cli, yardsticks, monkeypatch):
     """evaluate(run, options) -> what the yardstick was given, evaluation.json, what was printed."""
-    monkeypatch.setattr(generation, "LabelledImages", Data)
+    monkeypatch.setattr(Generation, "data", Data)
 
     def call(run, options=""):
         result = gan_cli(f"evaluate '{run}' {options}")

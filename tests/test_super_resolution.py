@@ -242,7 +242,7 @@ def test_what_cannot_be_done_is_refused(refused, finished, inputs, train_folder,
     refused(f"predict {finished} {wide} --tile 20", "--tile 20", "more than 20")
     refused(f"predict {finished} {wide} --step 4", "--step 4", "3, 5, 6")
     refused(f"predict {finished} {wide} --best", "--keep_best")
-    refused(f"predict {saved} {wide} --step 3", "--step 3", str(saved))
+    refused(f"predict {saved} {wide} --step 3", "--step: fixed", str(saved))
     refused(f"predict {finished} {tmp_path / 'none.png'} --output x", "none.png", "no such")
     refused(f"evaluate {finished} --pictures {tmp_path / 'none'}", "no such picture or folder")
     refused(f"{SMALL} --stage gan --dataset {train_folder} --run {tmp_path / 'g'}", "--begin RUN")
