@@ -61,7 +61,14 @@ def same_noise(monkeypatch):
     monkeypatch.setattr(tf.nn.experimental, "stateless_dropout", dropout)
 
 
-def test_xla_computes_the_losses_of_the_graph(run, model, same_noise):
+def gradients(model):
+    """For each player the moments that its optimizer has kept of them."""
+    optimizers = (update.optimizer for update in model.updates.values())
+    kept = (getattr(each, "_momentums", None) or each._velocities for each in optimizers)
+    return [[moment.numpy() for moment in player] for player in kept]
+
+
+def test_xla_computes_the_losses_and_gradients_of_the_graph(run, model, same_noise):
     model_class, task = model
     options = Run(run).config()["options"]
     data = task(model_class).data(**pick(task.data, options))
@@ -70,16 +77,21 @@ def test_xla_computes_the_losses_of_the_graph(run, model, same_noise):
     batch = next(iter(data.stream(options["batch_size"], 0, 1)))
     variables = [variable for group in made.state().values() for variable in group]
     before = [variable.numpy() for variable in variables]
-    losses = []
+    losses, kept = [], []
     for jit in ("off", "on"):
         for variable, value in zip(variables, before, strict=True):
             variable.assign(value)
         made.compile(jit=jit)
         step = tf.function(made.train_step, autograph=False, jit_compile=jit == "on" or None)
         losses.append({name: float(value) for name, value in step(batch).items()})
+        kept.append(gradients(made))
     assert losses[0].keys() == losses[1].keys()
     for name, value in losses[0].items():
         assert losses[1][name] == pytest.approx(value, rel=1e-4, abs=1e-5), name
+    for graph, xla in zip(*kept, strict=True):
+        most = max(np.abs(moment).max() for moment in graph)
+        for one, other in zip(graph, xla, strict=True):
+            np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-4 * most)
 
 
 def test_the_export_gives_what_the_run_gives(run, model, tmp_path):

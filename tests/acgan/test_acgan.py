@@ -222,34 +222,6 @@ def test_one_step_moves_every_weight_and_an_update_only_its_own_player():
         assert not any(moved(before_others, others)), player
 
 
-class Given:
-    """In place of the noise that a step draws: floats are drawn otherwise under XLA."""
-
-    @staticmethod
-    def draw(count, generator):
-        return noise(6)
-
-
-def test_xla_computes_the_same():
-    """Losses, gradients, and D's moving averages, which are set back on the way."""
-    model, (x, c) = small(width=2, image_size=16, fake_class_weight=0.5), batch()
-    model.latent = Given()
-    before, results = values(model.variables), []
-    for jit in (True, False):
-        restore(model.variables, before)
-        step = tf.function(model.losses_and_gradients, autograph=False, jit_compile=jit)
-        results.append((*step(x, c), values(model.discriminator.non_trainable_weights)))
-    (losses, gradients, averages), (plain_losses, plain_gradients, plain_averages) = results
-    for name, loss in plain_losses.items():
-        np.testing.assert_allclose(losses[name], loss, rtol=1e-4)
-    for ours, plain in zip(averages, plain_averages, strict=True):
-        np.testing.assert_allclose(ours, plain, rtol=1e-4, atol=1e-7)
-    for player, plain in plain_gradients.items():
-        for xla, tensor in zip(gradients[player], plain, strict=True):
-            scale = np.abs(tensor).max()
-            np.testing.assert_allclose(xla, tensor, rtol=1e-4, atol=1e-4 * scale)
-
-
 def test_a_sample_depends_on_its_noise_and_class_alone(shared):
     before = values(shared.variables)
     for statistic in shared.generator.non_trainable_weights:

@@ -1,7 +1,5 @@
 """DCGAN: the paper's networks, its losses in NumPy, and who moves in a step."""
 
-from types import SimpleNamespace
-
 from common.errors import UserError
 from dcgan.dcgan import DCGAN
 
@@ -201,21 +199,6 @@ def test_a_sample_depends_on_its_z_alone(shared):
     assert np.abs(together).max() <= 1
     assert np.abs(together[0] - together[1]).max() > 1e-4
     assert not any(moved(before, shared.variables))
-
-
-def test_xla_gives_what_the_plain_graph_gives(shared, monkeypatch):
-    x, y = batch()
-    z = next_noise(shared)  # a seed's noise is another under XLA
-    monkeypatch.setattr(shared, "latent", SimpleNamespace(draw=lambda count, generator: z))
-    (losses, gradients), (plain_losses, plain_gradients) = (
-        tf.function(shared.losses_and_gradients, autograph=False, jit_compile=jit)(x, y)
-        for jit in (True, False)
-    )
-    for name in ("d_loss", "g_loss"):
-        assert float(losses[name]) == pytest.approx(float(plain_losses[name]), rel=1e-4)
-    for name in ("discriminator", "generator"):
-        for g, plain in zip(gradients[name], plain_gradients[name], strict=True):
-            np.testing.assert_allclose(g, plain, rtol=1e-4, atol=1e-4 * np.abs(plain).max())
 
 
 def test_it_learns_a_picture():
