@@ -180,8 +180,8 @@ class Run:
         path = self.checkpoint_file(best, step)
         keras.config.set_dtype_policy("float32")
         model = model_class(**pick(model_class, self.config()["options"]) | overrides)
-        wanted = model.networks.items()
-        groups = [name for name, each in wanted if whole or each is model.sampling_network]
+        sampling = model.sampling_network
+        groups = [name for name, each in model.networks.items() if whole or each is sampling]
         checkpoint.load(path, model, groups)
         return model
 

@@ -10,6 +10,7 @@ from common.bands import Upscaler
 from common.data import bicubic, pictures, png_rows
 from common.data.high_resolution import HighResolutionImages
 from common.data.high_resolution_sources import parts_of
+from common.data.skipping import BadPictures
 from common.errors import UserError
 from common.export_upscaler import export_upscaler, load_upscaler
 from common.metrics import enlargement
@@ -207,13 +208,12 @@ def middle(picture: np.ndarray, side: int) -> np.ndarray:
 
 def originals_in(folder: str, skip_bad: bool) -> Iterator[tuple[str, np.ndarray]]:
     """Names and pictures of a folder: uint8 (H, W, 1 or 3), as many channels as the file has."""
+    bad = BadPictures(skip_bad)
     for path in files.picture_files([folder]):
         try:
             yield path.name, pictures.read_layers(path)[0]
         except pictures.BadPicture as error:
-            if not skip_bad:
-                raise
-            print(f"skipped {error}")
+            bad.meet(error)
 
 
 def write_enlarged(

@@ -145,11 +145,9 @@ class CycleGAN(Adversarial):
     @property
     def updates(self) -> dict[str, Update]:
         """The update of each player, by name."""
-        players = {"discriminator_a", "discriminator_b"}
         updates = {
-            name: Update(network.optimizer, network.trainable_variables)
-            for name, network in self.networks.items()
-            if name in players
+            D.name: Update(D.optimizer, D.trainable_variables)
+            for D in (self.discriminator_a, self.discriminator_b)
         }
         generator = Update(self.combined.optimizer, self.generator.trainable_variables)
         return updates | {"generator": generator}

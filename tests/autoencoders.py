@@ -1,16 +1,14 @@
 """Runs of small auto-encoders with random weights; a pytest plugin of the tests that need them."""
 
-import shlex
-from types import SimpleNamespace
-
 from aae.aae import AAE
-from common import checkpoint, cli
+from common import checkpoint
 from common.autoencoding import AutoEncoding
 from common.data import pictures
 from common.run import Run
 
 import numpy as np
 import pytest
+from conftest import command_line
 
 NAMES = ["dark", "grey", "light"]
 PIXELS = 8
@@ -54,17 +52,7 @@ def make_run(tmp_path_factory):
 
 @pytest.fixture
 def aae_cli(capsys):
-    def call(line):
-        capsys.readouterr()
-        status = 0
-        try:
-            cli.main(AAE, AutoEncoding, shlex.split(line))
-        except SystemExit as end:
-            status = end.code or 0
-        out, err = capsys.readouterr()
-        return SimpleNamespace(status=status, out=out, err=err)
-
-    return call
+    return command_line(capsys, AAE, AutoEncoding)
 
 
 def model_of(run):

@@ -1,13 +1,10 @@
 """A pytest plugin: runs of the tiny generator, and its command line."""
 
-import shlex
-from types import SimpleNamespace
-
-from common import cli
 from common.generation import Generation
 from common.run import Run
 
 import pytest
+from conftest import command_line, refusal
 from gan_runs import NAMES, make_run
 from tiny_gan import TinyGan
 
@@ -33,17 +30,7 @@ def conditional(tmp_path_factory):
 def gan_cli(capsys):
     """Calls the command line in this process: gan_cli("predict a b") -> status, out, err."""
 
-    def call(line, task=Generation):
-        capsys.readouterr()
-        status = 0
-        try:
-            cli.main(TinyGan, task, shlex.split(str(line)))
-        except SystemExit as end:
-            status = end.code or 0
-        out, err = capsys.readouterr()
-        return SimpleNamespace(status=status, out=out, err=err)
-
-    return call
+    return command_line(capsys, TinyGan, Generation)
 
 
 @pytest.fixture
@@ -63,12 +50,4 @@ def predict(gan_cli, tmp_path):
 
 @pytest.fixture
 def refused(gan_cli):
-    def check(line, *said):
-        result = gan_cli(line)
-        assert result.status == 2
-        (line,) = result.err.splitlines()
-        assert line.startswith("error: ")
-        for part in said:
-            assert part in line
-
-    return check
+    return refusal(gan_cli)

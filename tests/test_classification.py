@@ -2,10 +2,8 @@
 
 import csv
 import json
-import shlex
-from types import SimpleNamespace
 
-from common import checkpoint, cli, generation
+from common import checkpoint, generation
 from common.classification import ClassifyingGeneration
 from common.data import pictures
 from common.run import Run
@@ -14,6 +12,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import command_line
 from tiny_gan import TinyGan
 
 NAMES = ["black", "grey", "white"]
@@ -77,17 +76,7 @@ def run(tmp_path_factory):
 
 @pytest.fixture
 def run_cli(capsys):
-    def call(line):
-        capsys.readouterr()
-        status = 0
-        try:
-            cli.main(TinyClassifier, ClassifyingGeneration, shlex.split(line))
-        except SystemExit as end:
-            status = end.code or 0
-        out, err = capsys.readouterr()
-        return SimpleNamespace(status=status, out=out, err=err)
-
-    return call
+    return command_line(capsys, TinyClassifier, ClassifyingGeneration)
 
 
 @pytest.fixture

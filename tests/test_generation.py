@@ -238,7 +238,7 @@ def test_a_verb_may_take_any_number_of_inputs(gan_cli):
             """
             print(run, inputs, output)
 
-    assert gan_cli("predict r", Classification).out == "r None None\n"
-    assert gan_cli("predict r --output o", Classification).out == "r None o\n"
-    assert gan_cli("predict r a b --output o", Classification).out == "r ['a', 'b'] o\n"
-    assert gan_cli("predict", Classification).status == 2
+    assert gan_cli("predict r", task=Classification).out == "r None None\n"
+    assert gan_cli("predict r --output o", task=Classification).out == "r None o\n"
+    assert gan_cli("predict r a b --output o", task=Classification).out == "r ['a', 'b'] o\n"
+    assert gan_cli("predict", task=Classification).status == 2

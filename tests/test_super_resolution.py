@@ -1,8 +1,6 @@
 """The verbs of a network that enlarges: pictures in, larger ones out; a table; SavedModels."""
 
 import json
-import shlex
-from types import SimpleNamespace
 
 from common import bands, checkpoint, cli
 from common.data import bicubic, pictures
@@ -14,7 +12,7 @@ from srgan.srgan import SRGAN
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import noise, truncate
+from conftest import command_line, noise, refusal, truncate
 from PIL import Image
 
 SMALL = "--image_size 16 --blocks 1 --width 4 --content mse --jit off --batch_size 2 --seed 3"
@@ -24,30 +22,12 @@ SMALL = "--image_size 16 --blocks 1 --width 4 --content mse --jit off --batch_si
 def run_cli(capsys):
     """Calls the command line in this process: run_cli("predict a b") -> status, out, err."""
 
-    def call(line):
-        capsys.readouterr()
-        status = 0
-        try:
-            cli.main(SRGAN, SuperResolution, shlex.split(str(line)))
-        except SystemExit as end:
-            status = end.code or 0
-        out, err = capsys.readouterr()
-        return SimpleNamespace(status=status, out=out, err=err)
-
-    return call
+    return command_line(capsys, SRGAN, SuperResolution)
 
 
 @pytest.fixture
 def refused(run_cli):
-    def check(line, *said):
-        result = run_cli(line)
-        assert result.status == 2
-        (line,) = result.err.splitlines()
-        assert line.startswith("error: ")
-        for part in said:
-            assert part in line
-
-    return check
+    return refusal(run_cli)
 
 
 @pytest.fixture(scope="module")

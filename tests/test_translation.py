@@ -11,7 +11,7 @@ from common.translators import keras_inception_fid
 
 import numpy as np
 import pytest
-from conftest import noise, truncate
+from conftest import noise, refusal, truncate
 from tiny import Tiny
 
 
@@ -106,15 +106,7 @@ def test_predict_with_other_inference_options(run_cli, finished, folder, tmp_pat
 
 @pytest.fixture
 def refused(run_cli):
-    def check(line, *said):
-        result = run_cli(line)
-        assert result.status == 2
-        (line,) = result.err.splitlines()
-        assert line.startswith("error: ")
-        for part in said:
-            assert part in line
-
-    return check
+    return refusal(run_cli)
 
 
 def test_predict_refuses_what_it_cannot_do(refused, finished, folder, tmp_path):

@@ -1,10 +1,9 @@
 """The verbs of translators between two domains: pictures, a table, one export for both ways."""
 
 import json
-import shlex
 from types import SimpleNamespace
 
-from common import checkpoint, cli
+from common import checkpoint
 from common.data import pictures
 from common.data.unpaired import UnpairedImages
 from common.errors import UserError
@@ -16,7 +15,7 @@ from cyclegan.cyclegan import CycleGAN
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import noise
+from conftest import command_line, noise
 
 OPTIONS = {"image_size": 16, "channels": 3, "width": 2, "blocks": 1, "pool_size": 2}
 
@@ -55,17 +54,7 @@ def run(data, model, tmp_path_factory):
 def call(capsys):
     """call("predict a b") -> status, out, err."""
 
-    def call(line):
-        capsys.readouterr()
-        status = 0
-        try:
-            cli.main(CycleGAN, UnpairedTranslation, shlex.split(line))
-        except SystemExit as end:
-            status = end.code or 0
-        out, err = capsys.readouterr()
-        return SimpleNamespace(status=status, out=out, err=err)
-
-    return call
+    return command_line(capsys, CycleGAN, UnpairedTranslation)
 
 
 def translated(model, direction, picture):

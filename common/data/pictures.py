@@ -131,11 +131,22 @@ def write(path: str | Path, picture: np.ndarray) -> None:
     if path.suffix.lower() not in SUFFIXES:
         raise UserError(f"{path}: unknown picture suffix; use one of {' '.join(SUFFIXES)}")
     content = encode(picture, path.suffix.lower())
+    with appearing_whole(path) as part:
+        part.write_bytes(content)
+
+
+@contextmanager
+def appearing_whole(path: Path) -> Iterator[Path]:
+    """Gives a path to write a file to, which is renamed to `path` in the end; makes its folder.
+
+    Raises:
+        UserError: it cannot be written; nothing is left of it.
+    """
     part = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            part.write_bytes(content)
+            yield part
             part.replace(path)
         except BaseException:
             part.unlink(missing_ok=True)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from common.errors import UserError
+from common.data.pictures import appearing_whole
 
 import numpy as np
 import png
@@ -22,19 +22,7 @@ def write(path: Path, height: int, width: int, channels: int, bands: Iterable[np
         UserError: it cannot be written.
         png.ProtocolError: the rows are of another width, or not `height` in the end.
     """
-    part = path.with_name(f".{path.name}.part")
     rows = (row.tobytes() for band in bands for row in band)
     writer = png.Writer(width, height, greyscale=channels < 3, alpha=channels in (2, 4))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with open(part, "wb") as file:
-                writer.write(file, rows)
-            part.replace(path)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot be written ({error.strerror}); make room or name another folder"
-        ) from error
+    with appearing_whole(path) as part, open(part, "wb") as file:
+        writer.write(file, rows)
