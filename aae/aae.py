@@ -38,11 +38,13 @@ from common.data import pictures
 from common.data.few_labels import first_of_each_class
 from common.errors import UserError
 from common.latent import Latent
+from common.parallel import draw
 from common.priors import PRIORS
 
 import keras
 import tensorflow as tf
 from keras.layers import Activation, Concatenate, Dense, Flatten, Rescaling, Reshape
+from keras.random import randint
 
 
 class AAE(Adversarial):
@@ -258,7 +260,7 @@ class AAE(Adversarial):
         if self.labelled is None:
             raise ValueError("prepare(data) comes before the first step")
         x, y = self.labelled
-        chosen = keras.random.randint((count,), 0, self.labels, seed=self.noise)
+        chosen = draw(randint, (count,), 0, self.labels, seed=self.noise)
         with watching(self.updates["classifier"].variables) as tape:
             logits = self.classifier(tf.gather(x, chosen), training=True)
             loss = self.classifier.compute_loss(y=tf.gather(y, chosen), y_pred=logits)
@@ -270,7 +272,7 @@ class AAE(Adversarial):
         z = self.prior_code(self.latent.draw(count, self.noise))
         if not self.labels:
             return z
-        y = keras.random.randint((count,), 0, self.classes, seed=self.noise)
+        y = draw(randint, (count,), 0, self.classes, seed=self.noise)
         return tf.concat([z, tf.one_hot(y, self.classes)], axis=1)
 
     def move(self, name: str, tape: tf.GradientTape, loss: tf.Tensor):

@@ -35,8 +35,9 @@ from common.adversarial import Adversarial, watching
 from common.classification import ClassifyingGeneration
 from common.errors import UserError
 from common.latent import Latent
-from common.layers import BatchNormalization
+from common.layers import BatchNormalization, Dropout, GaussianNoise
 from common.networks import base_and_stages, conv, conv_transpose, normal_init
+from common.parallel import draw
 
 import keras
 import tensorflow as tf
@@ -45,13 +46,12 @@ from keras.layers import (
     Activation,
     Concatenate,
     Dense,
-    Dropout,
     Flatten,
-    GaussianNoise,
     LeakyReLU,
     ReLU,
     Reshape,
 )
+from keras.random import randint
 
 
 class ACGAN(Adversarial):
@@ -184,7 +184,7 @@ class ACGAN(Adversarial):
         """
         D, G = self.updates["discriminator"], self.updates["generator"]
         z = self.latent.draw(ops.shape(x)[0], self.noise)
-        c_fake = keras.random.randint(ops.shape(c), 0, self.classes, "int32", self.noise)
+        c_fake = draw(randint, ops.shape(c), 0, self.classes, "int32", self.noise)
         with watching(G.variables) as g_tape, watching(D.variables) as d_tape:
             with kept(self.discriminator.non_trainable_weights):
                 fake = self.combined([z, tf.one_hot(c_fake, self.classes)], training=True)

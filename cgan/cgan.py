@@ -33,13 +33,15 @@ from common.adversarial import Adversarial, watching
 from common.errors import UserError
 from common.generation import Generation
 from common.latent import Latent
-from common.layers import BatchNormalization
+from common.layers import BatchNormalization, Dropout
 from common.networks import base_and_stages, conv, conv_transpose, normal_init
+from common.parallel import draw
 
 import keras
 import tensorflow as tf
 from keras import ops
 from keras.layers import Activation, Concatenate, Flatten, LeakyReLU, ReLU, Rescaling, Reshape
+from keras.random import randint
 
 
 class CGAN(Adversarial):
@@ -171,7 +173,7 @@ class CGAN(Adversarial):
         """Fully connected (section 4.1); its sigmoid's [0, 1] becomes the zoo's [-1, 1]."""
         side = self.image_size
         h = Concatenate()([ReLU()(dense(z, self.units(200))), ReLU()(dense(y, self.units(1000)))])
-        h = keras.layers.Dropout(self.dropout)(ReLU()(dense(h, self.units(1200))))
+        h = Dropout(self.dropout)(ReLU()(dense(h, self.units(1200))))
         h = Reshape((side, side, self.channels))(dense(h, side * side * self.channels))
         h = Activation("sigmoid", dtype="float32")(h)
         return Rescaling(2.0, -1.0, dtype="float32")(h)  # 2 sigmoid(a) - 1 = tanh(a / 2)
@@ -180,8 +182,8 @@ class CGAN(Adversarial):
         """Maxout layers (section 4.1) over pixels in [0, 1]; the last features."""
         x = Flatten()(Rescaling(0.5, 0.5)(x))
         h = Concatenate()([maxout(x, self.units(240), 5), maxout(y, self.units(50), 5)])
-        h = keras.layers.Dropout(self.dropout)(h)
-        return keras.layers.Dropout(self.dropout)(maxout(h, self.units(240), 4))
+        h = Dropout(self.dropout)(h)
+        return Dropout(self.dropout)(maxout(h, self.units(240), 4))
 
     def units(self, paper: int) -> int:
         """Units of a fully connected layer that has `paper` units in the paper."""
@@ -220,11 +222,11 @@ class CGAN(Adversarial):
         """y' of a batch, int32 (B,); one draw for both players."""
         if self.fake_labels == "batch":
             return labels
-        return keras.random.randint(ops.shape(labels), 0, self.classes, "int32", self.noise)
+        return draw(randint, ops.shape(labels), 0, self.classes, "int32", self.noise)
 
     def wrong_classes(self, labels: tf.Tensor) -> tf.Tensor:
         """For each label one of the other classes, drawn uniformly, int32 (B,)."""
-        steps = keras.random.randint(ops.shape(labels), 1, self.classes, "int32", self.noise)
+        steps = draw(randint, ops.shape(labels), 1, self.classes, "int32", self.noise)
         return (labels + steps) % self.classes
 
     def penalty(self, variables: list[keras.Variable]) -> tf.Tensor | float:

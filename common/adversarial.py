@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar, Literal, NamedTuple
 
+from common import parallel
 from common.errors import UserError
+from common.group import Group
 
 import keras
 import tensorflow as tf
@@ -127,7 +129,7 @@ class Adversarial(keras.Model):
 
     # How a step is compiled.
 
-    def compile(self, jit: Jit = "auto"):
+    def compile(self, jit: Jit = "auto", group: Group | None = None):
         """Prepares `fit`; called again, only changes how the step is compiled.
 
         Args:
@@ -135,10 +137,14 @@ class Adversarial(keras.Model):
                 "auto" is "on" with a GPU. On a CPU it compiles the optimizers alone, which turns
                 their dozens of passes over the weights into one, while convolutions stay with
                 oneDNN's kernels, which are faster than XLA's there.
+            group: the replicas that this model is one of; default it is alone. Several exchange
+                sums in the middle of a step, which then is no single XLA program: "auto" compiles
+                the optimizers alone, on a GPU too.
 
         Raises:
-            UserError: jit is "on" and a layer cannot be compiled by XLA.
+            UserError: jit is "on" and a layer cannot be compiled by XLA, or there are replicas.
         """
+        self.group = group or Group()
         super().compile(optimizer=None, jit_compile=False)
         for update in self.updates.values():
             if not update.optimizer.built:  # an optimizer restored before it is built forgets
@@ -149,10 +155,17 @@ class Adversarial(keras.Model):
         unsupported = [layer.name for layer in self._flatten_layers() if not layer.supports_jit]
         if jit == "on" and unsupported:
             raise UserError(f"--jit on: XLA cannot compile {', '.join(unsupported)}; use --jit off")
+        several = self.group.size > 1
+        if jit == "on" and several:
+            raise UserError(
+                f"--jit on: {self.group.size} replicas exchange sums within a step, which XLA "
+                "cannot compile; use --jit auto"
+            )
         on_gpu = bool(tf.config.list_physical_devices("GPU"))
-        self.jit_step = jit == "on" or (jit == "auto" and on_gpu and not unsupported)
+        whole = on_gpu and not unsupported and not several
+        self.jit_step = jit == "on" or (jit == "auto" and whole)
         self.jit_apply = jit == "auto" and not self.jit_step
-        self._apply = tf.function(
+        self._apply_means = tf.function(
             self._apply_gradients, autograph=False, jit_compile=True if self.jit_apply else None
         )
         self.train_function = None
@@ -168,6 +181,8 @@ class Adversarial(keras.Model):
         step = tf.function(
             self.train_step, autograph=False, jit_compile=True if self.jit_step else None
         )
+        if self.group.size > 1:
+            step = self.group.compiled_step()
 
         def train_function(iterator):
             start = time.perf_counter()
@@ -188,6 +203,11 @@ class Adversarial(keras.Model):
         losses, gradients = self.losses_and_gradients(*batch)
         self._apply(gradients)
         return losses
+
+    def _apply(self, gradients: dict[str, list[tf.Tensor]]):
+        """Moves the players whose gradients these are; of several replicas, by their mean."""
+        # Before the optimizers look: an overflow on one replica is one on all, and all skip it.
+        self._apply_means(parallel.mean(gradients))
 
     def _apply_gradients(self, gradients: dict[str, list[tf.Tensor]]):
         updates = self.updates

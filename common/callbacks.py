@@ -13,6 +13,7 @@ from collections.abc import Callable
 from common import checkpoint, files
 from common.data import pictures
 from common.errors import UserError
+from common.group import Group
 from common.run import Run, write_json
 
 import keras
@@ -178,11 +179,24 @@ class Samples(StepCallback):
 
 
 class Checkpoints(StepCallback):
-    """Saves the state every `every` steps and after the last one; those of `kept` stay."""
+    """Saves the state every `every` steps and after the last one; those of `kept` stay.
 
-    def __init__(self, start: int, total: int, every: int, run: Run, kept: tuple[int, ...] = ()):
+    Args:
+        writes: False in a process that leaves the writing to another one.
+    """
+
+    def __init__(
+        self,
+        start: int,
+        total: int,
+        every: int,
+        run: Run,
+        kept: tuple[int, ...] = (),
+        writes: bool = True,
+    ):
         super().__init__(start)
         self.total, self.every, self.run, self.kept = total, every, run, kept
+        self.writes = writes
         self.saved = start
 
     def after_step(self, step, losses):
@@ -192,7 +206,8 @@ class Checkpoints(StepCallback):
     def save(self):
         """Saves now, unless nothing has happened since the last time."""
         if self.step > self.saved:
-            checkpoint.save(self.run.checkpoints, self.step, self.model, spared=self.kept)
+            if self.writes:
+                checkpoint.save(self.run.checkpoints, self.step, self.model, spared=self.kept)
             self.saved = self.step
 
 
@@ -258,12 +273,18 @@ class Measurements(StepCallback):
 class StopOnSignal(StepCallback):
     """Ends training after the current step on the first of SIGNALS; a second one acts at once.
 
+    Where several processes train together, a signal to one of them ends all after the same step.
+
+    Args:
+        group: the replicas, through which the processes agree.
+
     Attributes:
         received: the signal's number, or None.
     """
 
-    def __init__(self, start: int):
+    def __init__(self, start: int, group: Group):
         super().__init__(start)
+        self.group = group
         self.received: int | None = None
         self.previous: dict = {}
 
@@ -273,12 +294,13 @@ class StopOnSignal(StepCallback):
     def _note(self, number, frame):
         if self.received is not None:
             raise KeyboardInterrupt
-        self.received = number
+        self.received = self.group.signal = number
         # `print` is not safe here: the signal may have come in the middle of another one.
         os.write(1, b"\nstopping after this step; once more to stop at once\n")
 
     def after_step(self, step, losses):
-        if self.received is not None:
+        if self.group.agreed:
+            self.received = self.group.agreed
             self.model.stop_training = True
 
     def release(self):

@@ -8,6 +8,7 @@ disk leaves the one before it untouched.
 import os
 import re
 import zipfile
+import zlib
 from pathlib import Path
 
 from common.adversarial import Adversarial
@@ -76,6 +77,15 @@ def write(path: Path, model: Adversarial) -> Path:
             + (f"step {kept[-1]} is kept: make room, then --resume" if kept else "make room")
         ) from error
     return path
+
+
+def digest(model: Adversarial) -> int:
+    """A number that tells the model's state from others."""
+    crc = 0
+    for variables in model.state().values():
+        for variable in variables:
+            crc = zlib.crc32(np.ascontiguousarray(variable.numpy()), crc)
+    return crc
 
 
 def load(path: Path, model: Adversarial, groups: list[str] | None = None):

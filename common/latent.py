@@ -2,6 +2,8 @@
 
 from typing import Literal, NamedTuple
 
+from common.parallel import draw
+
 import keras
 import tensorflow as tf
 
@@ -19,9 +21,10 @@ class Latent(NamedTuple):
 
     def draw(self, count: int, generator: keras.random.SeedGenerator) -> tf.Tensor:
         """z (count, size), float32, for training: the generator's state moves on."""
+        shape, options = (count, self.size), {"dtype": "float32", "seed": generator}
         if self.distribution == "normal":
-            return keras.random.normal((count, self.size), dtype="float32", seed=generator)
-        return keras.random.uniform((count, self.size), -1.0, 1.0, dtype="float32", seed=generator)
+            return draw(keras.random.normal, shape, **options)
+        return draw(keras.random.uniform, shape, -1.0, 1.0, **options)
 
     def of_seed(self, seed: int | tf.Tensor, count: int | tf.Tensor) -> tf.Tensor:
         """z (count, size), float32, for sampling: a function of the seed, in plain TensorFlow.

@@ -6,6 +6,8 @@ say so by an argument; all draw nothing from a state when they are not training,
 picture of a batch as if it were alone. A SavedModel made from them changes no variable when asked.
 """
 
+from common import parallel
+
 import keras
 import tensorflow as tf
 from keras import ops
@@ -14,7 +16,8 @@ from keras import ops
 class BatchNormalization(keras.layers.BatchNormalization):
     """Batch normalisation (Ioffe and Szegedy 2015) with the constants of the GAN papers.
 
-    In training it is Keras' own layer: statistics of the batch, moving averages updated.
+    In training it is Keras' own layer: statistics of the batch, moving averages updated. Replicas
+    that share a batch take the statistics of the whole of it.
 
     Args:
         inference_statistics: "picture" normalises each picture by the mean and variance of its
@@ -43,6 +46,15 @@ class BatchNormalization(keras.layers.BatchNormalization):
         mean, variance = ops.moments(x, axes=[1, 2], keepdims=True)  # (B, 1, 1, C)
         y = (x - mean) * ops.rsqrt(variance + self.epsilon) * self.gamma + self.beta
         return ops.cast(y, self.compute_dtype)
+
+    def _moments(self, inputs, mask):
+        """Keras' hook: mean and variance over the batch, each (C,)."""
+        mean, variance = super()._moments(inputs, mask)
+        if parallel.count() == 1:
+            return mean, variance
+        means, variances = tf.unstack(parallel.whole(tf.stack([mean, variance])[None]), axis=1)
+        mean = ops.mean(means, axis=0)
+        return mean, ops.mean(variances + ops.square(means - mean), axis=0)
 
     def get_config(self):
         return super().get_config() | {"inference_statistics": self.inference_statistics}
@@ -120,6 +132,9 @@ class Dropout(keras.layers.Dropout):
         self.inference_seed = inference_seed
 
     def call(self, inputs, training=False):
+        if training and self.rate and parallel.count() > 1:
+            kept = parallel.draw(self._kept, ops.shape(inputs))  # another mask on each replica
+            return inputs * ops.cast(kept, inputs.dtype)
         if training or self.inference_seed is None:
             return super().call(inputs, training=training)
         one_mask = (1, *ops.shape(inputs)[1:])
@@ -127,8 +142,32 @@ class Dropout(keras.layers.Dropout):
             inputs, self.rate, noise_shape=one_mask, seed=self.inference_seed
         )
 
+    def _kept(self, shape):
+        """1 / (1 - rate) where a unit is kept, else 0."""
+        ones = ops.ones(shape, self.compute_dtype)
+        return keras.random.dropout(ones, self.rate, seed=self.seed_generator)
+
     def get_config(self):
         return super().get_config() | {"inference_seed": self.inference_seed}
+
+
+class GaussianNoise(keras.layers.GaussianNoise):
+    """Keras' layer; replicas that share a batch draw other noise each.
+
+    Input and output: float (batch, ...).
+    """
+
+    def call(self, inputs, training=False):
+        if not training or not self.stddev or parallel.count() == 1:
+            return super().call(inputs, training=training)
+        return inputs + parallel.draw(
+            keras.random.normal,
+            ops.shape(inputs),
+            0.0,
+            self.stddev,
+            self.compute_dtype,
+            self.seed_generator,
+        )
 
 
 class PixelShuffle(keras.layers.Layer):

@@ -1,5 +1,7 @@
 """The history of generated pictures that a discriminator learns from (Shrivastava et al. 2017)."""
 
+from common import parallel
+
 import keras
 import tensorflow as tf
 from keras import ops
@@ -14,6 +16,7 @@ class HistoryPool(keras.layers.Layer):
 
     All of it is state of the model: pictures, their number and the random state are variables, so
     a checkpoint holds them. It works within a compiled step, on the device where that runs.
+    Replicas that share a batch keep one history of the whole of it, each its copy.
 
     Args:
         size: pictures; 0 for a pool that returns what it gets.
@@ -33,9 +36,10 @@ class HistoryPool(keras.layers.Layer):
         """Pictures to learn from in place of x (B, H, W, C), B known; no gradient flows back."""
         if not self.size:
             return ops.stop_gradient(x)
+        x = parallel.whole(ops.stop_gradient(x))
         swap = keras.random.uniform((x.shape[0],), seed=self.noise) < 0.5
         slots = keras.random.randint((x.shape[0],), 0, self.size, "int32", seed=self.noise)
-        return self.exchange(x, swap, slots)
+        return parallel.own(self.exchange(x, swap, slots))
 
     def exchange(self, x: tf.Tensor, swap: tf.Tensor, slots: tf.Tensor) -> tf.Tensor:
         """What a full pool decides by lot, decided.

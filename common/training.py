@@ -14,6 +14,7 @@ from common import callbacks, checkpoint
 from common.adversarial import Adversarial, Jit
 from common.animation import animate
 from common.errors import UserError
+from common.group import Group, Strategy, group_of
 from common.run import Run, pick
 
 import keras
@@ -29,8 +30,11 @@ SCHEDULES = {
 FREE_ON_RESUME = {
     *("run", "resume", "data_dir", "cache_mb", "skip_bad_images"),
     *("epochs", "steps", "log_every", "sample_every", "checkpoint_every"),
-    *("evaluate_every", "evaluate_count", "keep_best"),
+    *("evaluate_every", "evaluate_count", "keep_best", "strategy"),
 }
+
+# Options that may differ between the workers of one run; its data are compared by what they are.
+ONE_WORKERS = {"run", "dataset", "data_dir", "cache_mb"}
 
 
 @dataclass
@@ -40,7 +44,7 @@ class TrainingOptions:
     Args:
         epochs: passes over the training data.
         steps: bound on the optimisation steps; training ends with what comes first.
-        batch_size: samples a step.
+        batch_size: samples a step, of all replicas together.
         seed: of initial weights, noise, shuffling, augmentation and generated data.
         run: the run's folder; default runs/MODEL/DATE_TIME.
         resume: go on with the run in --run, or with the newest one.
@@ -56,6 +60,9 @@ class TrainingOptions:
             measurements.csv and TensorBoard; default none.
         evaluate_count: samples, or held-out pairs, of such a measurement.
         keep_best: one of these metrics; the checkpoint that is best by it is kept.
+        strategy: who shares a batch: mirrored, every GPU of this machine; multi_worker, every GPU
+            of each of several processes, which the environment variable TF_CONFIG tells of each
+            other.
     """
 
     epochs: int = 200
@@ -73,6 +80,7 @@ class TrainingOptions:
     evaluate_every: int | None = None
     evaluate_count: int = 2000
     keep_best: str | None = None
+    strategy: Strategy = "none"
 
     def __post_init__(self):
         for name in (
@@ -84,6 +92,8 @@ class TrainingOptions:
                 raise UserError(f"--{name} {value}: give 1 or more")
         if self.keep_best and not self.evaluate_every:
             raise UserError(f"--keep_best {self.keep_best}: needs --evaluate_every, such as 1000")
+        if self.strategy == "multi_worker" and not self.run:
+            raise UserError("--strategy multi_worker: give --run, one folder for all workers")
         if not 0 <= self.seed < 2**32:
             raise UserError(f"--seed {self.seed}: give 0 to {2**32 - 1}")
 
@@ -97,11 +107,15 @@ def train(model_class: type[Adversarial], task, run: Run, options: dict):
         run: the run; with a checkpoint in it, training goes on from there.
         options: every resolved option, of the model, its data and `TrainingOptions`.
 
+    With --strategy multi_worker all workers call this, and one of them writes.
+
     Raises:
         UserError: anything that the user can mend. What was trained so far is saved.
         SystemExit: a signal has ended the run, with a checkpoint.
     """
     settings = TrainingOptions(**pick(TrainingOptions, options))
+    group = group_of(settings.strategy)
+    rows = group.rows(settings.batch_size)
     keras.config.set_dtype_policy(settings.precision)
     keras.utils.set_random_seed(settings.seed)
     data = task.data(**pick(task.data, options))
@@ -109,10 +123,8 @@ def train(model_class: type[Adversarial], task, run: Run, options: dict):
     if run.config_file.exists():
         run.check_data(fingerprint)
     options = options | data.found
-    model = model_class(**pick(model_class, options))
-    model.prepare(data)
-    options = options | model.found
-    model.compile(jit=settings.jit)
+    model = group.build(lambda: _model(model_class, options, data, settings.jit, group))
+    found = model.found
 
     steps_per_epoch = data.training_count // settings.batch_size
     if not steps_per_epoch:
@@ -123,42 +135,56 @@ def train(model_class: type[Adversarial], task, run: Run, options: dict):
     total = min(settings.epochs * steps_per_epoch, settings.steps or math.inf, model.total_steps)
     start = run.step()
     rate = callbacks.LearningRate(
-        start, total, SCHEDULES[settings.schedule], model.updates, model.rate_factor
+        start, total, SCHEDULES[settings.schedule], group.updates(), model.rate_factor
     )
     if start:
         checkpoint.load(checkpoint.path_of(run.checkpoints, start), model)
     else:
         model.begin()
+    group.spread()
+    if group.place.workers > 1:
+        here = {name: value for name, value in options.items() if name not in ONE_WORKERS}
+        weights = checkpoint.digest(model)
+        group.check_alike(
+            the_first_step=start, the_options=here, the_data=fingerprint, the_weights=weights
+        )
     if start >= total:
         print(f"{run.folder}: done already, {start} steps; --epochs or --steps prolong it")
-        if run.exported_step() < start:  # killed in between
+        if group.chief and run.exported_step() < start:  # killed in between
             _export(task, run)
         return
-    draw = task.sampler(model, data)  # may refuse the data, so before there is a run
-    measuring = _measuring(model, task, data, run, settings, (start, total))
-    run.write_config(model.name, options, fingerprint)
-    device = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+
+    span, saving = (start, total), (settings.checkpoint_every, run, model.milestones, group.chief)
+    saver, stopper = callbacks.Checkpoints(*span, *saving), callbacks.StopOnSignal(start, group)
+    hooks = [callbacks.FiniteLosses(start), rate, saver, stopper]
+    if group.chief:
+        draw = task.sampler(model, data)  # may refuse the data, so before there is a run
+        measuring = _measuring(model, task, data, run, settings, span)
+        run.write_config(model.name, options | found, fingerprint)
+        every = settings.sample_every or steps_per_epoch
+        log = callbacks.Log(*span, settings.log_every, run, settings.batch_size, steps_per_epoch)
+        hooks[2:2] = [log]
+        hooks[-1:-1] = [callbacks.Samples(*span, every, run, draw), *measuring]
+    where = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+    where += f", {group.size} replicas" if group.size > 1 else ""
     print(
-        f"{run.folder}: {model.name} on {data.described}, steps {start} to {total} on the {device}",
+        f"{run.folder}: {model.name} on {data.described}, steps {start} to {total} on the {where}",
         flush=True,
     )
-
-    saver = callbacks.Checkpoints(start, total, settings.checkpoint_every, run, model.milestones)
-    stopper = callbacks.StopOnSignal(start)
-    hooks = [
-        callbacks.FiniteLosses(start),
-        rate,
-        callbacks.Log(start, total, settings.log_every, run, settings.batch_size, steps_per_epoch),
-        saver,
-        callbacks.Samples(start, total, settings.sample_every or steps_per_epoch, run, draw),
-        *measuring,
-        stopper,
-    ]
-    _fit(model, data, run, settings, (start, total), hooks, saver)
+    _fit(model, data, run, settings, span, hooks, saver, rows)
     if stopper.received is not None and saver.step < total:
         _say_stopped(saver, run)
         raise SystemExit(128 + stopper.received)
-    _export(task, run)
+    if group.chief:
+        _export(task, run)
+
+
+def _model(model_class, options: dict, data, jit: Jit, group: Group) -> Adversarial:
+    """A replica's model, as a new run begins with it."""
+    model = model_class(**pick(model_class, options))
+    model.prepare(data)
+    model.compile(jit, group)
+    return model
 
 
 def _measuring(model, task, data, run: Run, settings: TrainingOptions, span) -> list:
@@ -179,7 +205,7 @@ def _export(task, run: Run):
     run.note_export()
 
 
-def _fit(model, data, run: Run, settings: TrainingOptions, span, hooks, saver):
+def _fit(model, data, run: Run, settings: TrainingOptions, span, hooks, saver, rows=None):
     """Keras' loop over the steps of `span`, its failures said in a line each."""
     start, total = span
 
@@ -191,7 +217,7 @@ def _fit(model, data, run: Run, settings: TrainingOptions, span, hooks, saver):
     try:
         with _dropping_iterators():
             model.fit(
-                data.stream(settings.batch_size, start, total),
+                data.stream(settings.batch_size, start, total, rows),
                 steps_per_epoch=total - start,
                 callbacks=hooks,
                 shuffle=False,  # the stream is shuffled
@@ -219,6 +245,13 @@ def _fit(model, data, run: Run, settings: TrainingOptions, span, hooks, saver):
             saver.save()  # it failed between two steps, so the state is whole
             _say_stopped(saver, run)
             raise data.error from error
+        if model.group.is_lost(error):
+            kept_step = run.step()
+            again = f"step {kept_step} is kept in {run.checkpoints}" if kept_step else kept()
+            raise UserError(
+                f"a worker was lost in step {saver.step + 1}; {again}; "
+                "start all workers again, with --resume and the same --run"
+            ) from error
         if (model.jit_step or model.jit_apply) and saver.step == start:
             reason = str(error).splitlines()[0]
             raise UserError(

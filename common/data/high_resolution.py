@@ -85,15 +85,18 @@ class HighResolutionImages:
             fingerprint[split] = f"{len(sources)} pictures, {digest}"
         return fingerprint
 
-    def stream(self, batch_size: int, start: int, stop: int) -> tf.data.Dataset:
+    def stream(
+        self, batch_size: int, start: int, stop: int, rows: range | None = None
+    ) -> tf.data.Dataset:
         """Training batches (lr, hr) of the steps from `start` to before `stop`, whatever epoch.
 
         hr is float32 (batch_size, image_size, image_size, 3) in [-1, 1], lr float32 with sides
         smaller by `scale`, in [0, 1]. A pass over the data takes one patch of each picture.
+        With `rows`, only these rows of a batch are made.
         """
         sides = self.image_size // self.scale, self.image_size
         shapes = [(side, side, 3) for side in sides]
-        arguments = self.training_count, batch_size, self.seed, start, stop
+        arguments = self.training_count, batch_size, self.seed, start, stop, rows
         return stream(self._training_sample, shapes, *arguments)
 
     def originals(self, split: str, count: int | None = None) -> Iterator[tuple[str, np.ndarray]]:

@@ -108,17 +108,20 @@ class LabelledImages:
             for split, part in self.splits.items()
         }
 
-    def stream(self, batch_size: int, start: int, stop: int) -> tf.data.Dataset:
+    def stream(
+        self, batch_size: int, start: int, stop: int, rows: range | None = None
+    ) -> tf.data.Dataset:
         """Training batches (x, y) of the steps from `start` to before `stop`, whatever epoch.
 
         x is float32 (batch_size, image_size, image_size, channels) in [-1, 1], y int32
-        (batch_size,), zeros if there are no labels.
+        (batch_size,), zeros if there are no labels. With `rows`, only these rows are made.
         """
+        made = len(rows or range(batch_size))
         specs = [
-            tf.TensorSpec((batch_size, *self._shape), tf.float32),
-            tf.TensorSpec((batch_size,), tf.int32),
+            tf.TensorSpec((made, *self._shape), tf.float32),
+            tf.TensorSpec((made,), tf.int32),
         ]
-        arguments = self.training_count, batch_size, self.seed, start, stop
+        arguments = self.training_count, batch_size, self.seed, start, stop, rows
         return batches(self._training_batch, specs, *arguments)
 
     def arrays(

@@ -111,13 +111,16 @@ class PairedImages:
             fingerprint[split] = f"{len(pairs)} pairs, {digest}"
         return fingerprint
 
-    def stream(self, batch_size: int, start: int, stop: int) -> tf.data.Dataset:
+    def stream(
+        self, batch_size: int, start: int, stop: int, rows: range | None = None
+    ) -> tf.data.Dataset:
         """Training batches (x, y) of the steps from `start` to before `stop`, whatever epoch.
 
         x is float32 (batch_size, image_size, image_size, channels_in) in [-1, 1], y likewise.
+        With `rows`, only these rows are made.
         """
         shapes = [(self.image_size, self.image_size, channels) for channels in self.channels]
-        arguments = self.training_count, batch_size, self.seed, start, stop
+        arguments = self.training_count, batch_size, self.seed, start, stop, rows
         return stream(self._training_sample, shapes, *arguments)
 
     def pairs(

@@ -47,6 +47,7 @@ def stream(
     seed: int,
     start: int,
     stop: int,
+    rows: range | None = None,
 ) -> tf.data.Dataset:
     """Batches for the steps from `start` to before `stop`, loaded ahead by threads.
 
@@ -58,16 +59,18 @@ def stream(
         seed: of shuffling and augmentation.
         start: first global step, counted from 0.
         stop: the step after the last.
+        rows: which samples of each batch are made; default all.
 
     Returns:
-        A data set of tuples of float32 (batch_size, *shape), in the same order every time.
+        A data set of tuples of float32 (batch_size or len(rows), *shape), in the same order every
+        time.
     """
 
     def load(number: int) -> tuple[np.ndarray, ...]:
         random = np.random.default_rng([seed, 1, number])
         return sample(sample_index(number, count, batch_size, seed), random)
 
-    return numbered(load, shapes, batch_size, start, stop)
+    return numbered(load, shapes, batch_size, start, stop, rows)
 
 
 def numbered(
@@ -76,15 +79,22 @@ def numbered(
     batch_size: int,
     start: int,
     stop: int,
+    rows: range | None = None,
 ) -> tf.data.Dataset:
     """As `stream`, of samples that are a function load(number) of their running number alone."""
 
-    def load_in_graph(number: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        arrays = tf.numpy_function(lambda n: load(int(n)), [number], [tf.float32] * len(shapes))
+    rows = rows or range(batch_size)
+
+    def load_one(made: np.ndarray) -> tuple[np.ndarray, ...]:
+        step, row = divmod(int(made), len(rows))
+        return load(step * batch_size + rows[row])
+
+    def load_in_graph(made: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        arrays = tf.numpy_function(load_one, [made], [tf.float32] * len(shapes))
         return tuple(tf.ensure_shape(a, s) for a, s in zip(arrays, shapes, strict=True))
 
-    numbers = tf.data.Dataset.range(start * batch_size, stop * batch_size)
-    return _ahead(_mapped(numbers, load_in_graph).batch(batch_size, drop_remainder=True))
+    made = tf.data.Dataset.range(start * len(rows), stop * len(rows))
+    return _ahead(_mapped(made, load_in_graph).batch(len(rows), drop_remainder=True))
 
 
 def batches(
@@ -95,6 +105,7 @@ def batches(
     seed: int,
     start: int,
     stop: int,
+    rows: range | None = None,
 ) -> tf.data.Dataset:
     """Like `stream`, of the same samples in the same order, but a batch at a time.
 
@@ -103,20 +114,21 @@ def batches(
 
     Args:
         load: load(indices) -> arrays of a batch; must depend on nothing else. indices is
-            an int array (batch_size,).
+            an int array (batch_size,), or (len(rows),).
         specs: the shapes and types of these arrays.
-        count, batch_size, seed, start, stop: as in `stream`.
+        count, batch_size, seed, start, stop, rows: as in `stream`.
 
     Returns:
         A data set of tuples of tensors as of `specs`.
     """
 
+    rows = rows or range(batch_size)
+
+    def load_rows(step: np.ndarray) -> tuple[np.ndarray, ...]:
+        return load(batch_indices(int(step), count, batch_size, seed)[rows.start : rows.stop])
+
     def load_in_graph(step: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        arrays = tf.numpy_function(
-            lambda step: load(batch_indices(int(step), count, batch_size, seed)),
-            [step],
-            [spec.dtype for spec in specs],
-        )
+        arrays = tf.numpy_function(load_rows, [step], [spec.dtype for spec in specs])
         return tuple(tf.ensure_shape(a, s.shape) for a, s in zip(arrays, specs, strict=True))
 
     return _ahead(_mapped(tf.data.Dataset.range(start, stop), load_in_graph))

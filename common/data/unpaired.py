@@ -133,13 +133,16 @@ class UnpairedImages:
             for split, domain in self.splits.items()
         }
 
-    def stream(self, batch_size: int, start: int, stop: int) -> tf.data.Dataset:
+    def stream(
+        self, batch_size: int, start: int, stop: int, rows: range | None = None
+    ) -> tf.data.Dataset:
         """Training batches (a, b) of the steps from `start` to before `stop`, whatever epoch.
 
-        Each is float32 (batch_size, image_size, image_size, channels) in [-1, 1].
+        Each is float32 (batch_size, image_size, image_size, channels) in [-1, 1]. With `rows`,
+        only these rows are made.
         """
         shape = self.image_size, self.image_size, self.channels
-        return numbered(self._training_sample, [shape, shape], batch_size, start, stop)
+        return numbered(self._training_sample, [shape, shape], batch_size, start, stop, rows)
 
     def held_out(
         self, domain: Literal["A", "B"], split: Literal["train", "test"], count: int | None = None
