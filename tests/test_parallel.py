@@ -19,7 +19,7 @@ import pytest
 import tensorflow as tf
 from conftest import arrays
 from tiny import Tiny
-from workers import MODELS, draws, losses_of
+from workers import MODELS, Draws, losses_of
 
 WORKERS = Path(__file__).with_name("workers.py")
 
@@ -89,7 +89,7 @@ def test_two_workers_have_the_losses_of_one_process(facts, name):
 
 def test_replicas_draw_the_rows_of_one_draw(facts):
     rows = np.concatenate([each["draws"] for each in facts])
-    np.testing.assert_allclose(rows, draws(4), rtol=1e-6)
+    np.testing.assert_allclose(rows, Draws()(4), rtol=1e-6)
     assert (np.array(facts[0]["draws"]) != facts[1]["draws"]).any(axis=(0, 2)).all()
 
 
@@ -158,7 +158,7 @@ def test_a_batch_that_cannot_be_shared_is_refused():
 
 def test_jit_on_is_refused_where_replicas_exchange_sums():
     group = Group(["CPU:0"], Place(0, ("a:1", "b:1")))
-    with pytest.raises(UserError, match="--jit on: 2 replicas .* use --jit auto"):
+    with pytest.raises(UserError, match=r"--jit on: 2 replicas .* use --jit auto"):
         Tiny().compile("on", group)
 
 

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -57,13 +58,18 @@ def losses_of(name, group, count=5):
     return [{k: float(v) for k, v in model.train_function(steps).items()} for _ in range(count)]
 
 
-def draws(count):
-    """Noise as models draw it, and what dropout and Gaussian noise make of ones, for `count` rows."""
-    seed = keras.random.SeedGenerator(1)
-    kept, noise = Dropout(0.5, seed=2), GaussianNoise(1.0, seed=3)
-    ones = tf.ones((count, 3))
-    drawn = [Latent(3, kind).draw(count, seed) for kind in ("normal", "uniform")]
-    return tf.stack([*drawn, kept(ones, training=True), noise(ones, training=True)], axis=1)
+class Draws:
+    """Noise as models draw it, and what dropout and Gaussian noise make of ones."""
+
+    def __init__(self):
+        self.seed = keras.random.SeedGenerator(1)
+        self.layers = Dropout(0.5, seed=2), GaussianNoise(1.0, seed=3)
+
+    def __call__(self, rows):
+        """float32 (rows, 4, 3)."""
+        drawn = [Latent(3, kind).draw(rows, self.seed) for kind in ("normal", "uniform")]
+        made = [layer(tf.ones((rows, 3)), training=True) for layer in self.layers]
+        return tf.stack(drawn + made, axis=1)
 
 
 @contextmanager
@@ -103,16 +109,17 @@ class Worker:
     def facts(self):
         """Writes what the replicas compute to facts_WORKER.json."""
         facts = {name: losses_of(name, self.group()) for name in MODELS}
-        facts["draws"] = self.acting(lambda: draws(2)).numpy().tolist()
+        facts["draws"] = self.acting(partial(Draws(), 2)).numpy().tolist()
         facts["moved_by_overflow"] = self.moved_by_overflow()
         (self.folder / f"facts_{self.number}.json").write_text(json.dumps(facts))
 
     def acting(self, function, group=None):
         """What a function gives in this process's replica."""
+        (replica,) = (group or self.group()).replicas
 
         @tf.function(autograph=False)
         def traced():
-            with (group or self.group()).replicas[0].acting():
+            with replica.acting():
                 return function()
 
         return traced()
