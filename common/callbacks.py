@@ -180,23 +180,12 @@ class Samples(StepCallback):
 
 class Checkpoints(StepCallback):
     """Saves the state every `every` steps and after the last one; those of `kept` stay.
-
-    Args:
-        writes: False in a process that leaves the writing to another one.
+    Without a run it saves nothing: another process does.
     """
 
-    def __init__(
-        self,
-        start: int,
-        total: int,
-        every: int,
-        run: Run,
-        kept: tuple[int, ...] = (),
-        writes: bool = True,
-    ):
+    def __init__(self, start: int, total: int, every: int, run: Run | None, kept: tuple = ()):
         super().__init__(start)
         self.total, self.every, self.run, self.kept = total, every, run, kept
-        self.writes = writes
         self.saved = start
 
     def after_step(self, step, losses):
@@ -206,7 +195,7 @@ class Checkpoints(StepCallback):
     def save(self):
         """Saves now, unless nothing has happened since the last time."""
         if self.step > self.saved:
-            if self.writes:
+            if self.run:
                 checkpoint.save(self.run.checkpoints, self.step, self.model, spared=self.kept)
             self.saved = self.step
 
@@ -276,15 +265,15 @@ class StopOnSignal(StepCallback):
     Where several processes train together, a signal to one of them ends all after the same step.
 
     Args:
-        group: the replicas, through which the processes agree.
+        group: the replicas, through which the processes agree; default there are no others.
 
     Attributes:
         received: the signal's number, or None.
     """
 
-    def __init__(self, start: int, group: Group):
+    def __init__(self, start: int, group: Group | None = None):
         super().__init__(start)
-        self.group = group
+        self.group = group or Group()
         self.received: int | None = None
         self.previous: dict = {}
 

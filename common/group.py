@@ -141,9 +141,9 @@ class Group:
         for name, column in zip(facts, crcs.T, strict=True):
             for worker in np.flatnonzero(column != column[0]):
                 raise UserError(
-                    f"--strategy multi_worker: {name.replace('_', ' ')} of worker {worker} is not "
-                    "that of worker 0; start all with the same command and data, and with one "
-                    "folder for --run that all of them see"
+                    f"--strategy multi_worker: worker {worker} and worker 0 differ in their "
+                    f"{name.replace('_', ' ')}; start all with the same command and data, and "
+                    "with one folder for --run that all of them see"
                 )
 
     def is_lost(self, error: tf.errors.OpError) -> bool:

@@ -143,28 +143,25 @@ def train(model_class: type[Adversarial], task, run: Run, options: dict):
         model.begin()
     group.spread()
     if group.place.workers > 1:
-        here = {name: value for name, value in options.items() if name not in ONE_WORKERS}
-        weights = checkpoint.digest(model)
-        group.check_alike(
-            the_first_step=start, the_options=here, the_data=fingerprint, the_weights=weights
-        )
+        _check_alike(group, start, options, fingerprint, model)
     if start >= total:
         print(f"{run.folder}: done already, {start} steps; --epochs or --steps prolong it")
         if group.chief and run.exported_step() < start:  # killed in between
             _export(task, run)
         return
 
-    span, saving = (start, total), (settings.checkpoint_every, run, model.milestones, group.chief)
-    saver, stopper = callbacks.Checkpoints(*span, *saving), callbacks.StopOnSignal(start, group)
-    hooks = [callbacks.FiniteLosses(start), rate, saver, stopper]
+    span, every, writes_to = (start, total), settings.checkpoint_every, run if group.chief else None
+    saver = callbacks.Checkpoints(*span, every, writes_to, model.milestones)
+    stopper = callbacks.StopOnSignal(start, group)
+    hooks = [saver]
     if group.chief:
         draw = task.sampler(model, data)  # may refuse the data, so before there is a run
         measuring = _measuring(model, task, data, run, settings, span)
         run.write_config(model.name, options | found, fingerprint)
         every = settings.sample_every or steps_per_epoch
         log = callbacks.Log(*span, settings.log_every, run, settings.batch_size, steps_per_epoch)
-        hooks[2:2] = [log]
-        hooks[-1:-1] = [callbacks.Samples(*span, every, run, draw), *measuring]
+        hooks = [log, saver, callbacks.Samples(*span, every, run, draw), *measuring]
+    hooks = [callbacks.FiniteLosses(start), rate, *hooks, stopper]
     where = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
     where += f", {group.size} replicas" if group.size > 1 else ""
     print(
@@ -185,6 +182,13 @@ def _model(model_class, options: dict, data, jit: Jit, group: Group) -> Adversar
     model.prepare(data)
     model.compile(jit, group)
     return model
+
+
+def _check_alike(group: Group, start: int, options: dict, fingerprint: dict, model: Adversarial):
+    """Refuses to go on with workers that do not begin with the same."""
+    shared = {name: value for name, value in options.items() if name not in ONE_WORKERS}
+    weights = checkpoint.digest(model)
+    group.check_alike(first_step=start, options=shared, data=fingerprint, weights=weights)
 
 
 def _measuring(model, task, data, run: Run, settings: TrainingOptions, span) -> list:

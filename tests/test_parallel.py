@@ -100,7 +100,9 @@ def test_an_overflow_in_one_worker_skips_the_update_in_all(facts):
 def test_workers_that_differ_are_refused(together):
     for _, text in together:
         assert "different ended with 2" in text
-        assert "error: --strategy multi_worker: the options of worker 1 is not that of" in text
+        assert (
+            "error: --strategy multi_worker: worker 1 and worker 0 differ in their options" in text
+        )
 
 
 def test_only_the_chief_writes(together, folder):
@@ -124,9 +126,14 @@ def test_a_killed_worker_ends_the_others_and_resuming_is_exact(together, folder,
     (line,) = (line for line in text.splitlines() if "a worker was lost" in line)
     assert line.startswith("error: ") and "step 6 is kept in" in line and "--resume" in line
     assert "Traceback" not in text
-    for status, text in two_workers(folder, pairs_folder, "resumed"):
+    again = two_workers(folder, pairs_folder, "resumed", "refused")
+    for status, text in again:
         assert status == 0 and "steps 6 to 12 on the CPU, 2 replicas" in text
     assert arrays(folder / "killed", 12) == arrays(folder / "whole", 12)
+    # Where one gives up before the first step, the other one does not wait for ever.
+    assert "a worker was lost before the first step" in again[0][1]
+    assert "--dataset missing" in again[1][1]
+    assert all("refused ended with 2" in text for _, text in again)
 
 
 def test_a_worker_makes_its_rows_only():

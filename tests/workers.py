@@ -171,6 +171,11 @@ class Worker:
     def resumed(self):
         self.train("killed", "--resume")
 
+    def refused(self):
+        """Worker 1 has no data, and goes."""
+        data = "missing" if self.number else self.data
+        self.train("refused", f"{OPTIONS} --dataset {data}")
+
 
 if __name__ == "__main__":
     folder, data, *jobs = sys.argv[1:]
