@@ -142,7 +142,8 @@ class Adversarial(keras.Model):
                 the optimizers alone, on a GPU too.
 
         Raises:
-            UserError: jit is "on" and a layer cannot be compiled by XLA, or there are replicas.
+            UserError: jit is "on" and a layer cannot be compiled by XLA, or there are replicas; or
+                there are, and a layer knows nothing of them.
         """
         self.group = group or Group()
         super().compile(optimizer=None, jit_compile=False)
@@ -160,6 +161,12 @@ class Adversarial(keras.Model):
             raise UserError(
                 f"--jit on: {self.group.size} replicas exchange sums within a step, which XLA "
                 "cannot compile; use --jit auto"
+            )
+        alone = [layer.name for layer in self._flatten_layers() if parallel.is_alone(layer)]
+        if several and alone:
+            raise UserError(
+                f"--strategy: {', '.join(alone)} of {self.name} would look at one replica's rows "
+                "alone; use --strategy none"
             )
         on_gpu = bool(tf.config.list_physical_devices("GPU"))
         whole = on_gpu and not unsupported and not several

@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import NamedTuple
 
+import keras
 import tensorflow as tf
 
 
@@ -128,6 +129,13 @@ def whole(x: tf.Tensor) -> tf.Tensor:
         return rows_of_all, lambda gradient: own(replica.sum(gradient))
 
     return gathered(x)
+
+
+def is_alone(layer: keras.layers.Layer) -> bool:
+    """Whether a layer is Keras' own and does what among replicas takes `whole` or `draw`."""
+    of_keras = type(layer).__module__.startswith("keras.")
+    normalizes = isinstance(layer, keras.layers.BatchNormalization)
+    return of_keras and (normalizes or hasattr(layer, "seed_generator"))
 
 
 def own(x: tf.Tensor) -> tf.Tensor:

@@ -154,10 +154,9 @@ class Worker:
         self.train("whole", f"{OPTIONS} --dataset {self.data}")
 
     def terminated(self):
-        """Worker 1 gets a signal in step 4; later both go on."""
+        """Worker 1 gets a signal in step 4."""
         with signalled(self.number == 1, 4, signal.SIGTERM):
             self.train("terminated", f"{OPTIONS} --dataset {self.data}")
-        self.train("terminated", "--resume")
 
     def killed(self):
         """Worker 1 is killed in step 8."""
@@ -169,6 +168,7 @@ class Worker:
         self.train("different", f"{OPTIONS} --dataset {self.data} --seed {self.number}")
 
     def resumed(self):
+        """Both go on with the run that was killed."""
         self.train("killed", "--resume")
 
     def refused(self):
