@@ -47,7 +47,7 @@ def two_workers(folder, data, *jobs):
         command = [sys.executable, str(WORKERS), str(folder), str(data), *jobs]
         environment = os.environ | {"TF_CONFIG": config(ports, index)}
         processes.append(subprocess.Popen(command, stdout=log, stderr=log, env=environment))
-    deadline = time.monotonic() + 400
+    deadline = time.monotonic() + 900  # where cores are shared; 30 s on two that are free
     try:
         for process in processes:
             process.wait(deadline - time.monotonic())
