@@ -14,9 +14,10 @@ rounding), and a checkpoint holds the same, whoever writes it. Without a strateg
 single replica, the three functions do nothing.
 
 tf.distribute makes the cluster, names its devices and notices a worker that is lost; sums are
-TensorFlow's collective operations. The step does not go through `strategy.run`: in there Keras 3
-divides the losses of `compute_loss` by the replicas and no others, an optimizer sums what it gets,
-every replica draws the same noise, and no update may stand in `tf.cond` or in an XLA program.
+TensorFlow's collective operations. The step does not go through `strategy.run`, where (tried on
+Keras 3.15, TensorFlow 2.21) a loss that Keras reduces is divided by the replicas and one that comes
+as a scalar is not, an optimizer sums what it gets, every replica draws the same noise, and no
+update may stand in `tf.cond` or in an XLA program.
 """
 
 import contextlib
