@@ -150,6 +150,7 @@ class Adversarial(keras.Model):
         for update in self.updates.values():
             if not update.optimizer.built:  # an optimizer restored before it is built forgets
                 update.optimizer.build(update.variables)
+        self._build_losses()
         if self.ema and self.average_generator is None:
             self.average_generator = self.build_generator()
             self.average_generator.set_weights(self.generator.get_weights())
@@ -176,6 +177,17 @@ class Adversarial(keras.Model):
             self._apply_gradients, autograph=False, jit_compile=True if self.jit_apply else None
         )
         self.train_function = None
+
+    def _build_losses(self):
+        """Lets nothing be made within a step, which TensorFlow would trace once more for it.
+
+        Keras makes variables for a network's losses, where it has several, when it computes them
+        for the first time.
+        """
+        for network in vars(self).values():
+            loss = getattr(network, "_compile_loss", None)
+            if loss is not None and not loss.built:
+                loss.build(network.output, network.output)
 
     def make_train_function(self, force: bool = False):
         """Keras' hook: `fit` calls the function made here once a step, with its data iterator.

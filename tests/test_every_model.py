@@ -77,14 +77,23 @@ def test_xla_computes_the_losses_and_gradients_of_the_graph(run, model, same_noi
     batch = next(iter(data.stream(options["batch_size"], 0, 1)))
     variables = [variable for group in made.state().values() for variable in group]
     before = [variable.numpy() for variable in variables]
-    losses, kept = [], []
+    losses, kept, traced = [], [], []
+
+    def train_step(batch):
+        traced.append(made.jit_step)
+        return made.train_step(batch)
+
     for jit in ("off", "on"):
         for variable, value in zip(variables, before, strict=True):
             variable.assign(value)
         made.compile(jit=jit)
-        step = tf.function(made.train_step, autograph=False, jit_compile=jit == "on" or None)
+        step = tf.function(train_step, autograph=False, jit_compile=jit == "on" or None)
         losses.append({name: float(value) for name, value in step(batch).items()})
         kept.append(gradients(made))
+    assert traced == [
+        False,
+        True,
+    ]  # once each: to trace a step takes as long as hundreds of small ones
     assert losses[0].keys() == losses[1].keys()
     for name, value in losses[0].items():
         assert losses[1][name] == pytest.approx(value, rel=1e-4, abs=1e-5), name
