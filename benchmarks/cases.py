@@ -84,6 +84,7 @@ class Case:
         options: constructor's arguments that both sides are measured with.
         width: the constructor's argument that --width sets.
         steps: training steps that do the work of one round.
+        once: what they do once a round, under a condition; called with the model and a batch.
         losses: of players that the model compiles without, by attribute.
         batch: what `train_step` takes, NumPy arrays, for a model and a number of samples.
     """
@@ -93,6 +94,7 @@ class Case:
     options: dict = field(default_factory=dict)
     width: str = "width"
     steps: int = 1
+    once: Callable[[Adversarial, tuple], object] | None = None
     losses: dict[str, Callable] = field(default_factory=dict)
     batch: Callable[[Adversarial, int], tuple[np.ndarray, ...]] = digits
 
@@ -245,5 +247,11 @@ CASES = {
     # Its second stage, without VGG19, whose forward passes are the same on both sides.
     "srgan": Case(SRGAN, classic_srgan, {"stage": "gan", "content": "mse"}, batch=enlargements),
     # Without a warm-up the generator moves every n_critic steps, as in the classic round.
-    "wgan": Case(WGAN, classic_wgan, {"n_critic": 5, "warm_up": 5}, steps=5),
+    "wgan": Case(
+        WGAN,
+        classic_wgan,
+        {"n_critic": 5, "warm_up": 5},
+        steps=5,
+        once=lambda model, batch: model.generator_step(len(batch[0])),
+    ),
 }

@@ -6,110 +6,38 @@ model what it does).
 
     python3 benchmarks/step.py --model dcgan,cgan
     python3 benchmarks/step.py --model pix2pix --image_size 256 --width 64 --batch_size 1
+    python3 benchmarks/step.py --model dcgan --profile true --json dcgan.json
 
 Each model is measured in a process of its own. The ways to train it take turns of two rounds each
 there, so that what else the machine does falls on all alike; the peak memory of each is that of a
 further process. Beside the seconds that pass stand those that the processors spend, summed over
-threads: on a busy machine only they hold.
+threads: on a busy machine only they hold. The first round is the one that traces and compiles.
+
+Below the table stands what a step calculates, as a share of what the machine reaches in a product
+of two matrices of 2048 x 2048, and whether the model's embedded data keep up with it.
 """
 
 import multiprocessing
-import resource
 import sys
-import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from itertools import repeat
 from json import dumps
 from pathlib import Path
 from typing import Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks import measures, operations
 from benchmarks.cases import CASES, Sizes
-from benchmarks.classic import check_that_all_learn, check_the_classic_loop, players_apart
-from common.adversarial import Adversarial, Jit
+from benchmarks.measures import Way
 from common.errors import UserError
 from common.zoo import chosen
 
-import keras
 import numpy as np
 from jsonargparse import CLI
 
 Modes = Literal["auto", "on", "off", "every", "none"]
-TURN = 2  # rounds
-WARM_UP = 2  # rounds, tracing and compilation among them
-
-
-@dataclass(frozen=True)
-class Way:
-    """How a model is trained: by `train_step` or by the classic loop, with XLA or without."""
-
-    kind: Literal["train_step", "classic"]
-    jit: Jit
-
-    def __str__(self):
-        return f"{self.kind}, jit {self.jit}"
-
-    def round(self, name: str, sizes: Sizes) -> tuple[Adversarial, Callable[[], None]]:
-        """A new model, and the function that does with it a round's work."""
-        keras.utils.set_random_seed(0)
-        case = CASES[name]
-        model = case.build(sizes)
-        batch = case.batch(model, sizes.batch_size)
-        if self.kind == "classic":
-            players = players_apart(case, model, self.jit)
-            return model, lambda: case.classic(model, players, *batch)
-
-        model.compile(jit=self.jit)
-        model.make_train_function()
-        batches = repeat(tuple(keras.ops.convert_to_tensor(array) for array in batch))
-
-        def steps():
-            for _ in range(case.steps):
-                losses = model.train_function(batches)
-                for loss in losses.values():  # as `fit` does; a GPU would still be at work
-                    float(loss)
-
-        return model, steps
-
-
-# The measurements, each in a process of its own.
-
-
-def measure_seconds(
-    name: str, sizes: Sizes, ways: list[Way], rounds: int
-) -> dict[Way, list[tuple[float, float]]]:
-    """Seconds passed and seconds of processor time of a training step, round by round."""
-    if any(way.kind == "classic" for way in ways):
-        check_the_classic_loop(CASES[name], sizes)
-    taken = {}
-    for way in ways:
-        model, take_round = way.round(name, sizes)
-        check_that_all_learn(str(way), model, take_round)
-        taken[way] = take_round
-    for take_round in taken.values():  # after all are built: a seed set makes TensorFlow forget
-        for _ in range(WARM_UP):
-            take_round()
-    seconds = {way: [] for way in ways}
-    steps = CASES[name].steps
-    for turn in range(-(-rounds // TURN)):
-        for way in ways if turn % 2 == 0 else reversed(ways):
-            for _ in range(TURN):
-                begin, begin_cpu = time.perf_counter(), time.process_time()
-                taken[way]()
-                end, end_cpu = time.perf_counter(), time.process_time()
-                seconds[way].append(((end - begin) / steps, (end_cpu - begin_cpu) / steps))
-    return seconds
-
-
-def peak_memory(name: str, sizes: Sizes, way: Way) -> float:
-    """Peak resident memory of this process after a few rounds, in MiB."""
-    _, take_round = way.round(name, sizes)
-    for _ in range(WARM_UP + TURN):
-        take_round()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+COSTLIEST = 5  # operations that --profile names
 
 
 def in_own_process(function: Callable, *arguments):
@@ -118,26 +46,29 @@ def in_own_process(function: Callable, *arguments):
         return pool.submit(function, *arguments).result()
 
 
-# The table.
+# The tables.
 
 
 def measure(name: str, sizes: Sizes, ways: list[Way], rounds: int, memory: bool) -> list[dict]:
-    """Rows of the table, one a way; the first is what the others are compared with."""
-    seconds = in_own_process(measure_seconds, name, sizes, ways, rounds)
+    """Rows of a model's table, one a way; the first is what the others are compared with."""
+    timings = in_own_process(measures.seconds, name, sizes, ways, rounds)
     rows = []
-    first, first_cpu = np.median(seconds[ways[0]], axis=0)
+    slow, slow_cpu = np.median(timings[ways[0]].steps, axis=0)
     for way in ways:
-        (low, _), (median, cpu), (high, _) = np.percentile(seconds[way], [25, 50, 75], axis=0)
+        steps = timings[way].steps
+        (low, _), (median, cpu), (high, _) = np.percentile(steps, [25, 50, 75], axis=0)
+        peak = in_own_process(measures.peak_memory, name, sizes, way) if memory else None
         rows.append(
             {
                 "way": str(way),
                 "seconds": float(median),
                 "quartiles": [float(low), float(high)],
                 "images_per_second": float(sizes.batch_size / median),
-                "times_faster": float(first / median),
+                "times_faster": float(slow / median),
                 "cpu_seconds": float(cpu),
-                "times_less_cpu": float(first_cpu / cpu),
-                "peak_mib": in_own_process(peak_memory, name, sizes, way) if memory else None,
+                "times_less_cpu": float(slow_cpu / cpu),
+                "peak_mib": peak,
+                "first_seconds": timings[way].first,
             }
         )
     return rows
@@ -146,7 +77,7 @@ def measure(name: str, sizes: Sizes, ways: list[Way], rounds: int, memory: bool)
 def print_rows(rows: list[dict]):
     print(
         f"{'':24}{'s/step':>8}{'quartiles':>16}{'images/s':>10}{'faster':>8}"
-        f"{'CPU s':>9}{'less':>8}{'MiB':>7}"
+        f"{'CPU s':>9}{'less':>8}{'MiB':>7}{'first s':>9}"
     )
     for row in rows:
         quartiles = "{:.4f}-{:.4f}".format(*row["quartiles"])
@@ -154,9 +85,63 @@ def print_rows(rows: list[dict]):
         print(
             f"{row['way']:24}{row['seconds']:8.4f}{quartiles:>16}{row['images_per_second']:10.1f}"
             f"{row['times_faster']:7.2f}x{row['cpu_seconds']:9.4f}{row['times_less_cpu']:7.2f}x"
-            f"{peak:>7}",
+            f"{peak:>7}{row['first_seconds']:9.1f}",
             flush=True,
         )
+
+
+def surroundings(name: str, sizes: Sizes, way: Way, row: dict, rounds: int) -> dict:
+    """What the steps of a row calculate and wait for."""
+    work = in_own_process(measures.work, name, sizes, way, rounds)
+    a_second = work.operations / row["seconds"]
+    return {
+        "operations": work.operations,
+        "operations_per_second": a_second,
+        "matrix_product_peak": work.peak,
+        "share_of_peak": a_second / work.peak,
+        "waiting_seconds": work.waiting,
+        "data_images_per_second": work.pictures,
+        "data_times_faster": work.pictures / row["images_per_second"],
+    }
+
+
+def print_surroundings(found: dict):
+    giga = {name: value / 1e9 for name, value in found.items()}
+    print(
+        f"  {giga['operations']:.3g} GFLOP a step, {giga['operations_per_second']:.3g} GFLOP/s: "
+        f"{found['share_of_peak']:.0%} of a large matrix product's "
+        f"{giga['matrix_product_peak']:.3g}\n"
+        f"  {found['waiting_seconds']:.4f} s a step waiting for embedded data, which alone come "
+        f"{found['data_times_faster']:.1f} times as fast ({found['data_images_per_second']:.0f} "
+        "images/s)",
+        flush=True,
+    )
+
+
+def print_profile(shares: list[operations.Share]):
+    products = operations.share_of_products(shares)
+    print(f"  convolutions and products: {products:.0%} of the step; the costliest operations:")
+    for each in shares[:COSTLIEST]:
+        print(f"  {each.seconds:9.4f} s {each.share:6.1%}  {each.name}", flush=True)
+
+
+def print_summary(results: list[dict]):
+    """A table in Markdown of the last way of each model, beside the first."""
+    print("\n| | batch | images/s | faster | MiB | first step, s | GFLOP a step | of the peak |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    for result in results:
+        row, found = result["ways"][-1], result.get("surroundings")
+        cells = [
+            f"{result['model']}, {result['image_size']} px",
+            result["batch_size"],
+            f"{row['images_per_second']:.3g}",
+            f"{row['times_faster']:.2f}",
+            "-" if row["peak_mib"] is None else f"{row['peak_mib']:.0f}",
+            f"{row['first_seconds']:.1f}",
+            f"{found['operations'] / 1e9:.3g}" if found else "-",
+            f"{found['share_of_peak']:.0%}" if found else "-",
+        ]
+        print(f"| {' | '.join(map(str, cells))} |")
 
 
 def ways_of(kind: Literal["train_step", "classic"], jit: Modes) -> list[Way]:
@@ -173,6 +158,8 @@ def main(
     jit: Modes = "auto",
     classic_jit: Modes = "off",
     memory: bool = True,
+    work: bool = True,
+    profile: bool = False,
     json: str | None = None,
 ):
     """Prints seconds a step and peak memory of train_step and of the classic loop.
@@ -189,6 +176,8 @@ def main(
         classic_jit: the same for the models of the classic loop: "auto" is Keras' default, "on"
             its jit_compile=True, "off" its False.
         memory: whether to measure memory too, in a process for each way.
+        work: whether to measure what train_step calculates and how long it waits for data.
+        profile: whether to name the costliest operations of train_step.
         json: file for the results.
     """
     ways = [*ways_of("classic", classic_jit), *ways_of("train_step", jit)]
@@ -204,7 +193,20 @@ def main(
         )
         rows = measure(name, sizes, ways, steps, memory)
         print_rows(rows)
-        results.append({"model": name, **sizes._asdict(), "steps": steps, "ways": rows})
+        result = {"model": name, **sizes._asdict(), "steps": steps, "ways": rows}
+        compiled = [way for way in ways if way.kind == "train_step"][:1]
+        for way in compiled if work else []:
+            row = rows[ways.index(way)]
+            result["surroundings"] = surroundings(name, sizes, way, row, steps)
+            print_surroundings(result["surroundings"])
+        for way in compiled if profile else []:
+            shares = in_own_process(measures.profile, name, sizes, way, steps)
+            print_profile(shares)
+            result["profile"] = [share._asdict() for share in shares[:COSTLIEST]]
+            result["share_of_products"] = operations.share_of_products(shares)
+        results.append(result)
+    if len(results) > 1:
+        print_summary(results)
     if json:
         Path(json).write_text(dumps(results, indent=2) + "\n")
 
