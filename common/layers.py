@@ -40,6 +40,9 @@ class BatchNormalization(keras.layers.BatchNormalization):
         self.inference_statistics = inference_statistics
 
     def call(self, inputs, training=None, mask=None):
+        alone = parallel.count() == 1
+        if training and self.trainable and alone and inputs.shape.rank == 4:
+            return self._train(inputs)
         if training or self.inference_statistics == "moving":
             return super().call(inputs, training=training, mask=mask)
         x = ops.cast(inputs, "float32")
@@ -56,8 +59,41 @@ class BatchNormalization(keras.layers.BatchNormalization):
         mean = ops.mean(means, axis=0)
         return mean, ops.mean(variances + ops.square(means - mean), axis=0)
 
+    def _train(self, inputs):
+        """What Keras' layer computes in training, by a kernel that takes half the time on a CPU."""
+        x = ops.cast(inputs, "float32")
+        y, mean, variance = normalized(x, self.epsilon, self.gamma, self.beta)
+        averages = (self.moving_mean, mean), (self.moving_variance, variance)
+        for average, value in averages:
+            average.assign(average * self.momentum + value * (1.0 - self.momentum))
+        return ops.cast(y, self.compute_dtype)
+
     def get_config(self):
         return super().get_config() | {"inference_statistics": self.inference_statistics}
+
+
+def normalized(x, epsilon, gamma=None, beta=None):
+    """Brings each channel of a batch to mean 0 and variance 1, in one kernel.
+
+    Args:
+        x: float32 (B, H, W, C).
+        epsilon: added to the variance.
+        gamma, beta: what the result is multiplied by and added to, (C,) each; default 1 and 0.
+
+    Returns:
+        The result, shaped as x, and the mean and the variance of each channel, (C,).
+    """
+    channels = x.shape[-1]
+    y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+        x=x,
+        scale=tf.ones(channels) if gamma is None else tf.convert_to_tensor(gamma),
+        offset=tf.zeros(channels) if beta is None else tf.convert_to_tensor(beta),
+        mean=tf.zeros(0),
+        variance=tf.zeros(0),
+        epsilon=epsilon,
+    )
+    count = tf.cast(tf.size(x) // channels, tf.float32)
+    return y, mean, variance * (count - 1) / count  # the kernel divides by count - 1
 
 
 class InstanceNormalization(keras.layers.Layer):
@@ -78,6 +114,8 @@ class InstanceNormalization(keras.layers.Layer):
 
     def call(self, inputs):
         x = ops.cast(inputs, "float32")
+        if x.shape[0] == 1:  # of one picture, the statistics of the batch are its own
+            return ops.cast(normalized(x, self.epsilon)[0], self.compute_dtype)
         mean, variance = ops.moments(x, axes=[1, 2], keepdims=True)  # (B, 1, 1, C)
         return ops.cast((x - mean) * ops.rsqrt(variance + self.epsilon), self.compute_dtype)
 

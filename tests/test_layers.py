@@ -1,5 +1,7 @@
 """Layers in training and at inference, against NumPy and Keras' own layers."""
 
+from functools import partial
+
 from common.layers import (
     BatchNormalization,
     Dropout,
@@ -11,6 +13,7 @@ from common.layers import (
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 X = np.random.default_rng(1).normal(2, 3, (3, 6, 5, 4)).astype("float32")
 
@@ -26,6 +29,31 @@ def test_training_normalises_by_the_batch():
     expected = (X - mean) / np.sqrt(variance + 1e-5)
     np.testing.assert_allclose(layer(X, training=True), expected, atol=1e-5)
     np.testing.assert_allclose(layer.moving_mean, 0.1 * mean, rtol=1e-5)
+
+
+@pytest.mark.parametrize("jit", [None, True])
+@pytest.mark.parametrize("shape", [(3, 6, 5, 4), (1, 4, 4, 2), (2, 1, 1, 3), (8, 5)])
+def test_training_is_keras_own_in_value_gradient_and_averages(shape, jit):
+    random = np.random.default_rng(2)
+    ours = BatchNormalization(gamma_initializer=keras.initializers.RandomNormal(1.0, 0.1, seed=3))
+    theirs = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5)
+    x, weight = (tf.constant(random.normal(1, 2, shape), tf.float32) for _ in range(2))
+    ours.build(shape)
+    theirs.build(shape)
+    theirs.set_weights(ours.get_weights())
+
+    @partial(tf.function, jit_compile=jit)
+    def outputs(layer):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x, training=True)
+            loss = tf.reduce_sum(weight * y**2)
+        return y, *tape.gradient(loss, [x, layer.gamma.value, layer.beta.value])
+
+    for our, their in zip(outputs(ours), outputs(theirs), strict=True):
+        np.testing.assert_allclose(our, their, rtol=1e-4, atol=1e-4)
+    for our, their in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(our, their, rtol=1e-5, atol=1e-6)
 
 
 def test_inference_by_picture_normalises_each_by_itself_and_changes_nothing():
