@@ -28,8 +28,8 @@ SMALL = {
 }
 
 
-def chosen(names: str, known: Iterable[str]) -> list[str]:
-    """The models that an option asks for: one, several with commas between them, or "all".
+def chosen(names: str, known: Iterable[str], option: str = "model") -> list[str]:
+    """What an option asks for, models as a rule: one, several with commas between, or "all".
 
     Raises:
         UserError: one of them is not known.
@@ -39,7 +39,7 @@ def chosen(names: str, known: Iterable[str]) -> list[str]:
     asked = [name.strip() for name in names.split(",")]
     for name in asked:
         if name not in known:
-            raise UserError(f"--model {name}: choose from {', '.join(known)}, or give all")
+            raise UserError(f"--{option} {name}: choose from {', '.join(known)}, or give all")
     return asked
 
 
