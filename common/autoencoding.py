@@ -1,12 +1,12 @@
 """What a user does with a generator that has an encoder: pictures to codes, and back."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from inspect import signature
 from pathlib import Path
 from typing import ClassVar
 
-from common import files, walks
+from common import files, pages, walks
 from common.adversarial import Adversarial
 from common.code_maps import manifold, scatter
 from common.data import pictures
@@ -14,6 +14,7 @@ from common.data.images import LabelledImages
 from common.errors import UserError
 from common.generation import SEED, Generation, asked_classes, class_names
 from common.metrics import codes, samples
+from common.pages import THUMBNAIL, Beside, Page
 from common.run import Run, write_json
 from common.sampling import BATCH_SIZE, Endpoint, sampler_of
 
@@ -148,30 +149,37 @@ class AutoEncoding(Generation):
             (str(file), *map("{:.5f}".format, row)) for file, row in zip(targets, code, strict=True)
         ]
         files.write_rows(folder / "codes.csv", ("file", *head), rows)
+        page = Page(f"{self.name}: codes of {len(targets)} pictures", {"run": run}, side=THUMBNAIL)
         if frames:
             way = np.linspace(*code, frames, dtype=np.float32)  # (frames, D)
-            write_walk(folder, coder.of_classes(way, asked))
+            walks.write_frames(folder, coder.of_classes(way, asked))
+            for name in ("interpolation.png", "interpolation.gif"):
+                page.single(name, Beside.of(folder / name))
         else:
             made = coder.of_classes(code, asked)
-            for i, target in enumerate(targets.values()):
+            captions = [f"output as {known[k]}" for k in asked] or ["output"]
+            for i, (source, target) in enumerate(targets.items()):
                 pictures.write(target, pictures.grid([[x[i], *made[:, i]]]))
+                outputs = zip(captions, made[:, i], strict=True)
+                page.row(source.name, {"input": x[i], **dict(outputs)})
+        page.write(folder / pages.NAME)
         print(f"{len(targets)} pictures, with their codes, in {output}")
 
-    def evaluate(self, run: str, /, **options):
+    def evaluate(self, run: str, /, **options) -> Page:
         """Measures a run's pictures beside real ones, and its codes of real test pictures.
 
         The squared error of reconstruction is the mean over pixels in [0, 1]. Of the codes there
         are the least and the largest mean and standard deviation of a component, beside those of
         the prior, and how often the discriminator tells codes and prior apart (half is not at all);
         of codes that say the class, how often it is wrong. 10,000 test pictures at most, whatever
-        the samples are compared with. Also written to the run's evaluation.json. Codes in the plane
-        are shown in the run's folder: codes.png has them with the prior behind them, and
-        manifold.png the pictures of codes on a grid.
+        the samples are compared with. Also written to the run's evaluation.json, and with pictures
+        to its evaluation/index.html. Codes in the plane are shown in the run's folder: codes.png
+        has them with the prior behind them, and manifold.png the pictures of codes on a grid.
 
         Args:
             run: the run's folder.
         """
-        super().evaluate(run, **options)
+        page = super().evaluate(run, **options)
         opened = Run.open(run, self.name)
         model = self.load(opened, options["best"])
         moved = {name: options[name] for name in ("dataset", "data_dir", "skip_bad_images")}
@@ -196,8 +204,17 @@ class AutoEncoding(Generation):
         print(codes.format_codes(results))
         report = json.loads(opened.evaluation_file.read_text())
         write_json(opened.evaluation_file, report | {"autoencoder": results})
+        page.note(codes.format_codes(results))
+        if show := options["show"]:
+            pairs = {"test": pictures.heap(x[:show]), "reconstructed": pictures.heap(x_hat[:show])}
+            page.row("Reconstructions", pairs)
         if coder.size == 2:
-            write_maps(opened.folder, coder, code[:, :2], y, prior[:, :2], data.class_names)
+            known = maps(coder, code[:, :2], y, prior[:, :2], data.class_names)
+            for name, shown in known:
+                pictures.write(opened.folder / f"{name}.png", shown)
+                page.single(name, shown)
+        page.write(opened.evaluation_page)
+        return page
 
     def load(self, run: Run, best: bool = False, **which) -> Adversarial:
         return super().load(run, best, whole=True, **which)
@@ -264,25 +281,13 @@ def prior_codes(model: Adversarial, count: int) -> np.ndarray:
     return np.concatenate([z, one_hot], axis=1)
 
 
-def write_walk(folder: Path, shown: np.ndarray):
-    """Writes interpolation.png and interpolation.gif: shown is uint8 (rows, frames, S, S, C)."""
-    pictures.write(folder / "interpolation.png", pictures.grid(shown))
-    there = [pictures.grid([[row[frame]] for row in shown]) for frame in range(shown.shape[1])]
-    walks.write_gif(folder / "interpolation.gif", there + there[-2:0:-1])
-
-
-def write_maps(
-    folder: Path,
-    coder: Coder,
-    z: np.ndarray,
-    labels: np.ndarray,
-    prior: np.ndarray,
-    names: list[str],
-):
-    """Writes codes.png and manifold.png, or where there are classes manifold_label_0.png, ..."""
-    pictures.write(folder / "codes.png", scatter(z, labels, prior, names))
+def maps(
+    coder: Coder, z: np.ndarray, labels: np.ndarray, prior: np.ndarray, names: list[str]
+) -> Iterator[tuple[str, np.ndarray]]:
+    """By name: codes, and the manifold, or where there are classes manifold_label_0, ..."""
+    yield "codes", scatter(z, labels, prior, names)
     if not coder.classes:
-        pictures.write(folder / "manifold.png", manifold(coder.decode, z))
+        yield "manifold", manifold(coder.decode, z)
     for label in range(coder.classes):
         shown = manifold(lambda z, label=label: coder.of_classes(z, [label])[0], z)
-        pictures.write(folder / f"manifold_label_{label}.png", shown)
+        yield f"manifold_label_{label}", shown

@@ -5,12 +5,13 @@ from collections.abc import Callable
 from inspect import signature
 from pathlib import Path
 
-from common import files
+from common import files, pages
 from common.adversarial import Adversarial
 from common.data import pictures
 from common.errors import UserError
 from common.generation import Generation, class_names
 from common.metrics import samples
+from common.pages import THUMBNAIL, Page
 from common.run import Run, write_json
 from common.sampling import Endpoint
 
@@ -60,30 +61,34 @@ class ClassifyingGeneration(Generation):
         sources = files.picture_files(inputs)
         classify = compiled(model)
         rows = []
+        title = f"{self.name}: {len(sources)} pictures classified"
+        page = Page(title, {"run": run}, side=THUMBNAIL)
         for first in range(0, len(sources), BATCH_SIZE):
             some = sources[first : first + BATCH_SIZE]
             x = [
                 pictures.square(pictures.read(file, model.channels), model.image_size)
                 for file in some
             ]
-            for file, p in zip(some, classify(np.stack(x)), strict=True):
+            for file, p, shown in zip(some, classify(np.stack(x)), x, strict=True):
                 rows.append((str(file), names[p.argmax()], f"{p.max():.4f}"))
+                page.single(f"{names[p.argmax()]} ({p.max():.4f}): {file.name}", shown)
         files.write_rows(Path(output) / "predictions.csv", ("file", "class", "probability"), rows)
+        page.write(Path(output) / pages.NAME)
         for file, name, probability in rows[:SHOWN]:
             print(f"{file}: {name} ({probability})")
         print(f"{len(rows)} pictures classified in {Path(output) / 'predictions.csv'}")
 
-    def evaluate(self, run: str, /, **options):
+    def evaluate(self, run: str, /, **options) -> Page:
         """Measures a run's pictures, beside real ones, and its classifier on real test pictures.
 
         A model that knows classes is asked for each of them equally often. The classifier is
         measured on real test pictures, 10,000 at most, whatever the samples are compared with. Also
-        written to the run's evaluation.json.
+        written to the run's evaluation.json, and with pictures to its evaluation/index.html.
 
         Args:
             run: the run's folder.
         """
-        super().evaluate(run, **options)
+        page = super().evaluate(run, **options)
         opened = Run.open(run, self.name)
         classify = compiled(self.load(opened, options["best"]))
         moved = {name: options[name] for name in ("dataset", "data_dir", "skip_bad_images")}
@@ -95,12 +100,16 @@ class ClassifyingGeneration(Generation):
             "accuracy": float(right.mean()),
             "worst_class": min(of_classes),
         }
-        print(
+        said = (
             f"the model's own classifier: right on {result['accuracy']:.2%} of {len(x)} real test "
             f"pictures, on {result['worst_class']:.2%} of its worst class"
         )
+        print(said)
         report = json.loads(opened.evaluation_file.read_text())
         write_json(opened.evaluation_file, report | {"classifier": result})
+        page.note(said)
+        page.write(opened.evaluation_page)
+        return page
 
     def load(self, run: Run, best: bool = False, **which) -> Adversarial:
         return super().load(run, best, whole=True, **which)

@@ -5,15 +5,24 @@ from math import ceil
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from common import walks
+from common import pages, walks
 from common.adversarial import Adversarial
 from common.data import pictures
 from common.data.images import LabelledImages
-from common.errors import UserError, at_least_one
+from common.errors import UserError, at_least_one, not_negative
 from common.export_sampler import export_sampler, load_sampler
 from common.metrics import samples
+from common.pages import Beside, Page
 from common.run import Run, write_json
-from common.sampling import Endpoint, Sampler, file_names, in_turn, sampler_of, sheet
+from common.sampling import (
+    Endpoint,
+    Sampler,
+    file_names,
+    in_turn,
+    real_sheet,
+    sampler_of,
+    sheet,
+)
 from common.task import Task, refuse_what_is_fixed
 
 import numpy as np
@@ -96,23 +105,32 @@ class Generation(Task):
         sampler = self._sampler(run, best)
         asked = asked_classes(sampler.class_names, label, run)
         folder = Path(output)
+        page = Page(f"{self.name}: pictures from noise", {"run": run, "seed": seed, "label": label})
         if interpolate:
             ways = ceil((count or 1) / max(1, len(asked)))
             end = seed + 1 if seed_to is None else seed_to
             walks.write(sampler, asked, (seed, end), ways, interpolate, folder)
+            for name in ("interpolation.png", "interpolation.gif"):
+                page.single(name, Beside.of(folder / name))
+            page.write(folder / pages.NAME)
             print(f"{interpolate} frames in {folder / 'interpolation.png'} and .gif")
             return
         count = count or 64
         if grid:
             noise = sampler.noise(seed, ceil(count / max(1, len(asked))))
             pictures.write(folder / "grid.png", sheet(sampler, noise, asked))
+            page.single("grid.png", Beside.of(folder / "grid.png"))
+            page.write(folder / pages.NAME)
             print(f"{len(noise) * max(1, len(asked))} pictures in {folder / 'grid.png'}")
             return
         labels = in_turn(asked, count)
         names = iter(file_names(labels, count))
         for batch in with_bar(sampler.draw(sampler.noise(seed, count), labels), count):
             for picture in batch:
-                pictures.write(folder / next(names), picture)
+                name = next(names)
+                pictures.write(folder / name, picture)
+                page.single(name.removesuffix(".png"), Beside(name, *picture.shape[:2]))
+        page.write(folder / pages.NAME)
         print(f"{count} pictures in {folder}")
 
     def evaluate(
@@ -126,11 +144,12 @@ class Generation(Task):
         data_dir: str | None = None,
         skip_bad_images: bool = False,
         best: bool = False,
-    ):
+        show: int = 64,
+    ) -> Page:
         """Measures a run's pictures, beside real ones that were held out.
 
         A model that knows classes is asked for each of them equally often. Also written to the
-        run's evaluation.json.
+        run's evaluation.json, and with pictures to its evaluation/index.html.
 
         Args:
             run: the run's folder.
@@ -141,14 +160,17 @@ class Generation(Task):
             data_dir: where named sets lie, if that has changed.
             skip_bad_images: leave out pictures that cannot be read.
             best: use the checkpoint that --keep_best kept, not the newest.
+            show: pictures on the page, of the model and as many real ones.
         """
+        not_negative(show=show)
         _check_range(count, seed=seed)
         opened = Run.open(run, self.name)
         model = opened.load_sampler(self.model_class, best)
         sampler = sampler_of(model)
         moved = {"dataset": dataset, "data_dir": data_dir, "skip_bad_images": skip_bad_images}
         data = self.data_of(opened, **moved)
-        yardstick = samples.Yardstick(model.aim(data), count, split)
+        aim = model.aim(data)
+        yardstick = samples.Yardstick(aim, count, split)
         labels = in_turn(range(sampler.classes), count)
         drawn = with_bar(sampler.draw(sampler.noise(seed, count), labels), count)
         results = yardstick.table(np.concatenate(list(drawn)), labels)
@@ -162,6 +184,17 @@ class Generation(Task):
             "results": results,
         }
         write_json(opened.evaluation_file, report)
+        page = self.page(opened, report)
+        page.table(samples.table(results))
+        page.note(samples.reference(results))
+        if show:
+            asked = list(range(min(sampler.classes, 10)))
+            columns = ceil(show / max(1, len(asked)))
+            made = sheet(sampler, sampler.noise(seed, columns), asked)
+            real = real_sheet(aim, split, columns, asked)
+            page.row("Pictures", {f"made by {self.name}": made, f"real, {split}": real})
+        page.write(opened.evaluation_page)
+        return page
 
     def save_model(self, model: Adversarial, run: Run, base: Path, version: int) -> Path:
         further = self.signatures(model)

@@ -35,6 +35,10 @@ class Run:
         return self.folder / "evaluation.json"
 
     @property
+    def evaluation_page(self) -> Path:
+        return self.folder / "evaluation" / "index.html"
+
+    @property
     def tensorboard(self) -> Path:
         return self.folder / "tensorboard"
 

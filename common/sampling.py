@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from math import ceil, sqrt
 
 from common.adversarial import Adversarial
 from common.data import pictures
@@ -145,11 +144,26 @@ def sheet(sampler: Sampler, noise: np.ndarray, asked: list[int]) -> np.ndarray:
         noise: z (N, size), one for each picture, of several classes for each column.
         asked: the classes, a row for each; with none or one the pictures fill a square.
     """
-    several = len(asked) > 1
-    columns = len(noise) if several else ceil(sqrt(len(noise)))
     labels = np.repeat(asked, len(noise)) if asked else None
     shown = sampler.all(np.tile(noise, (max(1, len(asked)), 1)), labels)
-    return pictures.grid([shown[i : i + columns] for i in range(0, len(shown), columns)])
+    if len(asked) < 2:
+        return pictures.heap(shown)
+    return pictures.grid([shown[i : i + len(noise)] for i in range(0, len(shown), len(noise))])
+
+
+def real_sheet(data, split: str, count: int, asked: list[int]) -> np.ndarray:
+    """Real pictures laid out as `sheet` does, uint8 (H, W, C).
+
+    Args:
+        data: labelled pictures, with `arrays`.
+        split: where they are from.
+        count: how many, of several classes for each of them, or as there are.
+        asked: the classes, a row for each; with none or one all pictures fill a square.
+    """
+    if len(asked) < 2:
+        return pictures.heap(data.arrays(split, count)[0])
+    x, y = data.arrays(split, 20 * count * len(asked))  # so that rare classes are met too
+    return pictures.grid([x[y == label][:count] for label in asked])
 
 
 def in_turn(asked: Sequence[int], count: int) -> np.ndarray | None:

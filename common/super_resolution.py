@@ -1,10 +1,12 @@
 """What a user does with a network that enlarges pictures: samples, predict, evaluate, export."""
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import ClassVar
 
-from common import bands, files
+from common import bands, errors, files, pages
 from common.adversarial import Adversarial
 from common.bands import Upscaler
 from common.data import bicubic, pictures, png_rows
@@ -14,6 +16,7 @@ from common.data.skipping import BadPictures
 from common.errors import UserError
 from common.export_upscaler import export_upscaler, load_upscaler
 from common.metrics import enlargement
+from common.pages import THUMBNAIL, Beside, Page
 from common.run import Run, write_json
 from common.task import Task, refuse_what_is_fixed
 
@@ -100,9 +103,14 @@ class SuperResolution(Task):
         """
         upscaler = self._upscaler(run, best, step)
         targets = files.output_paths(inputs, Path(output))
+        page = Page(f"{self.name}: {len(targets)} pictures enlarged", {"run": run}, side=THUMBNAIL)
         bar = tqdm(targets.items(), unit="picture", disable=None)
         for source, target in bar:
-            write_enlarged(upscaler, source, target, tile, lambda *d: bar.set_postfix(tiles=d))
+            done = write_enlarged(
+                upscaler, source, target, tile, lambda *d: bar.set_postfix(tiles=d)
+            )
+            page.row(source.name, done)
+        page.write(Path(output) / pages.NAME)
         print(f"{len(targets)} pictures enlarged to {output}")
 
     def evaluate(
@@ -116,13 +124,15 @@ class SuperResolution(Task):
         skip_bad_images: bool = False,
         best: bool = False,
         step: int | None = None,
+        show: int = 20,
     ):
         """Measures a run beside bicubic: PSNR in dB, SSIM and sharpness, a row for each picture.
 
         Each picture is made small by MATLAB's bicubic and enlarged again; what counts is luma, as
         many pixels cut off at each border as the factor. Sharpness is the variance of the
         Laplacian, as a share of the original's. Of a run in two stages the end of the first is
-        measured too. Also written to the run's evaluation.json.
+        measured too. Also written to the run's evaluation.json, and with pictures to its
+        evaluation/index.html.
 
         Args:
             run: the run's folder.
@@ -134,7 +144,9 @@ class SuperResolution(Task):
             skip_bad_images: leave out pictures that cannot be read.
             best: use the checkpoint that --keep_best kept, not the newest.
             step: use the checkpoint of this step.
+            show: pictures of each set, or the middles of large ones, on the page.
         """
+        errors.not_negative(show=show)
         opened = Run.open(run, self.name)
         models = self._stages(opened, best, step)
         scale = next(iter(models.values())).scale
@@ -143,16 +155,23 @@ class SuperResolution(Task):
             for name, model in models.items()
         }
         if pictures is not None:
-            sets = {folder: originals_in(folder, skip_bad_images) for folder in parts_of(pictures)}
+            sets = {
+                folder: partial(originals_in, folder, skip_bad_images)
+                for folder in parts_of(pictures)
+            }
         else:
             moved = {"dataset": dataset, "data_dir": data_dir, "skip_bad_images": skip_bad_images}
             data = self.data_of(opened, **moved)
-            sets = {f"{data.name}, held out": data.originals("val")}
+            sets = {f"{data.name}, held out": partial(data.originals, "val")}
         report = {"scale": scale, "sets": {}}
+        page = self.page(opened, report)
         for name, originals in sets.items():
-            report["sets"][name] = enlargement.compare(originals, methods, scale)
+            report["sets"][name] = enlargement.compare(originals(), methods, scale)
             print(f"{name}, x{scale}\n{enlargement.format_table(report['sets'][name])}")
+            page.table(enlargement.table(report["sets"][name]), name)
+            show_enlarged(page, islice(originals(), show), methods, scale)
         write_json(opened.evaluation_file, report)
+        page.write(opened.evaluation_page)
 
     def export(
         self,
@@ -206,6 +225,23 @@ def middle(picture: np.ndarray, side: int) -> np.ndarray:
     return picture[top : top + side, left : left + side]
 
 
+def show_enlarged(
+    page: Page,
+    originals: Iterable[tuple[str, np.ndarray]],
+    methods: dict[str, enlargement.Enlarge],
+    scale: int,
+):
+    """Adds a row for each picture, or its middle: made small, by bicubic, by the methods, as it
+    is."""
+    for name, picture in originals:
+        side = min(2 * SAMPLE_SIDE, *picture.shape[:2]) // scale * scale
+        hr = middle(picture, side)
+        lr = bicubic.shrink(hr, scale)
+        shown = {"input": lr, "bicubic": bicubic.enlarge(lr, scale)}
+        shown |= {method: enlarge(lr) for method, enlarge in methods.items()}
+        page.row(name, shown | {"target": hr})
+
+
 def originals_in(folder: str, skip_bad: bool) -> Iterator[tuple[str, np.ndarray]]:
     """Names and pictures of a folder: uint8 (H, W, 1 or 3), as many channels as the file has."""
     bad = BadPictures(skip_bad)
@@ -222,8 +258,12 @@ def write_enlarged(
     target: Path,
     tile: int,
     progress: Callable[[int, int], None] | None = None,
-):
-    """Enlarges the picture of a file, transparency and all, into a PNG file."""
+) -> dict[str, np.ndarray | Beside]:
+    """Enlarges the picture of a file, transparency and all, into a PNG file.
+
+    Returns:
+        For a row of a page, "input", scaled down, and "output".
+    """
     picture, alpha = pictures.read_layers(source)
     (height, width, channels), s = picture.shape, upscaler.scale
     layers = channels + (alpha is not None)
@@ -232,6 +272,8 @@ def write_enlarged(
         pieces = with_alpha(pieces, alpha, s)
     rows = (band for _, _, band in pieces)
     png_rows.write(target, s * height, s * width, layers, rows)
+    thumbnail = pages.scaled_down(picture, THUMBNAIL)
+    return {"input": thumbnail, "output": Beside(target.name, s * height, s * width)}
 
 
 def with_alpha(

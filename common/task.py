@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from common.adversarial import Adversarial
 from common.errors import UserError
+from common.pages import Page
 from common.run import Run, pick
 from common.serving import next_version
 
@@ -55,6 +56,13 @@ class Task:
         data = self.data(**pick(self.data, options))
         run.check_data(data.fingerprint())
         return data
+
+    def page(self, run: Run, report: dict) -> Page:
+        """The page of an evaluation, to be filled: what was measured, the run's options."""
+        config = run.config()
+        facts = {k: v for k, v in report.items() if isinstance(v, str | int | float)}
+        title = f"{self.name}: evaluation of {run.folder.resolve().name}"
+        return Page(title, facts, config["options"] | config.get("versions", {}))
 
     def export_trained(self, run: Run) -> Path:
         """Exports a run's newest checkpoint as its next version, in float32."""

@@ -5,12 +5,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from common import errors
 from common.adversarial import Adversarial
 from common.data import pictures
 from common.data.pairs import PairedImages
 from common.errors import UserError
 from common.export import export_translator, load_translator
 from common.metrics import paired
+from common.pages import THUMBNAIL, Page
 from common.run import Run, write_json
 from common.task import Task, refuse_what_is_fixed
 from common.translators import (
@@ -112,7 +114,8 @@ class PairedTranslation(Task):
             best: use the checkpoint that --keep_best kept, not the newest.
         """
         translate, multiple, channels = self._translator(run, inference, best)
-        translate_files(translate, multiple, channels, inputs, output, tile)
+        page = Page(self.name, {"run": run, **inference.given()}, side=THUMBNAIL)
+        translate_files(translate, multiple, channels, inputs, output, tile, page)
 
     def evaluate(
         self,
@@ -124,12 +127,14 @@ class PairedTranslation(Task):
         data_dir: str | None = None,
         skip_bad_images: bool = False,
         best: bool = False,
+        show: int = 20,
     ):
         """Measures a run on held-out pairs, beside two predictors that learn next to nothing.
 
         L1 is in units of [-1, 1], PSNR in dB, SSIM as of Wang et al. 2004, each the mean over the
         pairs. The mean photo is one picture for every input; label colour gives each input colour
-        the mean colour that it has in training. Also written to the run's evaluation.json.
+        the mean colour that it has in training. Also written to the run's evaluation.json, and with
+        pictures to its evaluation/index.html.
 
         Args:
             run: the run's folder.
@@ -138,7 +143,9 @@ class PairedTranslation(Task):
             data_dir: where named sets lie, if that has changed.
             skip_bad_images: leave out pairs that cannot be read.
             best: use the checkpoint that --keep_best kept, not the newest.
+            show: pairs on the page.
         """
+        errors.not_negative(show=show)
         opened = Run.open(run, self.name)
         model = self.load(opened, best, **inference.given())
         moved = {"dataset": dataset, "data_dir": data_dir, "skip_bad_images": skip_bad_images}
@@ -165,6 +172,12 @@ class PairedTranslation(Task):
             "keras_inception_fid": fid,
         }
         write_json(opened.evaluation_file, report)
+        page = self.page(opened, report)
+        page.table(paired.table(results))
+        for name, x, y in data.pairs(split, show):
+            shown = {"input": x, "output": translate(x[None])[0], "target": y}
+            page.row(name, {caption: pictures.to_uint8(one) for caption, one in shown.items()})
+        page.write(opened.evaluation_page)
 
     def export(
         self,

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from common import files, tiles
+from common import files, pages, tiles
 from common.data import pictures
 from common.errors import UserError
 from common.metrics import frechet
+from common.pages import Beside, Page
 
 import keras
 import numpy as np
@@ -26,7 +27,13 @@ def compiled(network: keras.Model) -> Translate:
 
 
 def translate_files(
-    translate: Translate, multiple: int, channels: int, inputs: list[str], output: str, tile: int
+    translate: Translate,
+    multiple: int,
+    channels: int,
+    inputs: list[str],
+    output: str,
+    tile: int,
+    page: Page,
 ):
     """Translates pictures of any size; each comes out under its own name as PNG.
 
@@ -37,6 +44,7 @@ def translate_files(
         inputs: pictures, or folders of pictures.
         output: folder for the translations.
         tile: pixels; the side of a tile.
+        page: to show them on; it is written to the same folder.
 
     Raises:
         UserError: a picture cannot be read or written.
@@ -44,11 +52,15 @@ def translate_files(
     targets = files.output_paths(inputs, Path(output))
     bar = tqdm(targets.items(), unit="picture", disable=None)
     for source, target in bar:
-        x = pictures.to_unit(pictures.read(source, channels))
+        picture = pictures.read(source, channels)
+        x = pictures.to_unit(picture)
         y = tiles.translate(
             translate, x, multiple, tile, progress=lambda *done: bar.set_postfix(tiles=done)
         )
         pictures.write(target, pictures.to_uint8(y))
+        page.row(source.name, {"input": picture, "output": Beside(target.name, *y.shape[:2])})
+    page.title = f"{page.title}: {len(targets)} pictures translated"
+    page.write(Path(output) / pages.NAME)
     print(f"{len(targets)} pictures translated to {output}")
 
 

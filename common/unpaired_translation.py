@@ -1,15 +1,17 @@
 """What a user does with translators of unpaired pictures: samples, predict, evaluate, export."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from common import errors
 from common.adversarial import Adversarial
 from common.data import pictures
-from common.data.unpaired import UnpairedImages
+from common.data.unpaired import HeldOut, UnpairedImages
 from common.errors import UserError
 from common.export import export_translator, load_translator
 from common.metrics import cycles
+from common.pages import THUMBNAIL, Page
 from common.run import Run, write_json
 from common.task import Task, refuse_what_is_fixed
 from common.translators import (
@@ -111,7 +113,8 @@ class UnpairedTranslation(Task):
             best: use the checkpoint that --keep_best kept, not the newest.
         """
         translate, multiple, channels = self._translator(run, direction, best)
-        translate_files(translate, multiple, channels, inputs, output, tile)
+        page = Page(self.name, {"run": run, "direction": direction}, side=THUMBNAIL)
+        translate_files(translate, multiple, channels, inputs, output, tile, page)
 
     def evaluate(
         self,
@@ -123,6 +126,7 @@ class UnpairedTranslation(Task):
         data_dir: str | None = None,
         skip_bad_images: bool = False,
         best: bool = False,
+        show: int = 20,
     ):
         """Measures a run on held-out pictures, in both directions.
 
@@ -131,7 +135,8 @@ class UnpairedTranslation(Task):
         map, which translates nothing. Of digits, by the verdicts of a classifier: how many are the
         same after the cycle, and how many are still their digit when translated to A. Of RGB
         pictures, Keras-Inception FID of translations against the domain's pictures, if the weights
-        can be had. Also written to the run's evaluation.json.
+        can be had. Also written to the run's evaluation.json, and with pictures to its
+        evaluation/index.html.
 
         Args:
             run: the run's folder.
@@ -141,7 +146,9 @@ class UnpairedTranslation(Task):
             data_dir: where named sets lie, if that has changed.
             skip_bad_images: leave out pictures that cannot be read.
             best: use the checkpoint that --keep_best kept, not the newest.
+            show: pictures of each domain on the page.
         """
+        errors.not_negative(show=show)
         opened = Run.open(run, self.name)
         model = self.load(opened, best)
         moved = {"dataset": dataset, "data_dir": data_dir, "skip_bad_images": skip_bad_images}
@@ -161,6 +168,11 @@ class UnpairedTranslation(Task):
             "keras_inception_fid": self._fid(model, data, split, count),
         }
         write_json(opened.evaluation_file, report)
+        page = self.page(opened, report)
+        page.table(cycles.table(results))
+        for direction, pair in zip(DIRECTIONS, both_ways(model), strict=True):
+            show_cycles(page, direction, *pair, data.held_out(direction[0], split, show))
+        page.write(opened.evaluation_page)
 
     def save_model(self, model: Adversarial, run: Run, base: Path, version: int) -> Path:
         """Its signatures are AtoB and BtoA, from floats to floats, and AtoB_bytes and BtoA_bytes,
@@ -198,6 +210,20 @@ class UnpairedTranslation(Task):
                 data.channels,
             )
         return found
+
+
+def show_cycles(
+    page: Page, direction: Direction, forth: Translate, back: Translate, held_out: Iterable[HeldOut]
+):
+    """Adds a row for each picture: what it is, its translation, the way back, and its counterpart
+    where that is known."""
+    for one in held_out:
+        y = forth(one.x[None])
+        shown = {"input": one.x, f"output, {direction}": y[0], "and back": back(y)[0]}
+        if one.counterpart is not None:
+            shown["target"] = one.counterpart
+        shown = {caption: pictures.to_uint8(picture) for caption, picture in shown.items()}
+        page.row(f"{direction[0]}: {one.name}", shown)
 
 
 def both_ways(model: Adversarial) -> list[tuple[Translate, Translate]]:

@@ -71,8 +71,13 @@ def write(
     labels = np.repeat(asked, count * frames) if asked else None
     shown = sampler.all(noise, labels)
     shown = shown.reshape(rows, frames, *shown.shape[1:])
+    write_frames(folder, shown)
+
+
+def write_frames(folder: Path, shown: np.ndarray):
+    """Writes interpolation.png and interpolation.gif: shown is uint8 (rows, frames, S, S, C)."""
     pictures.write(folder / "interpolation.png", pictures.grid(shown))
-    there = [pictures.grid([[row[frame]] for row in shown]) for frame in range(frames)]
+    there = [pictures.grid([[row[frame]] for row in shown]) for frame in range(shown.shape[1])]
     write_gif(folder / "interpolation.gif", there + there[-2:0:-1])
 
 

@@ -47,7 +47,7 @@ def own_pictures(run, seed, count, labels=None):
 
 
 def written(folder):
-    return {path.name: pictures.read(path, 1) for path in sorted(folder.iterdir())}
+    return {path.name: pictures.read(path, 1) for path in sorted(folder.glob("*.png"))}
 
 
 def assert_same(picture, expected):

@@ -51,6 +51,7 @@ def test_pictures_come_out_beside_their_reconstructions(aae_cli, make_run, input
         "1.png",
         "2.png",
         "codes.csv",
+        "index.html",
     ]
     model, rows = model_of(run), rows_of(tmp_path / "o" / "codes.csv")
     for file, row in zip(sorted(inputs.iterdir()), rows, strict=True):
@@ -126,7 +127,8 @@ def test_interpolation_in_every_class(aae_cli, make_run, inputs, tmp_path):
 def test_without_pictures_noise_becomes_pictures(aae_cli, make_run, tmp_path):
     result = aae_cli(f"predict '{make_run()}' --count 2 --output '{tmp_path}/o'")
     assert result.status == 0, result.err
-    assert sorted(p.name for p in (tmp_path / "o").iterdir()) == ["0000.png", "0001.png"]
+    names = ["0000.png", "0001.png", "index.html"]
+    assert sorted(p.name for p in (tmp_path / "o").iterdir()) == names
 
 
 @pytest.mark.parametrize(

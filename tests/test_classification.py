@@ -121,6 +121,7 @@ def test_without_pictures_noise_becomes_pictures(run_cli, run, tmp_path):
     assert sorted(path.name for path in (tmp_path / "o").iterdir()) == [
         "0000_label_2.png",
         "0001_label_2.png",
+        "index.html",
     ]
 
 
@@ -172,7 +173,9 @@ class Yardstick:
 
 def test_evaluate_adds_the_accuracy_on_real_test_pictures(run_cli, run, monkeypatch):
     monkeypatch.setattr(generation.samples, "Yardstick", Yardstick)
-    monkeypatch.setattr(generation.samples, "format_table", str)
+    for written in ("format_table", "reference"):
+        monkeypatch.setattr(generation.samples, written, str)
+    monkeypatch.setattr(generation.samples, "table", lambda results: [["", "fid"], ["a", "6"]])
     result = run_cli(f"evaluate '{run}' --count 6")
     assert result.status == 0, result.err
     report = json.loads(Run(run).evaluation_file.read_text())

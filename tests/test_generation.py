@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from conftest import arrays
 from gan_runs import NAMES, assert_same, cells, own_pictures
+from page_reader import shown_on
 from tiny_gan import TinyGan
 
 pytest_plugins = ["gan_fixtures"]
@@ -70,6 +71,8 @@ def yardsticks(monkeypatch):
     monkeypatch.setattr(Yardstick, "made", ())
     monkeypatch.setattr(generation.samples, "Yardstick", Yardstick)
     monkeypatch.setattr(generation.samples, "format_table", lambda results: f"table {results}")
+    monkeypatch.setattr(generation.samples, "table", lambda results: [["", "fid"], ["a", "6"]])
+    monkeypatch.setattr(generation.samples, "reference", lambda results: "against others")
     return lambda: Yardstick.made
 
 
@@ -106,6 +109,9 @@ class Data:
             skip_bad_images,
         )
 
+    def arrays(self, split, count):
+        return np.full((min(count, 50), 8, 8, 1), 7, np.uint8), np.arange(min(count, 50)) % 3
+
     def fingerprint(self):
         return {"train": "4 pictures" if self.name in ("here", "there") else "5 pictures"}
 
@@ -139,6 +145,10 @@ def test_evaluate(evaluate, plain):
         "results": {"rows": {"model": {"fid": float(shown.mean())}}, "by": "test"},
     }
     assert f"table {report['results']}" in printed
+    (alt, grid), (other, real) = shown_on(plain / "evaluation" / "index.html", 1)
+    assert alt.startswith("made by tiny_gan") and other.startswith("real, test")
+    assert_same(cells(grid, 8, 8).reshape(64, 8, 8, 1)[:5], shown)
+    assert (cells(real, 8, 7)[0, 0] == 7).all()  # there are 50
     assert yardstick.data.seed == 5 and not yardstick.data.skipping
 
 
@@ -213,7 +223,7 @@ def test_a_resumed_run_goes_on_with_the_same_noise(gan_cli, predict, digits, tmp
     assert exported == [whole, parts, parts]
     (grid,) = (pictures.read(path) for path in (whole / "samples").glob("step_*4.png"))
     cells(grid, 3, 10)
-    assert len(list(predict(whole, "--count 3").iterdir())) == 3
+    assert len(list(predict(whole, "--count 3").glob("*.png"))) == 3
 
 
 # The command line

@@ -36,7 +36,7 @@ def test_predict_makes_64_by_default_and_the_same_ones_again(predict, plain):
 def test_predict_takes_classes_in_turn_and_says_which(predict, conditional):
     folder = predict(conditional, "--count 4")
     names = ["0000_label_0.png", "0001_label_1.png", "0002_label_2.png", "0003_label_0.png"]
-    assert sorted(path.name for path in folder.iterdir()) == names
+    assert sorted(path.name for path in folder.iterdir()) == [*names, "index.html"]
     expected = own_pictures(conditional, 0, 4, [0, 1, 2, 0])
     for name, picture in zip(names, expected, strict=True):
         assert_same(pictures.read(folder / name), picture)
@@ -82,6 +82,7 @@ def test_a_grid_has_a_row_for_each_class_and_a_column_for_each_noise(predict, co
 def test_interpolation_goes_from_one_seed_to_the_other(predict, plain):
     folder = predict(plain, "--interpolate 5 --seed 3 --seed_to 8")
     assert sorted(path.name for path in folder.iterdir()) == [
+        "index.html",
         "interpolation.gif",
         "interpolation.png",
     ]

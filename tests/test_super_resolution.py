@@ -1,6 +1,7 @@
 """The verbs of a network that enlarges: pictures in, larger ones out; a table; SavedModels."""
 
 import json
+import shutil
 
 from common import bands, checkpoint, cli
 from common.data import bicubic, pictures
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import command_line, noise, refusal, truncate
+from page_reader import shown_on
 from PIL import Image
 
 SMALL = "--image_size 16 --blocks 1 --width 4 --content mse --jit off --batch_size 2 --seed 3"
@@ -67,7 +69,7 @@ def inputs(tmp_path_factory):
 
 
 def written(folder):
-    return {path.name: np.asarray(Image.open(path)) for path in sorted(folder.iterdir())}
+    return {path.name: np.asarray(Image.open(path)) for path in sorted(folder.glob("*.png"))}
 
 
 def assert_same(picture, expected):
@@ -169,7 +171,7 @@ def test_evaluate(run_cli, finished, inputs, tmp_path):
     for number in range(2):
         pictures.write(tmp_path / "set" / f"{number}.png", noise(43, 50, 70 + number))
     pictures.write(tmp_path / "grey" / "grey.png", noise(40, 40, 8, channels=1))
-    before = {path.name for path in finished.iterdir()}
+    before = {path.name for path in finished.iterdir()} | {"evaluation"}
     sets = f"{tmp_path / 'set'},{tmp_path / 'grey'}"
     result = run_cli(f"evaluate {finished} --pictures {sets}")
     (finished / "evaluation.json").rename(tmp_path / "evaluation.json")
@@ -188,11 +190,21 @@ def test_evaluate(run_cli, finished, inputs, tmp_path):
         assert results["0.png"][f"step {step}"]["psnr"] == pytest.approx(score, abs=0.05)
         assert f"step {step}" in result.out
     assert f"{results['mean']['bicubic']['psnr']:.2f}" in result.out
+    page = finished / "evaluation" / "index.html"
+    shown = shown_on(page)
+    shutil.rmtree(page.parent)
+    captions = ("input", "bicubic", "step 3", "step 6", "target")
+    assert [alt for alt, _ in shown[:5]] == [f"{caption}: 0.png" for caption in captions]
+    assert len(shown) == 15 and shown[0][1].shape == (10, 10, 3)
+    lr = bicubic.shrink(shown[4][1], 4)
+    for (_, picture), expected in zip(shown, (lr, bicubic.enlarge(lr, 4)), strict=False):
+        assert_same(picture, expected)
 
 
 def test_evaluate_on_what_was_held_out(run_cli, finished, train_folder):
     result = run_cli(f"evaluate {finished} --step 5")
     (finished / "evaluation.json").unlink()
+    shutil.rmtree(finished / "evaluation")
     assert result.status == 0 and f"{train_folder}, held out" in result.out
     assert "step 5" in result.out and "step 6" not in result.out
 

@@ -12,6 +12,7 @@ from common.translators import keras_inception_fid
 import numpy as np
 import pytest
 from conftest import noise, refusal, truncate
+from page_reader import shown_on
 from tiny import Tiny
 
 
@@ -62,11 +63,16 @@ def test_predict(run_cli, finished, folder, translated, tmp_path, inputs, names)
     result = run_cli(f"predict {finished} {given} --output {tmp_path / 'out'}")
     assert result.status == 0
     assert f"{len(names)} pictures translated to {tmp_path / 'out'}" in result.out
-    outputs = sorted((tmp_path / "out").iterdir())
+    outputs = sorted((tmp_path / "out").glob("*.png"))
     assert [path.name for path in outputs] == [f"{name}.png" for name in names]
     for path in outputs:
         (source,) = folder.glob(f"{path.stem}.*")
         assert_same(pictures.read(path), translated(pictures.read(source)))
+    shown = dict(shown_on(tmp_path / "out" / "index.html"))
+    assert len(shown) == 2 * len(names)
+    for source in folder.glob("wide.png" if "wide" in names else "tall.jpg"):
+        assert_same(shown[f"input: {source.name}"], pictures.read(source))
+        assert_same(shown[f"output: {source.name}"], translated(pictures.read(source)))
 
 
 def test_predict_from_a_saved_model_equals_predict_from_its_run(
@@ -75,7 +81,7 @@ def test_predict_from_a_saved_model_equals_predict_from_its_run(
     saved = finished / "export" / "tiny" / "1"
     for run, name in ((finished, "run"), (saved, "saved")):
         assert run_cli(f"predict {run} '{folder}' --output {tmp_path / name}").status == 0
-    outputs = sorted((tmp_path / "run").iterdir())
+    outputs = sorted((tmp_path / "run").glob("*.png"))
     assert len(outputs) == 4
     for path in outputs:
         assert_same(pictures.read(tmp_path / "saved" / path.name), pictures.read(path))
@@ -170,12 +176,22 @@ def test_evaluate(run_cli, no_inception, copy_of, finished, pairs_folder):
     assert own["l1"] == pytest.approx(np.mean(errors), rel=1e-4)
     assert f"{own['l1']:.4f}" in result.out
 
+    shown = shown_on(run / "evaluation" / "index.html")
+    assert len(shown) == 3 * len(pairs)
+    name, x, y = pairs[1]
+    y_hat = model.sampler(x[None], training=False)[0]
+    captions = ("input", "output", "target")
+    for (alt, picture), caption, expected in zip(shown[3:], captions, (x, y_hat, y), strict=True):
+        assert alt == f"{caption}: {name}"
+        assert_same(picture, pictures.to_uint8(expected))
+
 
 def test_evaluate_another_split(run_cli, no_inception, copy_of, finished):
     run = copy_of(finished)
-    reports = []
+    reports, options = [], "--inference_dropout false --show 1"
     for split in ("test", "val"):
-        assert run_cli(f"evaluate '{run}' --split {split} --inference_dropout false").status == 0
+        assert run_cli(f"evaluate '{run}' --split {split} {options}").status == 0
+        assert len(shown_on(run / "evaluation" / "index.html")) == 3
         reports.append(json.loads((run / "evaluation.json").read_text()))
     assert [report["split"] for report in reports] == ["test", "val"]
     assert reports[0]["inference"] == {"inference_dropout": False}

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import command_line, noise
+from page_reader import shown_on
 
 OPTIONS = {"image_size": 16, "channels": 3, "width": 2, "blocks": 1, "pool_size": 2}
 
@@ -192,6 +193,10 @@ def test_evaluate(call, run, data, model, no_inception, tmp_path):
         assert scores["cycle_l1"] == pytest.approx(np.abs(back(forth(x)) - x).mean(), rel=1e-4)
         assert set(scores) == {"cycle_l1", "pictures"} and scores["pictures"] == len(x)
         assert f"{scores['cycle_l1']:.4f}" in result.out
+    shown = shown_on(copied.folder / "evaluation" / "index.html")
+    x = next(iter(data.held_out("A", "test"))).x[None]
+    for (_, picture), expected in zip(shown, (x, G(x), F(G(x))), strict=False):
+        assert_same(picture, pictures.to_uint8(expected)[0])
 
 
 def test_the_frechet_distance_is_between_translations_and_their_domain(

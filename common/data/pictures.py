@@ -1,6 +1,7 @@
 """Picture files at the doors: uint8 (height, width, channels) in NumPy, whatever the file holds."""
 
 import io
+import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -228,6 +229,12 @@ def grid(rows: Sequence[Sequence[np.ndarray]], padding: int = 2) -> np.ndarray:
             y, x = i * step_y + padding, j * step_x + padding
             canvas[y : y + height, x : x + width] = picture
     return canvas
+
+
+def heap(shown: Sequence[np.ndarray]) -> np.ndarray:
+    """A `grid` that is as square as can be."""
+    columns = math.ceil(math.sqrt(len(shown)))
+    return grid([shown[i : i + columns] for i in range(0, len(shown), columns)])
 
 
 def _is_picture(path: Path) -> bool:

@@ -9,6 +9,7 @@ from common.data.unpaired_sources import as_digits
 from common.errors import UserError
 from common.metrics.image_quality import l1
 from common.metrics.oracle import oracle
+from common.metrics.tables import aligned
 
 import numpy as np
 
@@ -97,17 +98,19 @@ def batched(items: Iterable[HeldOut]) -> Iterator[list[HeldOut]]:
         yield batch
 
 
-def format_table(results: dict[str, dict[str, float]]) -> str:
-    """The scores of `measure` as aligned lines: a column for each direction."""
+def table(results: dict[str, dict[str, float]]) -> list[list[str]]:
+    """The scores of `measure`: a head, then a row for each, with a column for each direction."""
     known = [name for name in NAMES if any(name in scores for scores in results.values())]
     rows = [["", *results]]
     for name in known:
         form = FORMATS.get(name, ".4f")
         rows.append([NAMES[name], *(_shown(scores.get(name), form) for scores in results.values())])
-    first, *others = (max(map(len, column)) for column in zip(*rows, strict=True))
-    return "\n".join(
-        "  ".join([row[0].ljust(first), *map(str.rjust, row[1:], others)]) for row in rows
-    )
+    return rows
+
+
+def format_table(results: dict) -> str:
+    """`table` as aligned lines."""
+    return aligned(table(results))
 
 
 def _shown(value: float | None, form: str) -> str:

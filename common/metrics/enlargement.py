@@ -92,6 +92,16 @@ def compare(
     return results
 
 
+def table(results: dict[str, dict[str, dict[str, float]]]) -> list[list[str]]:
+    """What `compare` gives: a head, then a row for each picture."""
+    head = [f"{method} {score}" for method in results["mean"] for score in FORMATS]
+    rows = [
+        [name, *(format(row[m][s], FORMATS[s]) for m in results["mean"] for s in FORMATS)]
+        for name, row in results.items()
+    ]
+    return [["", *head], *rows]
+
+
 def format_table(results: dict[str, dict[str, dict[str, float]]]) -> str:
     """What `compare` gives, as aligned lines: two heads, then a line for each picture."""
     methods = list(results["mean"])

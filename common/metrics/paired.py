@@ -7,6 +7,7 @@ pictures in [-1, 1], that are walked once and never held in memory.
 
 from common.errors import UserError
 from common.metrics.image_quality import l1, psnr, ssim
+from common.metrics.tables import aligned
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt
@@ -124,12 +125,17 @@ def evaluate_pairs(predict, pairs, baselines):
     }
 
 
-def format_table(results):
-    """The scores of `evaluate_pairs` as aligned lines: a head, then a line for each predictor."""
-    rows = [["", *FORMATS]]
-    for name, scores in results.items():
-        rows.append([name, *(format(scores[column], FORMATS[column]) for column in FORMATS)])
-    first, *others = (max(map(len, column)) for column in zip(*rows, strict=True))
-    return "\n".join(
-        "  ".join([row[0].ljust(first), *map(str.rjust, row[1:], others)]) for row in rows
-    )
+def table(results: dict) -> list[list[str]]:
+    """The scores of `evaluate_pairs`: a head, then a row for each predictor."""
+    return [
+        ["", *FORMATS],
+        *(
+            [name, *(format(scores[column], form) for column, form in FORMATS.items())]
+            for name, scores in results.items()
+        ),
+    ]
+
+
+def format_table(results: dict) -> str:
+    """`table` as aligned lines."""
+    return aligned(table(results))

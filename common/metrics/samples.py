@@ -10,6 +10,7 @@ from common.metrics import classifier, neighbours
 from common.metrics import oracle as oracles
 from common.metrics.frechet import frechet_distance, statistics
 from common.metrics.kernel import kernel_distance
+from common.metrics.tables import aligned
 
 import numpy as np
 
@@ -174,22 +175,28 @@ def evaluate_samples(pictures, labels, data, count: int = COUNT, split="test") -
     return Yardstick(data, count, split).table(pictures, labels)
 
 
-def format_table(results: dict) -> str:
-    """The results of `Yardstick.table` as lines: a head, the model's row, the floor's, a note."""
+def table(results: dict) -> list[list[str]]:
+    """The results of `Yardstick.table`: a head, the model's row, the floor's."""
     rows = results["rows"]
     columns = [name for name in COLUMNS if name in rows[MODEL]]
-    table = [["", *(COLUMNS[name][0] for name in columns)]]
-    table += [[name, *(_written(row, column) for column in columns)] for name, row in rows.items()]
-    first, *others = (max(map(len, column)) for column in zip(*table, strict=True))
-    lines = [
-        "  ".join([row[0].ljust(first), *map(str.rjust, row[1:], others)]).rstrip() for row in table
+    cells = [["", *(COLUMNS[name][0] for name in columns)]]
+    return cells + [
+        [name, *(_written(row, column) for column in columns)] for name, row in rows.items()
     ]
-    note = (
+
+
+def reference(results: dict) -> str:
+    """What the results of `Yardstick.table` are against, in a line."""
+    return (
         f"against {results['reference_count']} {results['split']} pictures of "
         f"{results['dataset']}, by features and verdicts of an oracle "
         f"(test accuracy {results['oracle_accuracy']:.2%})"
     )
-    return "\n".join([*lines, note])
+
+
+def format_table(results: dict) -> str:
+    """`table` as aligned lines, and under it `reference`."""
+    return f"{aligned(table(results))}\n{reference(results)}"
 
 
 def _written(row, column):
