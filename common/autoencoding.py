@@ -124,6 +124,10 @@ class AutoEncoding(Generation):
             inputs: pictures, or folders of pictures, of any size: they are cropped to a square
                 around their centre and resized. Without any, pictures are made from noise.
             output: folder for what is made.
+
+        Example:
+            {program} predict RUN --output DIR --count 100 --seed 1
+            {program} predict RUN picture.png FOLDER --output DIR
         """
         if not inputs:
             return super().predict(run, output=output, **options)
@@ -178,6 +182,9 @@ class AutoEncoding(Generation):
 
         Args:
             run: the run's folder.
+
+        Example:
+            {program} evaluate RUN --show 100
         """
         page = super().evaluate(run, **options)
         opened = Run.open(run, self.name)
@@ -209,8 +216,7 @@ class AutoEncoding(Generation):
             pairs = {"test": pictures.heap(x[:show]), "reconstructed": pictures.heap(x_hat[:show])}
             page.row("Reconstructions", pairs)
         if coder.size == 2:
-            known = maps(coder, code[:, :2], y, prior[:, :2], data.class_names)
-            for name, shown in known:
+            for name, shown in maps(coder, code[:, :2], y, prior[:, :2], data.class_names):
                 pictures.write(opened.folder / f"{name}.png", shown)
                 page.single(name, shown)
         page.write(opened.evaluation_page)

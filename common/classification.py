@@ -44,6 +44,10 @@ class ClassifyingGeneration(Generation):
             inputs: pictures, or folders of pictures, of any size: they are cropped to a square
                 around their centre and resized. Without any, pictures are made from noise.
             output: folder for what is made.
+
+        Example:
+            {program} predict RUN --output DIR --count 100 --label 0
+            {program} predict RUN picture.png FOLDER --output DIR
         """
         if not inputs:
             return super().predict(run, output=output, **options)
@@ -87,6 +91,10 @@ class ClassifyingGeneration(Generation):
 
         Args:
             run: the run's folder.
+
+        Example:
+            {program} evaluate RUN
+            {program} evaluate RUN --count 2000 --show 100
         """
         page = super().evaluate(run, **options)
         opened = Run.open(run, self.name)

@@ -14,8 +14,9 @@ from common.training import FREE_ON_RESUME, TrainingOptions, train
 
 import docstring_parser
 import tensorflow as tf
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, DefaultHelpFormatter
 
+EXAMPLES = "examples:"
 VERBS = ("train", "predict", "evaluate", "export")
 
 
@@ -38,7 +39,7 @@ def main(model_class: type[Adversarial], task_class: type, arguments: list[str] 
         if verb == "train":
             _train(model_class, task, program, file.stem, rest)
         else:
-            _call(getattr(task, verb), f"{program} {verb}", rest)
+            _call(getattr(task, verb), program, rest)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from error
@@ -52,9 +53,13 @@ def main(model_class: type[Adversarial], task_class: type, arguments: list[str] 
 
 def train_parser(model_class: type, task, program: str) -> ArgumentParser:
     """Options of the run, the model and its data; each option stands in one place only."""
+    own = sys.modules[model_class.__module__].__doc__ or ""
+    examples = [line.strip() for line in own.splitlines() if line.strip().startswith("python3 ")]
     parser = ArgumentParser(
         prog=f"{program} [train|predict|evaluate|export]",
         description="Without a verb: train. For the options of the others: predict --help, ...",
+        epilog=_epilog([*examples, "{program} --resume --run RUN"], program),
+        formatter_class=_Formatter,
         exit_on_error=False,
         allow_abbrev=False,
     )
@@ -91,27 +96,60 @@ def _train(model_class: type, task, program: str, name: str, arguments: list[str
     train(model_class, task, run, options)
 
 
-def _call(verb, program: str, arguments: list[str]):
-    """Calls a verb's method with its parameters from the command line.
+def verb_parser(verb, program: str) -> ArgumentParser:
+    """Parameters of a verb's method; its docstring's examples end the help.
 
     Its positional-only parameters stand alone, list[str] for one or more and list[str] | None for
     any number; a parameter that is a dataclass gets one option for each field; the others are
     options.
     """
-    parser = ArgumentParser(prog=program, exit_on_error=False, allow_abbrev=False)
-    parameters = inspect.signature(verb).parameters.values()
-    positional = [p.name for p in parameters if p.kind is p.POSITIONAL_ONLY]
-    groups = {p.name: p.annotation for p in parameters if is_dataclass(p.annotation)}
-    helps = {p.arg_name: p.description for p in docstring_parser.parse(verb.__doc__).params}
-    number = {list[str]: "+", list[str] | None: "*"}
-    for name in positional:
-        annotation = inspect.signature(verb).parameters[name].annotation
-        parser.add_argument(name, nargs=number.get(annotation), help=helps[name])
+    described = docstring_parser.parse(verb.__doc__)
+    parser = ArgumentParser(
+        prog=f"{program} {verb.__name__}",
+        epilog=_epilog(
+            [line for part in described.examples for line in part.description.splitlines()], program
+        ),
+        formatter_class=_Formatter,
+        exit_on_error=False,
+        allow_abbrev=False,
+    )
+    positional, groups = _kinds(verb)
+    helps = {p.arg_name: p.description for p in described.params}
+    number = {list[str]: {"nargs": "+"}, list[str] | None: {"nargs": "*", "default": None}}
+    for name, annotation in positional.items():
+        parser.add_argument(name, help=helps[name], **number.get(annotation, {}))
     method_of = type(verb.__self__), verb.__name__
     parser.add_method_arguments(*method_of, skip={*positional, *groups})
     for group in groups.values():
         parser.add_class_arguments(group)
-    options = _parse(parser, arguments)
+    return parser
+
+
+def _kinds(verb) -> tuple[dict, dict]:
+    """Annotations of a method's positional-only parameters, and of those that are dataclasses."""
+    parameters = inspect.signature(verb).parameters.values()
+    positional = {p.name: p.annotation for p in parameters if p.kind is p.POSITIONAL_ONLY}
+    return positional, {p.name: p.annotation for p in parameters if is_dataclass(p.annotation)}
+
+
+class _Formatter(DefaultHelpFormatter):
+    """Keeps the lines of the examples."""
+
+    def _fill_text(self, text, width, indent):
+        return text if text.startswith(EXAMPLES) else super()._fill_text(text, width, indent)
+
+
+def _epilog(examples: list[str], program: str) -> str:
+    lines = [f"  {line}" for line in examples]
+    model = Path(program).stem
+    text = "\n".join([EXAMPLES, *lines]) if lines else ""
+    return text.replace("{program}", program).replace("{model}", model)
+
+
+def _call(verb, program: str, arguments: list[str]):
+    """Calls a verb's method with its parameters from the command line."""
+    options = _parse(verb_parser(verb, program), arguments)
+    positional, groups = _kinds(verb)
     arguments_in_order = [None if options[name] == [] else options[name] for name in positional]
     options = {name: value for name, value in options.items() if name not in positional}
     for name, group in groups.items():

@@ -99,6 +99,10 @@ class Generation(Task):
                 --seed_to: interpolation.png has them in a row, interpolation.gif one by one.
             seed_to: of the noise at the end of the way; default the seed after --seed.
             best: use the checkpoint that --keep_best kept, not the newest.
+
+        Example:
+            {program} predict RUN --output DIR --count 100 --seed 1
+            {program} predict RUN --output DIR --interpolate 16
         """
         _check_range(count, seed=seed, seed_to=seed_to)
         _check_output(output, interpolate, grid, seed_to)
@@ -161,6 +165,10 @@ class Generation(Task):
             skip_bad_images: leave out pictures that cannot be read.
             best: use the checkpoint that --keep_best kept, not the newest.
             show: pictures on the page, of the model and as many real ones.
+
+        Example:
+            {program} evaluate RUN
+            {program} evaluate RUN --count 2000 --show 100
         """
         not_negative(show=show)
         _check_range(count, seed=seed)

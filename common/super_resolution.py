@@ -100,6 +100,10 @@ class SuperResolution(Task):
                 which changes nothing but the memory.
             best: use the checkpoint that --keep_best kept, not the newest.
             step: use the checkpoint of this step, such as the end of the first stage.
+
+        Example:
+            {program} predict RUN picture.png --output DIR
+            {program} predict RUN/export/{model}/1 FOLDER MORE.jpg --output DIR
         """
         upscaler = self._upscaler(run, best, step)
         targets = files.output_paths(inputs, Path(output))
@@ -145,6 +149,10 @@ class SuperResolution(Task):
             best: use the checkpoint that --keep_best kept, not the newest.
             step: use the checkpoint of this step.
             show: pictures of each set, or the middles of large ones, on the page.
+
+        Example:
+            {program} evaluate RUN
+            {program} evaluate RUN --pictures FOLDER,ANOTHER
         """
         errors.not_negative(show=show)
         opened = Run.open(run, self.name)
@@ -190,6 +198,10 @@ class SuperResolution(Task):
             version: a positive integer; default the next free one.
             best: use the checkpoint that --keep_best kept, not the newest.
             step: use the checkpoint of this step, such as the end of the first stage.
+
+        Example:
+            {program} export RUN
+            {program} export RUN --output models --version 3
         """
         self.export_from(run, output, version, best=best, step=step)
 

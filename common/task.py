@@ -83,6 +83,10 @@ class Task:
             output: folder above the model's; default RUN/export.
             version: a positive integer; default the next free one.
             best: use the checkpoint that --keep_best kept, not the newest.
+
+        Example:
+            {program} export RUN
+            {program} export RUN --output models --version 3
         """
         self.export_from(run, output, version, best=best)
 

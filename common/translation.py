@@ -112,6 +112,10 @@ class PairedTranslation(Task):
             output: folder for the translations.
             tile: pixels; larger pictures go through the network in overlapping tiles of this side.
             best: use the checkpoint that --keep_best kept, not the newest.
+
+        Example:
+            {program} predict RUN picture.png --output DIR
+            {program} predict RUN/export/{model}/1 FOLDER MORE.jpg --output DIR
         """
         translate, multiple, channels = self._translator(run, inference, best)
         page = Page(self.name, {"run": run, **inference.given()}, side=THUMBNAIL)
@@ -144,6 +148,10 @@ class PairedTranslation(Task):
             skip_bad_images: leave out pairs that cannot be read.
             best: use the checkpoint that --keep_best kept, not the newest.
             show: pairs on the page.
+
+        Example:
+            {program} evaluate RUN
+            {program} evaluate RUN --dataset FOLDER --show 100
         """
         errors.not_negative(show=show)
         opened = Run.open(run, self.name)
@@ -195,6 +203,10 @@ class PairedTranslation(Task):
             output: folder above the model's; default RUN/export.
             version: a positive integer; default the next free one.
             best: use the checkpoint that --keep_best kept, not the newest.
+
+        Example:
+            {program} export RUN
+            {program} export RUN --output models --version 3
         """
         self.export_from(run, output, version, best=best, **inference.given())
 

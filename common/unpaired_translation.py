@@ -111,6 +111,10 @@ class UnpairedTranslation(Task):
             tile: pixels; larger pictures go through the network in overlapping tiles of this side,
                 each normalised by itself.
             best: use the checkpoint that --keep_best kept, not the newest.
+
+        Example:
+            {program} predict RUN picture.png --output DIR
+            {program} predict RUN FOLDER MORE.jpg --output DIR --direction BtoA
         """
         translate, multiple, channels = self._translator(run, direction, best)
         page = Page(self.name, {"run": run, "direction": direction}, side=THUMBNAIL)
@@ -147,6 +151,10 @@ class UnpairedTranslation(Task):
             skip_bad_images: leave out pictures that cannot be read.
             best: use the checkpoint that --keep_best kept, not the newest.
             show: pictures of each domain on the page.
+
+        Example:
+            {program} evaluate RUN
+            {program} evaluate RUN --count 500 --show 100
         """
         errors.not_negative(show=show)
         opened = Run.open(run, self.name)

@@ -1,0 +1,51 @@
+"""The guide to adding a model: its example, as it stands there, is a model of the zoo."""
+
+import importlib.util
+import re
+import sys
+
+from common import cli
+from common.data import pictures
+from common.generation import Generation
+from common.run import Run
+from common.zoo import ROOT, small_options
+
+import pytest
+
+GUIDE = ROOT / "docs" / "adding_a_model.md"
+
+
+@pytest.fixture(scope="module")
+def example(tmp_path_factory):
+    """The class in the guide's code, from a file at the place that the guide names."""
+    (code,) = re.findall(r"^```python\n(.*?)^```", GUIDE.read_text(), re.M | re.S)
+    file = tmp_path_factory.mktemp("tree") / "lsgan" / "lsgan.py"
+    file.parent.mkdir()
+    file.write_text(code)
+    spec = importlib.util.spec_from_file_location("lsgan", file)
+    module = importlib.util.module_from_spec(spec)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "lsgan", module)
+        patch.setattr("sys.path", sys.path[:])
+        spec.loader.exec_module(module)
+        yield module.LSGAN
+
+
+def test_the_example_trains_and_draws(example, tmp_path):
+    run = tmp_path / "run"
+    options = f"--dataset embedded {small_options(example, Generation)} --jit off --run {run}"
+    cli.main(example, Generation, f"{options} --steps 2".split())
+    assert Run(run).config()["model"] == "lsgan" and Run(run).step() == 2
+    assert (run / "export" / "lsgan" / "1" / "saved_model.pb").is_file()
+    cli.main(example, Generation, f"predict {run} --output {tmp_path / 'o'} --count 2".split())
+    assert pictures.read(tmp_path / "o" / "0001.png").shape == (32, 32, 3)
+
+
+def test_what_the_guide_names_is_there():
+    text = GUIDE.read_text()
+    named = set(re.findall(r"`((?:common|tests|benchmarks|wgan|aae)/[\w/]+\.py)`", text))
+    assert len(named) > 8
+    for path in named - {"tests/lsgan/test_lsgan.py"}:
+        assert (ROOT / path).is_file(), path
+    for task, path in re.findall(r"^\| `(\w+)` \| `([\w/.]+)`", text, re.M):
+        assert f"class {task}(" in (ROOT / path).read_text()

@@ -1,0 +1,192 @@
+"""What the READMEs tell to run: parsed, and that of the project's README run at a tiny size."""
+
+import base64
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from common import cli, generation, pages, zoo
+from common import task as task_module
+from common.data import pair_sources, pictures
+from common.errors import UserError
+from common.metrics import frechet
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from commands import blocks, commands, parse, parser
+from conftest import noise, write_pairs
+
+README = (zoo.ROOT / "README.md").read_text()
+PAGES = sorted(path for path in zoo.ROOT.glob("*/README.md") if path.parent.name in zoo.NAMES)
+SHELL = "\n".join(blocks(README, "bash"))
+
+
+@pytest.mark.parametrize("page", [zoo.ROOT / "README.md", *PAGES], ids=lambda p: p.parent.name)
+def test_the_commands_of_a_readme_are_known(page):
+    found = commands("\n".join(blocks(page.read_text(), "bash")))
+    assert len(found) > 4
+    for command in found:
+        script = command[0]
+        if script == "-m":  # pytest
+            assert (zoo.ROOT / command[2]).is_file()
+        elif script.startswith("benchmarks/"):
+            file = zoo.ROOT / script
+            for option in re.findall(r"--(\w+)", " ".join(command)):
+                assert re.search(rf"^    {option}:", file.read_text(), re.M), f"{script} --{option}"
+        else:
+            parse(command)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.parent.name)
+def test_a_readme_cites_its_paper(page):
+    text = page.read_text()
+    assert re.search(r"^```bibtex\n@\w+\{\w+,$", text, re.M) and "arxiv.org/abs/" in text
+
+
+def test_a_command_that_cannot_be_is_found():
+    for line in ("--size 3", "predict RUN", "export RUN --version new", "strain"):
+        with pytest.raises(UserError):
+            parse(["pix2pix/pix2pix.py", *line.split()])
+
+
+@pytest.mark.parametrize("name", zoo.NAMES)
+def test_help_ends_with_examples_that_are_known(name):
+    for verb in cli.VERBS:
+        help_text = parser(name, verb).format_help()
+        _, found = help_text.split(f"\n{cli.EXAMPLES}\n")
+        examples = commands(found)
+        assert examples and len(examples) == len(found.strip().splitlines())
+        for example in examples:
+            parse(example)
+            assert example[0] == f"{name}/{name}.py"
+        assert "inputs ...]" not in help_text or "(required)" not in help_text.split("inputs  ")[1]
+
+
+# The commands of the project's README, run.
+
+
+class Yardstick:
+    """Stands in for the real one, whose oracle would have to be trained."""
+
+    def __init__(self, data, count, split="test"):
+        pass
+
+    def measure(self, shown, labels=None):
+        return {"fid": float(shown.mean())}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A working directory that has what the README's commands name, and small named sets."""
+    place = tmp_path_factory.mktemp("new user")
+    write_pairs(place / "MY_PAIRS" / "train", 4, side=40)
+    for split in ("train", "val", "test"):
+        write_pairs(place / "data" / "facades" / split, 2, side=40)
+    for split in ("trainA", "trainB", "testA", "testB"):
+        write_pictures(place / "data" / "horse2zebra" / split, 2)
+    folders = "MY_PICTURES PHOTOS MORE_PHOTOS Set5 Set14 PICTURE_OR_FOLDER..."
+    for folder in (*folders.split(), "MY_CLASS_FOLDERS/a", "MY_CLASS_FOLDERS/b"):
+        write_pictures(place / folder, 6)
+    for name in ("in.png", "ZEBRA.png"):
+        pictures.write(place / name, noise(40, 50, 1))
+    x = np.stack([noise(28, 28, number, 1)[..., 0] for number in range(40)])
+    y = np.arange(40) % 10
+    np.savez(place / "data" / "mnist.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    return place
+
+
+def write_pictures(folder, count):
+    for number in range(count):
+        pictures.write(folder / f"{number}.png", noise(48, 44, [number, len(folder.name)]))
+
+
+@pytest.fixture
+def run(place, monkeypatch):
+    """run(command) -> runs it in `place` at a tiny size; RUN is the model's first run."""
+
+    def missing():
+        raise UserError("the weights cannot be downloaded")
+
+    def call(command):
+        script, *rest = command
+        name = script.split("/")[0]
+        model, task = zoo.classes(name)
+        if rest and rest[0] in cli.VERBS:
+            made = sorted(place.glob(f"runs/{name}/*/config.json"), key=lambda p: p.stat().st_mtime)
+            rest = [str(made[0].parent) if word == "RUN" else word for word in rest]
+            rest += ["--count", "10"] if "--count" in rest else []
+        elif "--resume" in rest:
+            rest += ["--steps", "3"]
+        else:
+            rest += f"{zoo.small_options(model, task)} --steps 2 --jit off --data_dir data".split()
+            rest += (
+                ["--evaluate_every", "1", "--evaluate_count", "4"] if "--keep_best" in rest else []
+            )
+        cli.main(model, task, rest)
+
+    monkeypatch.chdir(place)
+    monkeypatch.setattr(generation.samples, "Yardstick", Yardstick)
+    monkeypatch.setattr(frechet, "keras_inception", missing)
+    return call
+
+
+@pytest.fixture
+def eager():
+    """Nothing is traced, which would take longer than the few steps here."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+OF_MODELS = [command for command in commands(SHELL) if not command[0].startswith("benchmarks/")]
+
+
+@pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run")
+@pytest.mark.parametrize("name", sorted({command[0].split("/")[0] for command in OF_MODELS}))
+def test_the_commands_run(name, run, eager, place, monkeypatch):
+    monkeypatch.setattr(task_module.Task, "export_trained", lambda *_: "nowhere")
+    shutil.rmtree(place / "DIR", ignore_errors=True)
+    of_model = [c for c in OF_MODELS if c[0].startswith(name) and "runs/first" not in c]
+    assert of_model
+    for command in of_model:
+        run(command)
+        if "--output" in command and "export" not in command:
+            assert (place / command[command.index("--output") + 1] / pages.NAME).is_file()
+        if "evaluate" in command:
+            assert list(place.glob(f"runs/{name}/*/evaluation/index.html"))
+
+
+def test_the_first_commands_and_what_is_served(run, place, monkeypatch):
+    """The first commands of all; then what the README does with the export."""
+    monkeypatch.setattr(pair_sources, "EMBEDDED_COUNTS", {"train": 6, "val": 2, "test": 2})
+    for command in OF_MODELS:
+        if "runs/first" in command:
+            run(command)
+    assert list(place.glob("runs/first/samples/*.webp"))
+    for named in ("runs/first/evaluation/index.html", "translated/index.html"):
+        assert named in README and (place / named).is_file()
+    (python,) = blocks(README, "python")
+    exec(compile(python, "README.md", "exec"), {})
+    assert pictures.read(place / "out.png").shape == (40, 50, 3)
+
+    (serving,) = (block for block in blocks(README, "bash") if "docker" in block)
+    answer = {"predictions": [{"b64": base64.b64encode(b"what the server made").decode()}]}
+    (place / "answer.json").write_text(json.dumps(answer))
+    stubs = """docker() { printf '%s\\n' "$@" > docker.txt; }
+curl() { cat > request.json; cat answer.json; }
+python3() { "$PYTHON" "$@"; }
+"""
+    script = ["bash", "-euo", "pipefail", "-c", stubs + serving]
+    subprocess.run(script, check=True, env=os.environ | {"PYTHON": sys.executable})
+    mount = re.search(r"source=([^,]+),target=/models/(\w+)", (place / "docker.txt").read_text())
+    assert Path(mount[1], "1", "saved_model.pb").is_file() and mount[2] == "pix2pix"
+    request = json.loads((place / "request.json").read_text())
+    (instance,) = request["instances"]
+    assert base64.b64decode(instance["b64"]) == (place / "in.png").read_bytes()
+    assert request["signature_name"] == "serving_bytes"
+    assert (place / "out.png").read_bytes() == b"what the server made"
