@@ -35,6 +35,7 @@ def execute(notebook: Path, folder: Path = ROOT, timeout: int = 600, **environme
         content,
         timeout=timeout,
         kernel_name="python3",
+        coalesce_streams=True,  # of a progress bar only its end is left
         resources={"metadata": {"path": str(folder)}},
     )
     client.execute(env=os.environ | environment)

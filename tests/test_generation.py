@@ -148,7 +148,7 @@ def test_evaluate(evaluate, plain):
     (alt, grid), (other, real) = shown_on(plain / "evaluation" / "index.html", 1)
     assert alt.startswith("made by tiny_gan") and other.startswith("real, test")
     assert_same(cells(grid, 8, 8).reshape(64, 8, 8, 1)[:5], shown)
-    assert (cells(real, 8, 7)[0, 0] == 7).all()  # there are 50
+    assert (cells(real, 7, 8)[0, 0] == 7).all()  # there are 50
     assert yardstick.data.seed == 5 and not yardstick.data.skipping
 
 
