@@ -2,7 +2,8 @@
 
     python3 notebooks/execute.py notebooks/pix2pix.ipynb
 
-The notebook's first cell reads its sizes from the environment (ZOO_STEPS and so on).
+With --check nothing is stored. The notebook's first cell reads its sizes from the environment
+(ZOO_STEPS and so on); a cell that fails ends it.
 """
 
 import os
@@ -50,5 +51,9 @@ def execute(notebook: Path, folder: Path = ROOT, timeout: int = 600, **environme
 
 
 if __name__ == "__main__":
-    for name in sys.argv[1:]:
-        nbformat.write(execute(Path(name)), name)
+    check = sys.argv[1:2] == ["--check"]
+    for name in sys.argv[1 + check :]:
+        executed = execute(Path(name))
+        if not check:
+            nbformat.write(executed, name)
+        print(f"{name}: {len(executed.cells)} cells, executed")
