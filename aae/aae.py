@@ -44,7 +44,6 @@ from common.priors import PRIORS
 import keras
 import tensorflow as tf
 from keras.layers import Activation, Concatenate, Dense, Flatten, Rescaling, Reshape
-from keras.random import randint
 
 
 class AAE(Adversarial):
@@ -260,7 +259,7 @@ class AAE(Adversarial):
         if self.labelled is None:
             raise ValueError("prepare(data) comes before the first step")
         x, y = self.labelled
-        chosen = draw(randint, (count,), 0, self.labels, seed=self.noise)
+        chosen = draw(keras.random.randint, (count,), 0, self.labels, seed=self.noise)
         with watching(self.updates["classifier"].variables) as tape:
             logits = self.classifier(tf.gather(x, chosen), training=True)
             loss = self.classifier.compute_loss(y=tf.gather(y, chosen), y_pred=logits)
@@ -272,7 +271,7 @@ class AAE(Adversarial):
         z = self.prior_code(self.latent.draw(count, self.noise))
         if not self.labels:
             return z
-        y = draw(randint, (count,), 0, self.classes, seed=self.noise)
+        y = draw(keras.random.randint, (count,), 0, self.classes, seed=self.noise)
         return tf.concat([z, tf.one_hot(y, self.classes)], axis=1)
 
     def move(self, name: str, tape: tf.GradientTape, loss: tf.Tensor):

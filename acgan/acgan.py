@@ -51,7 +51,6 @@ from keras.layers import (
     ReLU,
     Reshape,
 )
-from keras.random import randint
 
 
 class ACGAN(Adversarial):
@@ -184,7 +183,7 @@ class ACGAN(Adversarial):
         """
         D, G = self.updates["discriminator"], self.updates["generator"]
         z = self.latent.draw(ops.shape(x)[0], self.noise)
-        c_fake = draw(randint, ops.shape(c), 0, self.classes, "int32", self.noise)
+        c_fake = draw(keras.random.randint, ops.shape(c), 0, self.classes, "int32", self.noise)
         with watching(G.variables) as g_tape, watching(D.variables) as d_tape:
             with kept(self.discriminator.non_trainable_weights):
                 fake = self.combined([z, tf.one_hot(c_fake, self.classes)], training=True)

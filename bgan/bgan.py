@@ -49,7 +49,6 @@ import keras
 import tensorflow as tf
 from keras import ops
 from keras.layers import Activation, Dense, Flatten, LeakyReLU, ReLU, Reshape
-from keras.random import uniform
 
 
 def normalized_weights(log_w):
@@ -229,7 +228,7 @@ class BGAN(Adversarial):
         z = self.prior.draw(count, self.noise)
         if self.discrete:
             x = ops.where(x > 0, 1.0, -1.0)
-            u = draw(uniform, (count, self.samples, *self.shape), seed=self.noise)
+            u = draw(keras.random.uniform, (count, self.samples, *self.shape), seed=self.noise)
         logs = {}
         with watching(G.variables) as g_tape, watching(D.variables) as d_tape:
             if self.discrete:

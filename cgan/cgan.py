@@ -41,7 +41,6 @@ import keras
 import tensorflow as tf
 from keras import ops
 from keras.layers import Activation, Concatenate, Flatten, LeakyReLU, ReLU, Rescaling, Reshape
-from keras.random import randint
 
 
 class CGAN(Adversarial):
@@ -222,11 +221,11 @@ class CGAN(Adversarial):
         """y' of a batch, int32 (B,); one draw for both players."""
         if self.fake_labels == "batch":
             return labels
-        return draw(randint, ops.shape(labels), 0, self.classes, "int32", self.noise)
+        return draw(keras.random.randint, ops.shape(labels), 0, self.classes, "int32", self.noise)
 
     def wrong_classes(self, labels: tf.Tensor) -> tf.Tensor:
         """For each label one of the other classes, drawn uniformly, int32 (B,)."""
-        steps = draw(randint, ops.shape(labels), 1, self.classes, "int32", self.noise)
+        steps = draw(keras.random.randint, ops.shape(labels), 1, self.classes, "int32", self.noise)
         return (labels + steps) % self.classes
 
     def penalty(self, variables: list[keras.Variable]) -> tf.Tensor | float:

@@ -16,14 +16,14 @@ def commands(text):
     """Every command of a Python script in lines of a shell, as [script, argument, ...].
 
     Lines that end with a backslash go on; of brackets around what may be left out, the inside
-    counts.
+    counts. A last & is left out.
     """
     text = text.replace("\\\n", " ").replace("&& .venv/bin/python ", "\npython3 ")
     found = []
     for line in text.splitlines():
         words = [word.strip("[]") for word in shlex.split(line, comments=True)]
         if "python3" in words and ".py" in line:
-            found.append(words[words.index("python3") + 1 :])
+            found.append([word for word in words[words.index("python3") + 1 :] if word != "&"])
     return found
 
 

@@ -2,22 +2,22 @@
 
 from common.adversarial import Adversarial
 from common.errors import UserError
-from pix2pix.pix2pix import Pix2Pix
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tiny import Tiny
 
 RANDOM = np.random.default_rng(0)
-BATCH = tuple(tf.constant(RANDOM.uniform(-1, 1, (1, 32, 32, 3)), tf.float32) for _ in range(2))
+BATCH = tuple(tf.constant(RANDOM.uniform(-1, 1, (1, 16, 16, 3)), tf.float32) for _ in range(2))
 
 
 def model_of(policy="float32", **options):
     keras.config.set_dtype_policy(policy)
     keras.utils.set_random_seed(3)
     try:
-        return Pix2Pix(**({"image_size": 32, "width": 4} | options))
+        return Tiny(**options)
     finally:
         keras.config.set_dtype_policy("float32")
 
@@ -27,19 +27,6 @@ def steps(model, count):
     model.make_train_function()
     batches = iter(tf.data.Dataset.from_tensors(BATCH).repeat())
     return [{k: float(v) for k, v in model.train_function(batches).items()} for _ in range(count)]
-
-
-def test_xla_computes_what_the_graph_computes():
-    model = model_of(dropout=0.0)
-    graph = tf.function(model.losses_and_gradients, autograph=False)
-    xla = tf.function(model.losses_and_gradients, autograph=False, jit_compile=True)
-    (losses_a, gradients_a), (losses_b, gradients_b) = graph(*BATCH), xla(*BATCH)
-    for name, value in losses_a.items():
-        assert float(losses_b[name]) == pytest.approx(float(value), rel=1e-4)
-    for name, gradients in gradients_a.items():
-        for a, b in zip(gradients, gradients_b[name], strict=True):
-            scale = np.abs(a).max()
-            np.testing.assert_allclose(b, a, rtol=1e-4, atol=1e-4 * scale + 1e-7)
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,12 @@ def eager():
     tf.config.run_functions_eagerly(False)
 
 
-OF_MODELS = [command for command in commands(SHELL) if not command[0].startswith("benchmarks/")]
+# Not here: benchmarks, and what takes several processes (test_parallel.py).
+OF_MODELS = [
+    command
+    for command in commands(SHELL)
+    if not command[0].startswith("benchmarks/") and "multi_worker" not in command
+]
 
 
 @pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run")

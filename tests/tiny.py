@@ -26,6 +26,7 @@ class Tiny(Adversarial):
         image_size: side of the pictures in pixels, a multiple of 4.
         channels_in: channels of x.
         channels_out: channels of y.
+        dropout: share of units dropped.
         inference_dropout: whether dropout stays on at inference.
         inference_statistics: of the picture, or moving averages.
         inference_seed: which dropout mask inference draws.
@@ -40,6 +41,7 @@ class Tiny(Adversarial):
         image_size: int = 16,
         channels_in: int = 3,
         channels_out: int = 3,
+        dropout: float = 0.5,
         inference_dropout: bool = True,
         inference_statistics: Literal["picture", "moving"] = "picture",
         inference_seed: int = 0,
@@ -50,6 +52,7 @@ class Tiny(Adversarial):
         self.image_size = image_size
         self.channels_in, self.channels_out = channels_in, channels_out
         self.inference_statistics = inference_statistics
+        self.dropout = dropout
         self.inference_seed = inference_seed if inference_dropout else None
         self.generator = self.build_generator()
         self.discriminator = self.build_discriminator()
@@ -69,7 +72,7 @@ class Tiny(Adversarial):
         x = keras.Input((None, None, self.channels_in))
         h = keras.layers.LeakyReLU(0.2)(conv(x, 4))
         h = BatchNormalization(self.inference_statistics)(conv(h, 4))
-        h = Dropout(0.5, inference_seed=self.inference_seed)(h)
+        h = Dropout(self.dropout, inference_seed=self.inference_seed)(h)
         h = conv_transpose(conv_transpose(h, 4), self.channels_out)
         return keras.Model(x, keras.layers.Activation("tanh", dtype="float32")(h))
 
