@@ -252,6 +252,6 @@ CASES = {
         classic_wgan,
         {"n_critic": 5, "warm_up": 5},
         steps=5,
-        once=lambda model, batch: model.generator_step(len(batch[0])),
+        once=lambda model, batch: model.generator_step(batch[0].shape[0]),
     ),
 }

@@ -18,6 +18,7 @@ import keras
 
 TURN = 2  # rounds
 WARM_UP = 2  # rounds
+ALONE = 100  # batches
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,8 @@ class Work(NamedTuple):
         operations: floating-point operations of a step.
         peak: floating-point operations a second of the machine's best matrix product.
         waiting: seconds a step that training waits for batches of the embedded data.
-        pictures: of the embedded data that its stream alone gives a second.
+        pictures: of the embedded data that its stream alone gives a second, when each is drawn for
+            the first time.
     """
 
     operations: float
@@ -122,12 +124,12 @@ def work(name: str, sizes: Sizes, way: Way, rounds: int) -> Work:
         once = operations.floating_point_operations(lambda *b: case.once(model, b), batch)
         counted += once / case.steps
     data = embedded_data(name, sizes)
-    steps = rounds * case.steps
     begin = time.perf_counter()
-    for _ in data.stream(sizes.batch_size, 0, steps):
+    for _ in data.stream(sizes.batch_size, 0, ALONE):
         pass
     alone = time.perf_counter() - begin
 
+    steps = rounds * case.steps
     model.prepare(data)
     batches = iter(data.stream(sizes.batch_size, 0, WARM_UP + steps))
     for _ in range(WARM_UP):
@@ -138,7 +140,7 @@ def work(name: str, sizes: Sizes, way: Way, rounds: int) -> Work:
             float(loss)
     waiting = (model.data_wait - before) / steps
     peak = operations.matrix_product_peak()
-    return Work(counted, peak, waiting, steps * sizes.batch_size / alone)
+    return Work(counted, peak, waiting, ALONE * sizes.batch_size / alone)
 
 
 def embedded_data(name: str, sizes: Sizes):

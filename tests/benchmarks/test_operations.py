@@ -1,6 +1,7 @@
 """Benchmarks: floating-point operations against closed forms, and the profile of a step."""
 
 from benchmarks import operations
+from benchmarks.cases import CASES, Sizes
 
 import pytest
 import tensorflow as tf
@@ -71,3 +72,14 @@ def test_the_profile_finds_the_costliest_operation():
 )
 def test_what_is_an_operation(event, name):
     assert operations._readable(event) == name
+
+
+def test_what_a_wgan_does_once_a_round_counts():
+    case, sizes = CASES["wgan"], Sizes(image_size=32, width=4, batch_size=2)
+    model = case.build(sizes)
+    batch = tuple(map(tf.constant, case.batch(model, sizes.batch_size)))
+    often, once = (
+        operations.floating_point_operations(function, batch)
+        for function in (lambda *b: model.train_step(b), lambda *b: case.once(model, b))
+    )
+    assert 0 < once < often * 2
