@@ -8,30 +8,28 @@ into --cache_mb, memory. Peak memory is that of a process of its own for each nu
     python3 benchmarks/data.py --kind pairs --image_size 256 --counts [1000,20000] --cache_mb 256
 """
 
-import multiprocessing
 import os
 import resource
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from json import dumps
 from pathlib import Path
 from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks import command_line
 from common.data import pictures, scenes
 from common.data.high_resolution import HighResolutionImages
 from common.data.images import LabelledImages
 from common.data.pairs import PairedImages
 from common.data.unpaired import UnpairedImages
 from common.errors import UserError
+from common.run import write_json
 from common.zoo import chosen
 
 import numpy as np
-from jsonargparse import CLI
 
 DISTINCT = 40  # files that are not links
 
@@ -141,9 +139,7 @@ def main(
         for count in counts or (500, 5000):
             if count < 2 * DISTINCT:
                 raise UserError(f"--counts {count}: give {2 * DISTINCT} or more")
-            spawn = multiprocessing.get_context("spawn")
-            with ProcessPoolExecutor(1, mp_context=spawn) as pool:
-                row = pool.submit(measure, name, image_size, count, cache_mb).result()
+            row = command_line.in_own_process(measure, name, image_size, count, cache_mb)
             print(
                 f"{name:18}{count:9}{row['first_pass_per_second']:10.0f}/s"
                 f"{row['second_pass_per_second']:7.0f}/s{row['peak_mib_before']:12.0f}"
@@ -152,11 +148,8 @@ def main(
             )
             results.append(row)
     if json:
-        Path(json).write_text(dumps(results, indent=2) + "\n")
+        write_json(Path(json), results)
 
 
 if __name__ == "__main__":
-    try:
-        CLI(main, as_positional=False)
-    except UserError as error:
-        raise SystemExit(f"error: {error}") from None
+    command_line.run(main)

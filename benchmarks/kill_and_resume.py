@@ -24,12 +24,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks import command_line
 from common import checkpoint, zoo
-from common.errors import UserError
 from common.run import Run
 
 import numpy as np
-from jsonargparse import CLI
 
 POLL = 0.005  # seconds between two looks at a running process
 
@@ -243,7 +242,4 @@ def main(
 
 
 if __name__ == "__main__":
-    try:
-        CLI(main, as_positional=False)
-    except UserError as error:
-        raise SystemExit(f"error: {error}") from None
+    command_line.run(main)

@@ -13,6 +13,7 @@ from typing import Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks import command_line
 from bgan.bgan import BGAN
 from common.adversarial import Adversarial
 from common.data import pictures
@@ -25,7 +26,6 @@ from wgan.wgan import WGAN
 import keras
 import numpy as np
 import tensorflow as tf
-from jsonargparse import CLI
 from keras.layers import Dense
 
 # The class and what it is made with; no penalty on the weights.
@@ -127,4 +127,4 @@ def main(
 
 
 if __name__ == "__main__":
-    CLI(main, as_positional=False)
+    command_line.run(main)

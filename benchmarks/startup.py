@@ -13,15 +13,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from json import dumps
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks import command_line
 from common import zoo
 from common.errors import UserError
-
-from jsonargparse import CLI
+from common.run import write_json
 
 FIRST_STEP = "step 1/1"
 
@@ -82,11 +81,8 @@ def main(model: str = "all", options: str = "", json: str | None = None):
         )
         results.append(row)
     if json:
-        Path(json).write_text(dumps(results, indent=2) + "\n")
+        write_json(Path(json), results)
 
 
 if __name__ == "__main__":
-    try:
-        CLI(main, as_positional=False)
-    except UserError as error:
-        raise SystemExit(f"error: {error}") from None
+    command_line.run(main)

@@ -17,11 +17,7 @@ Below the table stands what a step calculates, as a share of what the machine re
 of two matrices of 2048 x 2048, and whether the model's embedded data keep up with it.
 """
 
-import multiprocessing
 import sys
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from json import dumps
 from pathlib import Path
 from typing import Literal
 
@@ -29,21 +25,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import measures, operations
 from benchmarks.cases import CASES, Sizes
+from benchmarks.command_line import in_own_process, run
 from benchmarks.measures import Way
 from common.errors import UserError
+from common.run import write_json
 from common.zoo import chosen
 
 import numpy as np
-from jsonargparse import CLI
 
 Modes = Literal["auto", "on", "off", "every", "none"]
 COSTLIEST = 5  # operations that --profile names
-
-
-def in_own_process(function: Callable, *arguments):
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=spawn) as pool:
-        return pool.submit(function, *arguments).result()
 
 
 # The tables.
@@ -208,11 +199,8 @@ def main(
     if len(results) > 1:
         print_summary(results)
     if json:
-        Path(json).write_text(dumps(results, indent=2) + "\n")
+        write_json(Path(json), results)
 
 
 if __name__ == "__main__":
-    try:
-        CLI(main, as_positional=False)
-    except UserError as error:
-        raise SystemExit(f"error: {error}") from None
+    run(main)
