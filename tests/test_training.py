@@ -66,8 +66,7 @@ def test_what_a_finished_run_holds(finished, pairs_folder):
     "options",
     [
         "--precision mixed_float16",
-        "--precision mixed_bfloat16 --ema 0.9",
-        "--schedule linear --batch_size 2",
+        "--precision mixed_bfloat16 --schedule linear --batch_size 2",
         "--schedule cosine --ema 0.5 --jit auto",
     ],
 )
