@@ -1,10 +1,13 @@
 """What the benchmarks have in common as commands."""
 
 import multiprocessing
+import resource
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
 from common.errors import UserError
+from common.run import write_json
 
 from jsonargparse import CLI
 
@@ -25,3 +28,14 @@ def in_own_process(function: Callable, *arguments):
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=spawn) as pool:
         return pool.submit(function, *arguments).result()
+
+
+def peak_mib() -> float:
+    """Peak resident memory of this process so far, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def write_results(file: str | None, results: list[dict]):
+    """Writes what --json asks for, if it was given."""
+    if file:
+        write_json(Path(file), results)

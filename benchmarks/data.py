@@ -9,7 +9,6 @@ into --cache_mb, memory. Peak memory is that of a process of its own for each nu
 """
 
 import os
-import resource
 import sys
 import tempfile
 import time
@@ -26,7 +25,6 @@ from common.data.images import LabelledImages
 from common.data.pairs import PairedImages
 from common.data.unpaired import UnpairedImages
 from common.errors import UserError
-from common.run import write_json
 from common.zoo import chosen
 
 import numpy as np
@@ -92,7 +90,7 @@ def measure(name: str, size: int, count: int, cache_mb: int) -> dict:
     kind = KINDS[name]
     with tempfile.TemporaryDirectory() as folder:
         write(Path(folder), kind, size, count)
-        before = _peak()
+        before = command_line.peak_mib()
         data = kind.make(Path(folder), size, cache_mb)
         rates = []
         for number in range(2):
@@ -108,12 +106,8 @@ def measure(name: str, size: int, count: int, cache_mb: int) -> dict:
         "first_pass_per_second": rates[0],
         "second_pass_per_second": rates[1],
         "peak_mib_before": before,
-        "peak_mib": _peak(),
+        "peak_mib": command_line.peak_mib(),
     }
-
-
-def _peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main(
@@ -147,8 +141,7 @@ def main(
                 flush=True,
             )
             results.append(row)
-    if json:
-        write_json(Path(json), results)
+    command_line.write_results(json, results)
 
 
 if __name__ == "__main__":

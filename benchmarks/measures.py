@@ -1,8 +1,7 @@
 """The measurements of step.py, each meant for a process of its own."""
 
-import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Literal, NamedTuple
@@ -10,6 +9,7 @@ from typing import Literal, NamedTuple
 from benchmarks import operations
 from benchmarks.cases import CASES, Sizes
 from benchmarks.classic import check_that_all_learn, check_the_classic_loop, players_apart
+from benchmarks.command_line import peak_mib
 from common import cli, zoo
 from common.adversarial import Adversarial, Jit
 from common.run import pick
@@ -45,13 +45,14 @@ class Way:
         model.make_train_function()
         batches = repeat(tuple(keras.ops.convert_to_tensor(array) for array in batch))
 
-        def steps():
-            for _ in range(case.steps):
-                losses = model.train_function(batches)
-                for loss in losses.values():  # as `fit` does; a GPU would still be at work
-                    float(loss)
+        return model, lambda: take_steps(model, batches, case.steps)
 
-        return model, steps
+
+def take_steps(model: Adversarial, batches: Iterator, count: int):
+    """Takes steps through the function that `fit` calls, each to its end."""
+    for _ in range(count):
+        for loss in model.train_function(batches).values():
+            float(loss)  # as `fit` does; a GPU would still be at work
 
 
 class Timing(NamedTuple):
@@ -95,7 +96,7 @@ def peak_memory(name: str, sizes: Sizes, way: Way) -> float:
     _, take_round = way.round(name, sizes)
     for _ in range(WARM_UP + TURN):
         take_round()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return peak_mib()
 
 
 class Work(NamedTuple):
@@ -132,12 +133,9 @@ def work(name: str, sizes: Sizes, way: Way, rounds: int) -> Work:
     steps = rounds * case.steps
     model.prepare(data)
     batches = iter(data.stream(sizes.batch_size, 0, WARM_UP + steps))
-    for _ in range(WARM_UP):
-        model.train_function(batches)
+    take_steps(model, batches, WARM_UP)
     before = model.data_wait
-    for _ in range(steps):
-        for loss in model.train_function(batches).values():
-            float(loss)
+    take_steps(model, batches, steps)
     waiting = (model.data_wait - before) / steps
     peak = operations.matrix_product_peak()
     return Work(counted, peak, waiting, ALONE * sizes.batch_size / alone)

@@ -17,7 +17,7 @@ MATRIX = 2048  # side of the matrices whose product is the machine's measure
 PRODUCTS = re.compile(r"Conv2D|DepthwiseConv|MatMul|Conv3D")
 # ... how they are prefixed, and what only calls other operations.
 _ONEDNN = re.compile(r"^_Mkl(Native)?(Fused)?|^_Fused")
-_CALLS = re.compile(r"Call$|^(If|While|XlaLaunch)|^(Stateless)(If|While)|^NoOp$|^_(Arg|Retval)")
+_CALLS = re.compile(r"Call$|^(Stateless)?(If|While)|^XlaLaunch|^NoOp$|^_(Arg|Retval)")
 _XLA = "CpuExecutable::ExecuteAsyncOnStream"
 
 

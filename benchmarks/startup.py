@@ -20,7 +20,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks import command_line
 from common import zoo
 from common.errors import UserError
-from common.run import write_json
 
 FIRST_STEP = "step 1/1"
 
@@ -80,8 +79,7 @@ def main(model: str = "all", options: str = "", json: str | None = None):
             flush=True,
         )
         results.append(row)
-    if json:
-        write_json(Path(json), results)
+    command_line.write_results(json, results)
 
 
 if __name__ == "__main__":

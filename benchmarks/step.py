@@ -25,10 +25,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import measures, operations
 from benchmarks.cases import CASES, Sizes
-from benchmarks.command_line import in_own_process, run
+from benchmarks.command_line import in_own_process, run, write_results
 from benchmarks.measures import Way
 from common.errors import UserError
-from common.run import write_json
 from common.zoo import chosen
 
 import numpy as np
@@ -185,21 +184,20 @@ def main(
         rows = measure(name, sizes, ways, steps, memory)
         print_rows(rows)
         result = {"model": name, **sizes._asdict(), "steps": steps, "ways": rows}
-        compiled = [way for way in ways if way.kind == "train_step"][:1]
-        for way in compiled if work else []:
-            row = rows[ways.index(way)]
-            result["surroundings"] = surroundings(name, sizes, way, row, steps)
+        compiled = next((way for way in ways if way.kind == "train_step"), None)
+        if compiled and work:
+            row = rows[ways.index(compiled)]
+            result["surroundings"] = surroundings(name, sizes, compiled, row, steps)
             print_surroundings(result["surroundings"])
-        for way in compiled if profile else []:
-            shares = in_own_process(measures.profile, name, sizes, way, steps)
+        if compiled and profile:
+            shares = in_own_process(measures.profile, name, sizes, compiled, steps)
             print_profile(shares)
             result["profile"] = [share._asdict() for share in shares[:COSTLIEST]]
             result["share_of_products"] = operations.share_of_products(shares)
         results.append(result)
     if len(results) > 1:
         print_summary(results)
-    if json:
-        write_json(Path(json), results)
+    write_results(json, results)
 
 
 if __name__ == "__main__":

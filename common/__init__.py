@@ -17,6 +17,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # first would otherwise differ from process to process, and with it what they round (exact resume).
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
+
 
 def keep_freed_memory():
     """Lets glibc keep what is freed, for the next step, which will need as much again.
@@ -30,8 +32,6 @@ def keep_freed_memory():
         mallopt(M_MMAP_MAX, 0)
         mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
-
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 
 if standins.asked_for_help(sys.argv):
     standins.install()

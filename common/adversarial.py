@@ -197,11 +197,12 @@ class Adversarial(keras.Model):
         """
         if self.train_function is not None and not force:
             return
-        step = tf.function(
-            self.train_step, autograph=False, jit_compile=True if self.jit_step else None
-        )
         if self.group.size > 1:
             step = self.group.compiled_step()
+        else:
+            step = tf.function(
+                self.train_step, autograph=False, jit_compile=True if self.jit_step else None
+            )
 
         def train_function(iterator):
             start = time.perf_counter()

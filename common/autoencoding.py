@@ -157,7 +157,7 @@ class AutoEncoding(Generation):
         if frames:
             way = np.linspace(*code, frames, dtype=np.float32)  # (frames, D)
             walks.write_frames(folder, coder.of_classes(way, asked))
-            for name in ("interpolation.png", "interpolation.gif"):
+            for name in (walks.ROWS, walks.ANIMATION):
                 page.single(name, Beside.of(folder / name))
         else:
             made = coder.of_classes(code, asked)

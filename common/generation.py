@@ -114,7 +114,7 @@ class Generation(Task):
             ways = ceil((count or 1) / max(1, len(asked)))
             end = seed + 1 if seed_to is None else seed_to
             walks.write(sampler, asked, (seed, end), ways, interpolate, folder)
-            for name in ("interpolation.png", "interpolation.gif"):
+            for name in (walks.ROWS, walks.ANIMATION):
                 page.single(name, Beside.of(folder / name))
             page.write(folder / pages.NAME)
             print(f"{interpolate} frames in {folder / 'interpolation.png'} and .gif")

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
 
-from common import checkpoint
+from common import checkpoint, pages
 from common.adversarial import Adversarial
+from common.data import pictures
 from common.errors import UserError
 
 import keras
@@ -36,7 +37,7 @@ class Run:
 
     @property
     def evaluation_page(self) -> Path:
-        return self.folder / "evaluation" / "index.html"
+        return self.folder / "evaluation" / pages.NAME
 
     @property
     def tensorboard(self) -> Path:
@@ -219,12 +220,5 @@ def write_json(path: Path, content: dict):
     Raises:
         UserError: it cannot be written.
     """
-    temporary = path.with_suffix(".tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(content, indent=2) + "\n")
-        temporary.replace(path)
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot be written ({error.strerror}); make room or name another folder"
-        ) from error
+    with pictures.appearing_whole(path) as part:
+        part.write_text(json.dumps(content, indent=2) + "\n")

@@ -150,17 +150,17 @@ def train(model_class: type[Adversarial], task, run: Run, options: dict):
             _export(task, run)
         return
 
-    span, every, writes_to = (start, total), settings.checkpoint_every, run if group.chief else None
-    saver = callbacks.Checkpoints(*span, every, writes_to, model.milestones)
+    span, written = (start, total), run if group.chief else None
+    saver = callbacks.Checkpoints(*span, settings.checkpoint_every, written, model.milestones)
     stopper = callbacks.StopOnSignal(start, group)
     hooks = [saver]
     if group.chief:
         draw = task.sampler(model, data)  # may refuse the data, so before there is a run
         measuring = _measuring(model, task, data, run, settings, span)
         run.write_config(model.name, options | found, fingerprint)
-        every = settings.sample_every or steps_per_epoch
         log = callbacks.Log(*span, settings.log_every, run, settings.batch_size, steps_per_epoch)
-        hooks = [log, saver, callbacks.Samples(*span, every, run, draw), *measuring]
+        samples = callbacks.Samples(*span, settings.sample_every or steps_per_epoch, run, draw)
+        hooks = [log, saver, samples, *measuring]
     hooks = [callbacks.FiniteLosses(start), rate, *hooks, stopper]
     where = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
     where += f", {group.size} replicas" if group.size > 1 else ""

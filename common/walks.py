@@ -1,17 +1,16 @@
 """Ways through the noise: what lies between two pictures of a generator."""
 
 import io
-import os
 from pathlib import Path
 
 from common.data import pictures
-from common.errors import UserError
 from common.sampling import Sampler
 
 import numpy as np
 from PIL import Image
 
 FRAME_MILLISECONDS = 80
+ROWS, ANIMATION = "interpolation.png", "interpolation.gif"  # the files of a way
 
 
 def between(a: np.ndarray, b: np.ndarray, frames: int, distribution: str) -> np.ndarray:
@@ -76,9 +75,9 @@ def write(
 
 def write_frames(folder: Path, shown: np.ndarray):
     """Writes interpolation.png and interpolation.gif: shown is uint8 (rows, frames, S, S, C)."""
-    pictures.write(folder / "interpolation.png", pictures.grid(shown))
+    pictures.write(folder / ROWS, pictures.grid(shown))
     there = [pictures.grid([[row[frame]] for row in shown]) for frame in range(shown.shape[1])]
-    write_gif(folder / "interpolation.gif", there + there[-2:0:-1])
+    write_gif(folder / ANIMATION, there + there[-2:0:-1])
 
 
 def write_gif(path: Path, frames: list[np.ndarray]):
@@ -97,12 +96,5 @@ def write_gif(path: Path, frames: list[np.ndarray]):
         duration=FRAME_MILLISECONDS,
         loop=0,
     )
-    part = path.with_name(f".{path.name}.part")
-    try:
+    with pictures.appearing_whole(path) as part:
         part.write_bytes(content.getvalue())
-        os.replace(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise UserError(
-            f"{path}: cannot be written ({error.strerror}); make room or name another folder"
-        ) from error
