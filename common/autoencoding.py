@@ -1,6 +1,5 @@
 """What a user does with a generator that has an encoder: pictures to codes, and back."""
 
-import json
 from collections.abc import Callable, Iterator
 from inspect import signature
 from pathlib import Path
@@ -15,7 +14,7 @@ from common.errors import UserError
 from common.generation import SEED, Generation, asked_classes, class_names
 from common.metrics import codes, samples
 from common.pages import THUMBNAIL, Beside, Page
-from common.run import Run, write_json
+from common.run import Run
 from common.sampling import BATCH_SIZE, Endpoint, sampler_of
 
 import keras
@@ -169,7 +168,7 @@ class AutoEncoding(Generation):
         page.write(folder / pages.NAME)
         print(f"{len(targets)} pictures, with their codes, in {output}")
 
-    def evaluate(self, run: str, /, **options) -> Page:
+    def evaluate(self, run: str, /, **options):
         """Measures a run's pictures beside real ones, and its codes of real test pictures.
 
         The squared error of reconstruction is the mean over pixels in [0, 1]. Of the codes there
@@ -186,11 +185,11 @@ class AutoEncoding(Generation):
         Example:
             {program} evaluate RUN --show 100
         """
-        page = super().evaluate(run, **options)
-        opened = Run.open(run, self.name)
-        model = self.load(opened, options["best"])
-        moved = {name: options[name] for name in ("dataset", "data_dir", "skip_bad_images")}
-        data = self.data_of(opened, **moved)
+        super().evaluate(run, **options)
+
+    def evaluate_further(
+        self, run: Run, model: Adversarial, data: LabelledImages, page: Page, show: int
+    ) -> dict[str, dict]:
         x, y = data.arrays("test", samples.COUNT)
         coder = Coder(model)
         code, prior = coder.encode(x), prior_codes(model, len(x))
@@ -209,18 +208,15 @@ class AutoEncoding(Generation):
             wrong = code[:, coder.size :].argmax(axis=1) != y
             results["classification_error"] = float(wrong.mean())
         print(codes.format_codes(results))
-        report = json.loads(opened.evaluation_file.read_text())
-        write_json(opened.evaluation_file, report | {"autoencoder": results})
         page.note(codes.format_codes(results))
-        if show := options["show"]:
+        if show:
             pairs = {"test": pictures.heap(x[:show]), "reconstructed": pictures.heap(x_hat[:show])}
             page.row("Reconstructions", pairs)
         if coder.size == 2:
             for name, shown in maps(coder, code[:, :2], y, prior[:, :2], data.class_names):
-                pictures.write(opened.folder / f"{name}.png", shown)
+                pictures.write(run.folder / f"{name}.png", shown)
                 page.single(name, shown)
-        page.write(opened.evaluation_page)
-        return page
+        return {"autoencoder": results}
 
     def load(self, run: Run, best: bool = False, **which) -> Adversarial:
         return super().load(run, best, whole=True, **which)

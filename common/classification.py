@@ -1,6 +1,5 @@
 """What a user does with a generator whose discriminator tells classes: pictures in, classes out."""
 
-import json
 from collections.abc import Callable
 from inspect import signature
 from pathlib import Path
@@ -8,11 +7,12 @@ from pathlib import Path
 from common import files, pages
 from common.adversarial import Adversarial
 from common.data import pictures
+from common.data.images import LabelledImages
 from common.errors import UserError
 from common.generation import Generation, class_names
 from common.metrics import samples
 from common.pages import THUMBNAIL, Page
-from common.run import Run, write_json
+from common.run import Run
 from common.sampling import Endpoint
 
 import numpy as np
@@ -82,7 +82,7 @@ class ClassifyingGeneration(Generation):
             print(f"{file}: {name} ({probability})")
         print(f"{len(rows)} pictures classified in {Path(output) / 'predictions.csv'}")
 
-    def evaluate(self, run: str, /, **options) -> Page:
+    def evaluate(self, run: str, /, **options):
         """Measures a run's pictures, beside real ones, and its classifier on real test pictures.
 
         A model that knows classes is asked for each of them equally often. The classifier is
@@ -96,12 +96,13 @@ class ClassifyingGeneration(Generation):
             {program} evaluate RUN
             {program} evaluate RUN --count 2000 --show 100
         """
-        page = super().evaluate(run, **options)
-        opened = Run.open(run, self.name)
-        classify = compiled(self.load(opened, options["best"]))
-        moved = {name: options[name] for name in ("dataset", "data_dir", "skip_bad_images")}
-        x, labels = self.data_of(opened, **moved).arrays("test", samples.COUNT)
-        right = classify(x).argmax(axis=1) == labels
+        super().evaluate(run, **options)
+
+    def evaluate_further(
+        self, run: Run, model: Adversarial, data: LabelledImages, page: Page, show: int
+    ) -> dict[str, dict]:
+        x, labels = data.arrays("test", samples.COUNT)
+        right = compiled(model)(x).argmax(axis=1) == labels
         of_classes = [float(right[labels == label].mean()) for label in np.unique(labels)]
         result = {
             "count": len(x),
@@ -113,11 +114,8 @@ class ClassifyingGeneration(Generation):
             f"pictures, on {result['worst_class']:.2%} of its worst class"
         )
         print(said)
-        report = json.loads(opened.evaluation_file.read_text())
-        write_json(opened.evaluation_file, report | {"classifier": result})
         page.note(said)
-        page.write(opened.evaluation_page)
-        return page
+        return {"classifier": result}
 
     def load(self, run: Run, best: bool = False, **which) -> Adversarial:
         return super().load(run, best, whole=True, **which)

@@ -149,7 +149,7 @@ class Generation(Task):
         skip_bad_images: bool = False,
         best: bool = False,
         show: int = 64,
-    ) -> Page:
+    ):
         """Measures a run's pictures, beside real ones that were held out.
 
         A model that knows classes is asked for each of them equally often. Also written to the
@@ -173,7 +173,7 @@ class Generation(Task):
         not_negative(show=show)
         _check_range(count, seed=seed)
         opened = Run.open(run, self.name)
-        model = opened.load_sampler(self.model_class, best)
+        model = self.load(opened, best)
         sampler = sampler_of(model)
         moved = {"dataset": dataset, "data_dir": data_dir, "skip_bad_images": skip_bad_images}
         data = self.data_of(opened, **moved)
@@ -191,7 +191,6 @@ class Generation(Task):
             "seed": seed,
             "results": results,
         }
-        write_json(opened.evaluation_file, report)
         page = self.page(opened, report)
         page.table(samples.table(results))
         page.note(samples.reference(results))
@@ -201,8 +200,26 @@ class Generation(Task):
             made = sheet(sampler, sampler.noise(seed, columns), asked)
             real = real_sheet(aim, split, columns, asked)
             page.row("Pictures", {f"made by {self.name}": made, f"real, {split}": real})
+        report |= self.evaluate_further(opened, model, data, page, show)
+        write_json(opened.evaluation_file, report)
         page.write(opened.evaluation_page)
-        return page
+
+    def evaluate_further(
+        self, run: Run, model: Adversarial, data: LabelledImages, page: Page, show: int
+    ) -> dict[str, dict]:
+        """Measures what a model can do beside drawing pictures, prints it, and adds it to the page.
+
+        Args:
+            run: the model's run.
+            model: with the weights of `load`.
+            data: the run's, where they lie now.
+            page: of the evaluation.
+            show: pictures for it.
+
+        Returns:
+            Results by name, for evaluation.json.
+        """
+        return {}
 
     def save_model(self, model: Adversarial, run: Run, base: Path, version: int) -> Path:
         further = self.signatures(model)
