@@ -19,7 +19,8 @@ as a categorical code y_hat, and a second tower of D compares it with one-hot ve
 
 Deviations: Adam, where the paper has SGD with momentum for a thousand epochs. Phases 2a and 2b
 share one forward pass of the encoder, which neither moves before the other is done. No batch
-normalisation in the semi-supervised encoder. Of the paper's encoders only the deterministic one.
+normalisation in the semi-supervised encoder. Of the paper's encoders only the deterministic one,
+and neither the prior that knows labels (section 2.3) nor clustering (section 6).
 
     python3 aae/aae.py --dataset mnist
 """
@@ -64,7 +65,7 @@ class AAE(Adversarial):
         beta_1: Adam's decay of the first moment in the adversarial phases.
     """
 
-    defaults: ClassVar[dict] = {"batch_size": 100}
+    defaults: ClassVar[dict] = {"batch_size": 100, "schedule": "linear"}
 
     def __init__(
         self,
@@ -78,7 +79,7 @@ class AAE(Adversarial):
         labels: int = 0,
         hidden: int = 1000,
         learning_rate: float = 1e-3,
-        adversarial_learning_rate: float = 2e-4,
+        adversarial_learning_rate: float = 5e-4,
         beta_1: float = 0.5,
     ):
         super().__init__(name="aae")
@@ -121,7 +122,7 @@ class AAE(Adversarial):
             x, code = [x, y], Concatenate()([code, y])
         self.autoencoder = keras.Model(x, self.decoder(code), name="autoencoder")
         self.autoencoder.compile(
-            loss=losses.least_squares,
+            loss=losses.mse,
             loss_weights=0.25,  # a difference in [-1, 1] is twice that in [0, 1]
             optimizer=adam(learning_rate),
         )
@@ -222,7 +223,7 @@ class AAE(Adversarial):
         """Phases 1, 2a, 2b and 3 in turn: x float32 (B, S, S, C) in [-1, 1], y int32 (B,)."""
         x, y = batch
         losses = self.reconstruct(x, y) | self.regularize(x)
-        return losses | self.classify(x.shape[0]) if self.labels else losses
+        return losses | self.classify_labelled(x.shape[0]) if self.labels else losses
 
     def reconstruct(self, x: tf.Tensor, y: tf.Tensor) -> dict[str, tf.Tensor]:
         """Phase 1: moves encoder and decoder."""
@@ -246,7 +247,7 @@ class AAE(Adversarial):
     def discriminate(self, code: tf.Tensor) -> dict[str, tf.Tensor]:
         """Phase 2a: moves D. The share of right verdicts on z is of D before its move."""
         with watching(self.updates["discriminator"].variables) as tape:
-            real = self.discriminator(self.draw(code.shape[0]), training=True)
+            real = self.discriminator(self.prior_sample(code.shape[0]), training=True)
             fake = self.discriminator(code, training=True)
             d_loss = self.discriminator.compute_loss(y=tf.ones_like(real), y_pred=real)
             d_loss += self.discriminator.compute_loss(y=tf.zeros_like(fake), y_pred=fake)
@@ -254,7 +255,7 @@ class AAE(Adversarial):
         right = tf.concat([real[:, 0] > 0, fake[:, 0] < 0], axis=0)
         return {"d_loss": d_loss, "d_accuracy": tf.reduce_mean(tf.cast(right, tf.float32))}
 
-    def classify(self, count: int) -> dict[str, tf.Tensor]:
+    def classify_labelled(self, count: int) -> dict[str, tf.Tensor]:
         """Phase 3: moves the encoder's way to y_hat, on `count` of the pictures with labels."""
         if self.labelled is None:
             raise ValueError("prepare(data) comes before the first step")
@@ -266,7 +267,7 @@ class AAE(Adversarial):
         self.move("classifier", tape, loss)
         return {"classification": loss}
 
-    def draw(self, count: int) -> tf.Tensor:
+    def prior_sample(self, count: int) -> tf.Tensor:
         """Codes of the prior, as the encoder's: z, with labels z and a one-hot y."""
         z = self.prior_code(self.latent.draw(count, self.noise))
         if not self.labels:

@@ -60,10 +60,13 @@ class Adversarial(keras.Model):
 
     Attributes:
         defaults: training options (`TrainingOptions`) that the paper sets otherwise, by name.
+        counts: what of `train_step`'s results counts something: it is logged as it stands, and not
+            averaged over steps.
         data_wait: seconds that training has waited for batches so far.
     """
 
     defaults: ClassVar[dict] = {}
+    counts: tuple[str, ...] = ()
 
     # Of a model that is trained in stages; the others end where --steps or --epochs says.
     total_steps: float = math.inf

@@ -70,7 +70,7 @@ class AutoEncoding(Generation):
             says classes) and `supervised` (the decoder must be told the class).
     """
 
-    metrics: ClassVar[dict[str, int]] = samples.METRICS | {"reconstruction_mse": -1}
+    metrics: ClassVar[dict[str, int]] = Generation.metrics | {"reconstruction_mse": -1}
 
     # While training.
 
@@ -98,9 +98,9 @@ class AutoEncoding(Generation):
     def measure(
         self, model: Adversarial, data: LabelledImages, count: int
     ) -> Callable[[], dict[str, float]]:
-        """As that of `Generation`, and the reconstruction of the first `count` test pictures."""
+        """As that of `Generation`, and the reconstruction of the first `count` pictures."""
         measured, coder = super().measure(model, data, count), Coder(model)
-        x, y = data.arrays("test", count)
+        x, y = data.arrays("train", count)
 
         def both() -> dict[str, float]:
             x_hat = coder.decode(coder.encode(x), y if model.supervised else None)

@@ -12,9 +12,8 @@ from collections.abc import Callable
 
 from common import checkpoint, files
 from common.data import pictures
-from common.errors import UserError
 from common.group import Group
-from common.run import Run, write_json
+from common.run import Run
 
 import keras
 import tensorflow as tf
@@ -90,8 +89,9 @@ class LearningRate(StepCallback):
 class Log(StepCallback):
     """Means of the losses over every `every` steps, to `metrics.csv`, TensorBoard and the screen.
 
-    Also written: images per second, and the seconds spent waiting for data since the last row.
-    On a terminal a progress bar shows the time left; elsewhere a line is printed now and then.
+    What the model counts is logged as it stands. Also written: images per second, and the seconds
+    spent waiting for data since the last row. On a terminal a progress bar shows the time left;
+    elsewhere a line is printed now and then.
     """
 
     def __init__(self, start: int, total: int, every: int, run: Run, batch_size: int, epoch: int):
@@ -116,12 +116,12 @@ class Log(StepCallback):
         self.count += 1
         self.bar.update()
         if step % self.every == 0 or step == self.total:
-            self._write(step)
+            self._write(step, {name: losses[name] for name in self.model.counts})
             self._restart()
 
-    def _write(self, step):
+    def _write(self, step: int, counts: dict[str, float]):
         seconds = time.perf_counter() - self.begin
-        means = {name: total / self.count for name, total in self.sums.items()}
+        means = {name: total / self.count for name, total in self.sums.items()} | counts
         speed = {
             "images_per_second": self.count * self.batch_size / seconds,
             "data_wait_seconds": self.model.data_wait - self.waited,
@@ -234,21 +234,17 @@ class Measurements(StepCallback):
         if step % self.every and step != self.total:
             return
         values = self.measure()
-        if self.best and self.best not in values:
-            raise UserError(f"--keep_best {self.best}: choose from {', '.join(values)}")
         files.append_row(self.run.measurements_file, {"step": step} | values)
         with self.writer.as_default(step):
             for name, value in values.items():
                 tf.summary.scalar(f"metrics/{name}", value)
         print(f"step {step}  " + "  ".join(f"{k} {v:.4g}" for k, v in values.items()), flush=True)
         if self.best and self._is_better(values[self.best]):
-            checkpoint.write(self.run.best_checkpoint, self.model)
-            write_json(
-                self.run.best_file,
-                {"step": step, "metric": self.best, "value": values[self.best]},
-            )
+            self.run.keep_best(self.model, step, self.best, values[self.best])
 
     def _is_better(self, value: float) -> bool:
+        if not math.isfinite(value):  # no metric of so few pictures, or of such
+            return False
         before = self.run.best()
         if before.get("metric") != self.best:  # none yet, or by another metric
             return True

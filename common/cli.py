@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from common.adversarial import Adversarial
+from common.data.high_resolution_sources import parts_of
 from common.errors import UserError
 from common.run import Run
 from common.training import FREE_ON_RESUME, TrainingOptions, train
@@ -85,8 +86,8 @@ def _train(model_class: type, task, program: str, name: str, arguments: list[str
     free = FREE_ON_RESUME
     if before["schedule"] != "constant":  # its course depends on where the run ends
         free = free - {"epochs", "steps"}
-    if Path(options["dataset"]).exists() and options["dataset"] != before["dataset"]:
-        options["dataset"] = str(Path(options["dataset"]).resolve())  # as it is stored
+    if options["dataset"] != before["dataset"]:
+        options["dataset"] = as_stored(options["dataset"])
     for option in before.keys() & options.keys() - free:
         if options[option] != before[option]:
             raise UserError(
@@ -94,6 +95,12 @@ def _train(model_class: type, task, program: str, name: str, arguments: list[str
                 "leave the option out to go on, or begin a new run"
             )
     train(model_class, task, run, options)
+
+
+def as_stored(dataset: str) -> str:
+    """What a run notes of its --dataset: the whole path of a folder, or of each of several."""
+    parts = map(Path, parts_of(dataset))
+    return ",".join(str(part.resolve() if part.exists() else part) for part in parts)
 
 
 def verb_parser(verb, program: str) -> ArgumentParser:

@@ -41,7 +41,7 @@ class Generation(Task):
     """
 
     data = LabelledImages
-    metrics: ClassVar[dict[str, int]] = samples.METRICS
+    metrics: ClassVar[dict[str, int]] = samples.METRICS | samples.CLASS_METRICS
 
     # While training.
 
@@ -56,14 +56,21 @@ class Generation(Task):
         asked = list(range(min(model.classes, 10)))
         return lambda: sheet(sampler, noise, asked)
 
+    def metrics_of(self, model: Adversarial, data: LabelledImages) -> dict[str, int]:
+        others = {} if model.classes else samples.CLASS_METRICS
+        return {name: sign for name, sign in self.metrics.items() if name not in others}
+
     def measure(
         self, model: Adversarial, data: LabelledImages, count: int
     ) -> Callable[[], dict[str, float]]:
-        """A function that measures the model as it is on `count` pictures of always equal noise."""
+        """A function that measures the model as it is on `count` pictures of always equal noise.
+
+        They are held against as many training pictures.
+        """
         sampler = sampler_of(model)
         noise = sampler.noise(SEED, count)
         labels = in_turn(range(model.classes), count)
-        yardstick = samples.Yardstick(model.aim(data), count)
+        yardstick = samples.Yardstick(model.aim(data), count, "train")
         return lambda: yardstick.measure(sampler.all(noise, labels), labels)
 
     # The command line.

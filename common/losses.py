@@ -2,7 +2,7 @@
 
 Each has the signature of a Keras loss, `objective(target, logits)`, so a player is compiled with
 it, and returns the mean over all elements: the batch, and for a PatchGAN every patch.
-A discriminator's output is always a logit; no player ends in a sigmoid.
+A discriminator's output is a logit or a score; no player ends in a sigmoid.
 """
 
 from keras import ops
@@ -11,9 +11,9 @@ from keras import ops
 def cross_entropy(target, logits):
     """Binary cross-entropy of logits, the objective of Goodfellow et al. 2014 (equation 1).
 
-    mean( max(l, 0) - l t + log(1 + exp(-|l|)) ), which is -t log s(l) - (1 - t) log(1 - s(l)) with
-    s the logistic function, written so that no logit overflows. With target 1 for the fakes it is
-    the generator's non-saturating loss, -log D(G(z)).
+    mean( t softplus(-l) + (1 - t) softplus(l) ), which is -t log s(l) - (1 - t) log(1 - s(l)) with
+    s the logistic function, written so that no logit overflows and every slope is s(l) - t. With
+    target 1 for the fakes it is the generator's non-saturating loss, -log D(G(z)).
 
     Args:
         target: 1 for real, 0 for fake; float, the shape of `logits`.
@@ -22,7 +22,7 @@ def cross_entropy(target, logits):
     Returns:
         A float scalar.
     """
-    return ops.mean(ops.relu(logits) - logits * target + ops.softplus(-ops.abs(logits)))
+    return ops.mean(target * ops.softplus(-logits) + (1 - target) * ops.softplus(logits))
 
 
 def least_squares(target, logits):

@@ -19,8 +19,9 @@ def normal_init() -> keras.initializers.Initializer:
 def conv(x, filters: int, *, kernel: int = 4, strides: int = 2, use_bias: bool = True):
     """Convolution that halves the sides (strides 2) or shortens them by kernel - 3 (strides 1).
 
-    Zeros are padded by one pixel on every side, as Torch's `padding=1` does: with kernel 4 and
-    strides 1 a side of n becomes n - 1.
+    With strides 1, or kernel 4 and an even side, zeros are padded by one pixel on every side, as
+    Torch's `padding=1` does: with kernel 4 and strides 1 a side of n becomes n - 1. With strides 2
+    and an odd kernel the end of a side gets one more than its beginning: "same" padding.
     """
     if strides == 1:
         x = keras.layers.ZeroPadding2D(1)(x)

@@ -52,10 +52,6 @@ class Run:
         return self.folder / "checkpoints"
 
     @property
-    def best_checkpoint(self) -> Path:
-        return self.checkpoints / "best.npz"
-
-    @property
     def best_file(self) -> Path:
         return self.folder / "best.json"
 
@@ -123,7 +119,7 @@ class Run:
         for split, begun in self.config().get("data", {}).items():
             if fingerprint.get(split) != begun:
                 raise UserError(
-                    f"{self.folder}: {split}/ had {begun} (a hash of their names) when the run "
+                    f"{self.folder}: {split} had {begun} (a hash of what they are) when the run "
                     f"began and has {fingerprint.get(split)} now; put the pictures back, or begin "
                     "a new run"
                 )
@@ -161,6 +157,17 @@ class Run:
     def best(self) -> dict:
         """Step, metric and value of the best checkpoint; empty if none was kept."""
         return json.loads(self.best_file.read_text()) if self.best_file.is_file() else {}
+
+    def best_checkpoint(self) -> Path:
+        return self.checkpoints / f"best_{self.step(best=True):08d}.npz"
+
+    def keep_best(self, model: Adversarial, step: int, metric: str, value: float):
+        """Writes the model's state as the best checkpoint, which it is once best.json says so."""
+        path = self.checkpoints / f"best_{step:08d}.npz"
+        checkpoint.write(path, model)
+        write_json(self.best_file, {"step": step, "metric": metric, "value": value})
+        for other in set(self.checkpoints.glob("best_*.npz")) - {path}:
+            other.unlink()
 
     def load_sampler(
         self,
@@ -201,12 +208,12 @@ class Run:
         if best and step is not None:
             raise UserError(f"--step {step}: not together with --best")
         path = checkpoint.path_of(self.checkpoints, self.step() if step is None else step)
-        if best and not self.best_checkpoint.exists():
+        if best and not self.best_checkpoint().exists():
             raise UserError(f"{self.folder}: no best checkpoint was kept; train with --keep_best")
         if not path.exists():
             kept = ", ".join(map(str, checkpoint.steps(self.checkpoints)))
             raise UserError(f"--step {step}: {self.folder} has checkpoints of the steps {kept}")
-        return self.best_checkpoint if best else path
+        return self.best_checkpoint() if best else path
 
 
 def pick(function, options: dict) -> dict:

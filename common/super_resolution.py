@@ -146,7 +146,8 @@ class SuperResolution(Task):
             dataset: where the run's data lie now, if they have moved.
             data_dir: where named sets lie, if that has changed.
             skip_bad_images: leave out pictures that cannot be read.
-            best: use the checkpoint that --keep_best kept, not the newest.
+            best: use the checkpoint that --keep_best kept, not the newest. It was chosen by the
+                pictures that the run has held out, so measure it on others.
             step: use the checkpoint of this step.
             show: pictures of each set, or the middles of large ones, on the page.
 

@@ -32,6 +32,10 @@ class Task:
     def __init__(self, model_class: type[Adversarial]):
         self.model_class = model_class
 
+    def metrics_of(self, model: Adversarial, data: Any) -> dict[str, int]:
+        """Those of `metrics` that this model has on these data."""
+        return self.metrics
+
     @property
     def name(self) -> str:
         """The model's name: that of its folder and file."""

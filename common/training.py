@@ -196,10 +196,11 @@ def _measuring(model, task, data, run: Run, settings: TrainingOptions, span) -> 
     if not settings.evaluate_every:
         return []
     best = settings.keep_best
-    if best and best not in task.metrics:
-        raise UserError(f"--keep_best {best}: choose from {', '.join(task.metrics)}")
+    metrics = task.metrics_of(model, data)
+    if best and best not in metrics:
+        raise UserError(f"--keep_best {best}: choose from {', '.join(metrics)}")
     measure = task.measure(model, data, settings.evaluate_count)
-    sign = task.metrics[best] if best else 0
+    sign = metrics[best] if best else 0
     return [callbacks.Measurements(*span, settings.evaluate_every, run, measure, best, sign)]
 
 

@@ -71,21 +71,26 @@ class UnpairedTranslation(Task):
 
         return draw
 
+    def metrics_of(self, model: Adversarial, data: UnpairedImages) -> dict[str, int]:
+        known = all(data.splits[f"train{domain}"].known for domain in "AB")
+        return {k: sign for k, sign in self.metrics.items() if known or k != "counterpart_l1"}
+
     def measure(
         self, model: Adversarial, data: UnpairedImages, count: int
     ) -> Callable[[], dict[str, float]]:
-        """A function that measures the model on the first `count` test pictures of each domain.
+        """A function that measures the model on the first `count` training pictures of a domain.
 
         Each metric is the mean of both directions.
         """
         ways = [*zip(both_ways(model), "AB", strict=True)]
+        names = self.metrics_of(model, data)
 
         def measured() -> dict[str, float]:
             found = [
-                cycles.measure(*pair, data.held_out(domain, "test", count)) for pair, domain in ways
+                cycles.measure(*pair, data.held_out(domain, "train", count))
+                for pair, domain in ways
             ]
-            both = [name for name in self.metrics if all(name in scores for scores in found)]
-            return {name: float(np.mean([scores[name] for scores in found])) for name in both}
+            return {name: float(np.mean([scores[name] for scores in found])) for name in names}
 
         return measured
 

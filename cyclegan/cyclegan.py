@@ -107,7 +107,7 @@ class CycleGAN(Adversarial):
         for discriminator in (self.discriminator_a, self.discriminator_b):
             discriminator.compile(
                 loss=losses.least_squares,
-                loss_weights=0.5,  # slows D relative to G (section 7.1)
+                loss_weights=0.5,  # section 7.1; Adam's steps stay as long
                 optimizer=keras.optimizers.Adam(learning_rate, beta_1, epsilon=1e-8),
             )
 

@@ -58,7 +58,7 @@ class DCGAN(Adversarial):
         ema: decay of the moving average of the generator's weights, from 0 (none) to below 1.
     """
 
-    defaults: ClassVar[dict] = {"batch_size": 128}
+    defaults: ClassVar[dict] = {"batch_size": 128, "schedule": "linear"}
 
     def __init__(
         self,

@@ -12,9 +12,10 @@ With x a picture, y its counterpart and G(x) the translation, whose noise is dro
 G maximises log D(x, G(x)) rather than minimising log(1 - D), and D's loss is halved (section 3.3).
 
 Deviations: convolutions followed by batch normalisation have no bias, which the normalisation
-would cancel (the authors' code sets them to zero each step). Both players move at once from one
-forward pass of G and one of D over the translation, where the paper alternates; the authors' code
-shares that pass too and differs only in back-propagating through the D that has just moved.
+would cancel; the others have one, where the authors' code sets all biases to zero each step. Both
+players move at once from one forward pass of G and one of D over the translation, where the paper
+alternates; the authors' code shares that pass too and differs only in back-propagating through the
+D that has just moved.
 
     python3 pix2pix/pix2pix.py --dataset facades
 """
@@ -95,7 +96,7 @@ class Pix2Pix(Adversarial):
         self.discriminator = self.build_discriminator()
         self.discriminator.compile(
             loss=OBJECTIVES[objective],
-            loss_weights=0.5,  # slows D relative to G (section 3.3)
+            loss_weights=0.5,  # section 3.3; Adam's steps stay as long
             optimizer=keras.optimizers.Adam(learning_rate, beta_1, epsilon=1e-8),
         )
 

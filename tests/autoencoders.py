@@ -41,7 +41,7 @@ def make_run(tmp_path_factory):
         about = {"seed": 5, "class_names": NAMES, "code_size": 3, "hidden": 16} | options
         run.write_config("aae", data.found | about, data.fingerprint())
         weights(model)
-        checkpoint.write(run.best_checkpoint, model)
+        run.keep_best(model, 2, "fid", 1.0)
         weights(model)
         checkpoint.save(run.checkpoints, 4, model)
         runs[key] = run.folder

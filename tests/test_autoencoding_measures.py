@@ -111,7 +111,7 @@ def test_measure(make_run, yardstick):
     model = model_of(make_run())
     data = data_of(make_run())
     measured = AutoEncoding(AAE).measure(model, data, 5)()
-    x, _ = data.arrays("test", 5)
+    x, _ = data.arrays("train", 5)
     x_hat = model.decoder(model.encoder(pictures.to_unit(x)))
     error = (((np.asarray(x_hat) - pictures.to_unit(x)) / 2) ** 2).mean()
     assert measured == {"fid": 5.0, "reconstruction_mse": pytest.approx(error, rel=1e-3)}

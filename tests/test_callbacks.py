@@ -1,13 +1,13 @@
 """What happens between two steps, at which step, and what a resumed run makes of it."""
 
 import csv
+import math
 import os
 import signal
 from pathlib import Path
 from types import SimpleNamespace
 
 from common import callbacks, files
-from common.errors import UserError
 from common.run import Run
 from common.training import SCHEDULES
 
@@ -72,7 +72,7 @@ def test_a_loss_that_is_no_number_stops_and_is_named(bad):
 def log(tmp_path):
     def make(start=0, total=7, every=3):
         made = callbacks.Log(start, total, every, Run(tmp_path), batch_size=2, epoch=4)
-        made.set_model(SimpleNamespace(data_wait=0.0))
+        made.set_model(SimpleNamespace(data_wait=0.0, counts=()))
         made.on_train_begin()
         return made
 
@@ -103,6 +103,15 @@ def test_rows_hold_means_at_every_nth_and_the_last_step(log, tmp_path, capsys):
         "7/7",
     ]
     assert list((tmp_path / "tensorboard").iterdir())
+
+
+def test_what_counts_is_not_averaged(log, tmp_path):
+    made = log()
+    made.model.counts = ("moves",)
+    for step in range(6):
+        made.on_train_batch_end(step, {"d": float(step), "moves": float(step // 2)})
+    found = rows(tmp_path / "metrics.csv")
+    assert [(row["d"], row["moves"]) for row in found] == [("1", "1"), ("4", "2")]
 
 
 def test_rows_beyond_the_checkpoint_are_dropped_on_resume(log, tmp_path):
@@ -228,15 +237,13 @@ def test_the_best_by_a_metric_is_kept(measurements, tmp_path, sign, best):
     assert [row["step"] for row in rows(tmp_path / "measurements.csv")] == ["2", "4", "6", "7"]
     kept = Run(tmp_path).best()
     assert (kept["step"], kept["value"]) == best
-    assert measurements.written == ["best.npz"] * 2
+    assert len(measurements.written) == 2 and measurements.written[-1] == f"best_{best[0]:08d}.npz"
     assert list((tmp_path / "tensorboard").iterdir())
 
 
-def test_a_metric_that_this_model_has_not_is_refused(tmp_path):
-    made = callbacks.Measurements(0, 4, 2, Run(tmp_path), lambda: {"fid": 1.0}, "accuracy", 1)
-    made.on_train_begin()
-    with pytest.raises(UserError, match="--keep_best accuracy: choose from fid"):
-        step_through(made, 2)
+def test_no_number_is_never_the_best(measurements, tmp_path):
+    step_through(measurements([math.nan, 5.0, math.inf, math.nan], sign=1), 7)
+    assert Run(tmp_path).best() == {"step": 4, "metric": "fid", "value": 5.0}
 
 
 def test_a_resumed_run_remembers_its_best_and_drops_later_rows(measurements, tmp_path):

@@ -70,7 +70,7 @@ def run(tmp_path_factory):
     model.classifier.set_weights(brightness_weights(4))
     checkpoint.save(run.checkpoints, 4, model)
     model.classifier.set_weights(brightness_weights(-4))
-    checkpoint.write(run.best_checkpoint, model)
+    run.keep_best(model, 2, "fid", 1.0)
     return run.folder
 
 

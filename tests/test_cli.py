@@ -101,6 +101,16 @@ def test_an_unknown_run_is_named(run_cli, tmp_path, verb):
     assert_refused(run_cli(verb.format(tmp_path / "none")), str(tmp_path / "none"), "no run")
 
 
+def test_a_folder_is_noted_by_its_whole_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "b", "c,d"):
+        (tmp_path / name).mkdir()
+    assert cli.as_stored("mnist") == "mnist"
+    assert cli.as_stored("a,b") == f"{tmp_path / 'a'},{tmp_path / 'b'}"
+    assert cli.as_stored("a,div2k") == f"{tmp_path / 'a'},div2k"
+    assert cli.as_stored("c,d") == str(tmp_path / "c,d")
+
+
 def test_resume_without_a_run(run_cli, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert_refused(run_cli("--resume"), "runs/tiny", "--run")

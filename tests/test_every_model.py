@@ -90,10 +90,8 @@ def test_xla_computes_the_losses_and_gradients_of_the_graph(run, model, same_noi
         step = tf.function(train_step, autograph=False, jit_compile=jit == "on" or None)
         losses.append({name: float(value) for name, value in step(batch).items()})
         kept.append(gradients(made))
-    assert traced == [
-        False,
-        True,
-    ]  # once each: to trace a step takes as long as hundreds of small ones
+    # Once each: to trace a step takes as long as hundreds of small ones.
+    assert traced == [False, True]
     assert losses[0].keys() == losses[1].keys()
     for name, value in losses[0].items():
         assert losses[1][name] == pytest.approx(value, rel=1e-4, abs=1e-5), name

@@ -48,6 +48,14 @@ def test_the_sample_grid_of_classes():
         assert_same(grid[label], sampler_of(model).all(noise, np.full(10, label)))
 
 
+def test_the_metrics_of_a_model():
+    task = Generation(TinyGan)
+    of_all = task.metrics_of(TinyGan(), None)
+    of_classes = task.metrics_of(TinyGan(classes=12, conditional=True), None)
+    assert "fid" in of_all and "accuracy" not in of_all
+    assert of_classes == task.metrics and of_classes["accuracy"] == 1
+
+
 class Yardstick:
     """Stands in for the real one, which needs an oracle: notes what it is given."""
 

@@ -21,15 +21,18 @@ def test_cross_entropy_of_zero_logits_is_log_two():
     assert float(losses.cross_entropy(TARGETS, 0 * LOGITS)) == pytest.approx(np.log(2), rel=1e-6)
 
 
-@pytest.mark.parametrize(("target", "logit", "loss"), [(1, 1e4, 0), (1, -1e4, 1e4), (0, 1e4, 1e4)])
-def test_cross_entropy_neither_overflows_nor_saturates(target, logit, loss):
+@pytest.mark.parametrize(
+    ("target", "logit", "loss"),
+    [(1, 1e4, 0), (1, -1e4, 1e4), (0, 1e4, 1e4), (0, 0, np.log(2)), (1, 0, np.log(2))],
+)
+def test_cross_entropy_has_the_slope_of_the_logistic_function(target, logit, loss):
     logits = tf.constant([[float(logit)]])
     with tf.GradientTape() as tape:
         tape.watch(logits)
         value = losses.cross_entropy(target * tf.ones_like(logits), logits)
-    assert float(value) == loss
+    assert float(value) == pytest.approx(loss)
     # d/dl = sigmoid(l) - t: a confident mistake keeps its full slope
-    expected = float(logit > 0) - target
+    expected = {-1e4: 0.0, 0: 0.5, 1e4: 1.0}[logit] - target
     assert tape.gradient(value, logits).numpy().item() == pytest.approx(expected)
 
 

@@ -20,6 +20,22 @@ def begun(folder, model="tiny", options=None):
     return run
 
 
+def test_the_best_checkpoint_is_one_file_that_best_json_names(tmp_path, monkeypatch):
+    run, model = begun(tmp_path), Tiny()
+    for step in (4, 9):
+        run.keep_best(model, step, "fid", 1.0 / step)
+        assert [*run.checkpoints.iterdir()] == [run.best_checkpoint()]
+        assert run.step(best=True) == step
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("common.run.write_json", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run.keep_best(model, 12, "fid", 0.0)
+    assert run.best_checkpoint().is_file() and run.step(best=True) == 9
+
+
 def test_a_new_run_is_named_by_model_and_time(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run = Run.new(None, "tiny")
@@ -103,7 +119,7 @@ def test_data_that_have_changed_are_refused_by_split(tmp_path):
     run = Run(tmp_path)
     run.write_config("tiny", {}, {"train": "6 pairs, abc", "test": "2 pairs, def"})
     run.check_data({"train": "6 pairs, abc", "test": "2 pairs, def"})
-    with pytest.raises(UserError, match=r"test/ had 2 pairs, def .* has 3 pairs, xyz now"):
+    with pytest.raises(UserError, match=r"test had 2 pairs, def .* has 3 pairs, xyz now"):
         run.check_data({"train": "6 pairs, abc", "test": "3 pairs, xyz"})
 
 

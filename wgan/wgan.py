@@ -3,7 +3,7 @@
 Wasserstein GAN
 Martin Arjovsky, Soumith Chintala, Leon Bottou. ICML 2017, arXiv:1701.07875
 
-With f the critic, kept Lipschitz by weights that are clipped to [-c, c], and z normal noise:
+With f the critic, its weights clipped to [-c, c] that it be Lipschitz, and z normal noise:
 
     W(P_r, P_g) ~ max_f  E[f(x)] - E[f(G(z))]      (equation 2, up to a factor)
     L_critic = -E[f(x)] + E[f(G(z))],    L_G = -E[f(G(z))]
@@ -14,11 +14,12 @@ end when the critic has done its share.
 
 Deviations: the authors' code clips every weight of the critic. Here the gains and offsets of its
 batch normalisation are left alone unless `--clip_normalization true` says so, since a gain of 1 cut
-to 0.01 makes the signal of its layer a hundred times weaker; clipped is after each step and not
-before it. In that code the critic scores fakes high; here it scores pictures high, as in the paper,
-and the estimate of the distance is positive. The first 25 and each 500th step of the generator wait
-for `warm_up` steps of the critic, 100 in that code and 25 here. Digits are 28x28, made from 7x7,
-not padded to 32x32; `--image_size 32` resizes them.
+to 0.01 makes the signal of its layer a hundred times weaker. So a gain that grows lets the critic
+be as steep as it likes, and the scale of the estimate drifts with it. Clipped is after each step
+and not before it. In that code the critic scores fakes high; here it scores pictures high, as in
+the paper, and the estimate of the distance is positive. The first 25 and each 500th step of the
+generator wait for `warm_up` steps of the critic, 100 in that code and 25 here. Digits are 28x28,
+made from 7x7, not padded to 32x32; `--image_size 32` resizes them.
 
     python3 wgan/wgan.py --dataset mnist
 """
@@ -73,6 +74,7 @@ class WGAN(Adversarial):
     """
 
     defaults: ClassVar[dict] = {"batch_size": 64}
+    counts = ("generator_steps",)
 
     def __init__(
         self,

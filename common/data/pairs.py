@@ -66,7 +66,7 @@ class PairedImages:
         for option, channels in (("channels_in", channels_in), ("channels_out", channels_out)):
             if channels not in (1, 3):
                 raise UserError(f"--{option} {channels}: give 3 for RGB or 1 for grey")
-        self.load_size = load_size or round(image_size * 286 / 256)
+        self.load_size = round(image_size * 286 / 256) if load_size is None else load_size
         if self.load_size < image_size:
             raise UserError(f"--load_size {load_size}: give at least --image_size {image_size}")
         self.image_size = image_size

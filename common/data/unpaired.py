@@ -15,8 +15,6 @@ from common.errors import UserError
 import numpy as np
 import tensorflow as tf
 
-APART = 2**32  # above every seed: domain B's lots are drawn from seed + APART, A's from seed
-
 
 class HeldOut(NamedTuple):
     """A picture as it is measured.
@@ -91,6 +89,8 @@ class UnpairedImages:
             raise UserError(f"--load_size {load_size}: give at least {self.image_size}, image_size")
         self.flip = not digits if flip is None else flip
         self.seed = seed
+        # Domain B draws its lots apart from A, whose seed is the data's.
+        self._seed_b = int(np.random.SeedSequence([seed, 1]).generate_state(1, np.uint64)[0])
         self.name, self.splits, self.labelled = find(dataset, data_dir, seed)
         if self.name == EMBEDDED and self.image_size < SMALLEST:
             raise UserError(
@@ -167,7 +167,7 @@ class UnpairedImages:
         try:
             return tuple(
                 self._augmented(split, number, seed)
-                for split, seed in (("trainA", self.seed), ("trainB", self.seed + APART))
+                for split, seed in (("trainA", self.seed), ("trainB", self._seed_b))
             )
         except UserError as error:
             self.error = error

@@ -42,7 +42,8 @@ def kernel_distance(x, y, subsets=100, size=1000, seed=0):
     Args:
         x, y: features (N, D) and (M, D).
         subsets: how many pairs of subsets are drawn.
-        size: samples in each, drawn without replacement; fewer if there are not as many.
+        size: samples in each, drawn without replacement; half of what there is, if that is less,
+            for the subsets to differ.
         seed: of the draws; equal seeds and numbers of features draw equal subsets.
 
     Returns:
@@ -52,7 +53,7 @@ def kernel_distance(x, y, subsets=100, size=1000, seed=0):
     Raises: as `polynomial_mmd2`.
     """
     x, y = np.asarray(x), np.asarray(y)
-    size = min(size, len(x), len(y))
+    size = min(size, max(min(len(x), len(y)) // 2, 2))
     random = np.random.default_rng(seed)
     estimates = [
         polynomial_mmd2(

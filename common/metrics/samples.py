@@ -16,8 +16,7 @@ import numpy as np
 
 COUNT = 10_000
 
-# What `Yardstick.measure` gives, and whether more (+1) or less (-1) of it is better. The numbers
-# from `accuracy` on are of models that are asked for a class.
+# What `Yardstick.measure` gives, and whether more (+1) or less (-1) of it is better.
 METRICS = {
     "fid": -1,
     "kernel_distance": -1,
@@ -28,11 +27,9 @@ METRICS = {
     "inception_score": +1,
     "smallest_class": +1,
     "largest_class": -1,
-    "accuracy": +1,
-    "worst_class": +1,
-    "spread": +1,
-    "least_spread": +1,
 }
+# The same of models that are asked for a class.
+CLASS_METRICS = {"accuracy": +1, "worst_class": +1, "spread": +1, "least_spread": +1}
 
 MODEL, FLOOR = "model", "real (floor)"
 
@@ -87,7 +84,7 @@ class Yardstick:
         self._floors: dict[int, tuple[dict, dict]] = {}
 
     def measure(self, pictures: np.ndarray, labels: np.ndarray | None = None) -> dict[str, float]:
-        """The numbers of METRICS for samples.
+        """The numbers of METRICS for samples, and with labels those of CLASS_METRICS.
 
         `fid` is the Frechet distance and `kernel_distance` the mean of the MMD^2 over subsets, both
         on the oracle's features. `smallest_class` and `largest_class` are shares of the samples,
@@ -105,7 +102,7 @@ class Yardstick:
             ValueError: the pictures are not of the data set's shape, or not one has one label.
         """
         row, _ = self._row(pictures, labels)
-        return {name: row[name] for name in METRICS if name in row}
+        return {name: row[name] for name in METRICS | CLASS_METRICS if name in row}
 
     def table(self, pictures: np.ndarray, labels: np.ndarray | None = None) -> dict:
         """The numbers of `measure` for samples and for the floor, to be written as JSON.

@@ -89,7 +89,7 @@ def log_sigmoid(logits):
 def drawn(model, number=8):
     """What the next step will draw from the prior."""
     state = model.noise.state.numpy()
-    code = model.draw(number).numpy()
+    code = model.prior_sample(number).numpy()
     model.noise.state.assign(state)
     return code
 

@@ -99,7 +99,7 @@ def test_a_phase_moves_only_its_players(options):
     model.discriminator.optimizer.learning_rate = 0.0
     assert moved(model, model.regularize, x) == {"encoder"}
     if model.labels:
-        assert moved(model, model.classify, 8) == {"encoder"}
+        assert moved(model, model.classify_labelled, 8) == {"encoder"}
 
 
 def test_one_step_moves_every_weight():
@@ -118,7 +118,10 @@ def test_the_prior_is_what_discriminator_and_encoder_take_for_real():
     for _ in range(40):
         last = model.discriminate(code)
     assert (
-        np.mean(model.discriminator(model.draw(200))) > 1 > -1 > np.mean(model.discriminator(code))
+        np.mean(model.discriminator(model.prior_sample(200)))
+        > 1
+        > -1
+        > np.mean(model.discriminator(code))
     )
     assert float(last["d_accuracy"]) > 0.9
     model.discriminator.optimizer.learning_rate = 0.0

@@ -52,7 +52,7 @@ def test_semi_supervised_codes_are_a_style_and_probabilities(few_labels):
     np.testing.assert_allclose(code[:, 4:].sum(1), 1, rtol=1e-5)
     logits = few_labels.classifier(x).numpy()
     np.testing.assert_allclose(code[:, 4:], keras.ops.softmax(logits), atol=1e-6)
-    prior = few_labels.draw(2000).numpy()
+    prior = few_labels.prior_sample(2000).numpy()
     assert set(np.unique(prior[:, 4:])) == {0.0, 1.0}
     np.testing.assert_allclose(prior[:, 4:].mean(0), 1 / CLASSES, atol=0.05)
     np.testing.assert_allclose(prior[:, :4].std(0), 1, atol=0.06)
@@ -85,12 +85,14 @@ def test_semi_supervised_classification_is_the_cross_entropy_of_labelled_picture
     assert set(chosen) == set(range(7))
     log_softmax = keras.ops.log_softmax(few_labels.classifier(x)).numpy()
     expected = -log_softmax[chosen, y[chosen]].mean()
-    assert float(few_labels.classify(50)["classification"]) == pytest.approx(expected, rel=1e-5)
+    assert float(few_labels.classify_labelled(50)["classification"]) == pytest.approx(
+        expected, rel=1e-5
+    )
 
 
 def test_semi_supervised_learns_its_labels(few_labels):
     few_labels.classifier.optimizer.learning_rate = 0.03
-    losses = [float(few_labels.classify(20)["classification"]) for _ in range(40)]
+    losses = [float(few_labels.classify_labelled(20)["classification"]) for _ in range(40)]
     assert losses[-1] < 0.1 * losses[0]
     pictures, classes = few_labels.labelled
     assert (np.argmax(few_labels.classifier(pictures), axis=1) == classes.numpy()).all()
@@ -100,7 +102,7 @@ def test_labelled_pictures_come_before_the_first_step(monkeypatch):
     model = small(labels=7)
     monkeypatch.setattr(model, "labelled", None)
     with pytest.raises(ValueError, match="prepare"):
-        model.classify(2)
+        model.classify_labelled(2)
 
 
 @pytest.mark.parametrize("prior", ["gaussian", "mixture", "swiss_roll"])
@@ -112,7 +114,7 @@ def test_the_sampler_decodes_the_prior_of_its_noise(prior):
     np.testing.assert_allclose(model.sampler(z), model.decoder(code), atol=1e-5)
     np.testing.assert_allclose(model.sampler(z)[2:3], model.sampler(z[2:3]), atol=1e-5)
     assert model.sampling_network is model.decoder and model.classes == 0
-    assert model.draw(6).shape == (6, 2)
+    assert model.prior_sample(6).shape == (6, 2)
 
 
 # The machine.
@@ -121,8 +123,8 @@ def test_the_sampler_decodes_the_prior_of_its_noise(prior):
 def test_xla_gives_what_the_plain_graph_gives(monkeypatch):
     """The whole step: its losses, and Adam's first moments, which are the gradients' shares."""
     model, data = small(labels=7), batch()
-    prior = model.draw(8)  # a seed's noise is another under XLA
-    monkeypatch.setattr(model, "draw", lambda count: prior)
+    prior = model.prior_sample(8)  # a seed's noise is another under XLA
+    monkeypatch.setattr(model, "prior_sample", lambda count: prior)
     monkeypatch.setattr(keras.random, "randint", lambda shape, *_, seed: tf.range(*shape) % 7)
     results = []
     for jit in ("off", "on"):

@@ -13,6 +13,7 @@ def test_by_hand():
     assert scores["modes"] == 2 and scores["good"] == 0.75
     shares = np.array([1, 2]) / 3
     assert scores["kl"] == pytest.approx((shares * np.log(shares / 0.25)).sum())
+    assert mode_scores(np.array(samples), FOUR, least=2) == scores | {"modes": 1}
 
 
 def test_the_mixture_itself_and_one_mode_alone():
