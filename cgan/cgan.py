@@ -17,7 +17,7 @@ the conditional digit networks in the code of DCGAN (Radford et al. 2016): the o
 every layer. Both networks are trained with that code's Adam and L2 penalty, the paper's with its
 decaying SGD. z is uniform in [-1, 1] and not in [0, 1], which the first layer's weights and biases
 make up for. The discriminators end in a logit. Both players move at once, from one forward pass of
-G and one of D over its pictures.
+G and one of D over its pictures. Tags for photos (section 4.2) are left out.
 
     python3 cgan/cgan.py --dataset mnist
 """

@@ -16,7 +16,8 @@ authors' code gives every other batch to each. G normalises by moving averages w
 where the authors take the statistics of the batch of samples: so a picture depends on its z alone.
 Digits have a bias in G's output and in D's first and last layer, as is usual for them; without
 (`--outer_bias false`) and with `--width 128` these are the paper's networks. The L2 penalty is of
-the authors' code, not of the paper: 0.000025 for digits, 0.00001 for faces.
+the authors' code, not of the paper: 0.000025 for digits, 0.00001 for faces. What the paper does
+with trained networks, arithmetic of z and D's features for a classifier, is left out.
 
     python3 dcgan/dcgan.py --dataset mnist
 """

@@ -15,7 +15,7 @@ Deviations: convolutions followed by batch normalisation have no bias, which the
 would cancel; the others have one, where the authors' code sets all biases to zero each step. Both
 players move at once from one forward pass of G and one of D over the translation, where the paper
 alternates; the authors' code shares that pass too and differs only in back-propagating through the
-D that has just moved.
+D that has just moved. The discriminators of other patches (section 4.4) are left out.
 
     python3 pix2pix/pix2pix.py --dataset facades
 """

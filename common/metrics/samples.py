@@ -187,7 +187,7 @@ def reference(results: dict) -> str:
     return (
         f"against {results['reference_count']} {results['split']} pictures of "
         f"{results['dataset']}, by features and verdicts of an oracle "
-        f"(test accuracy {results['oracle_accuracy']:.2%})"
+        f"(test accuracy {results['oracle_accuracy']:.2%}); precision to coverage with k = 3"
     )
 
 
