@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from common.data import pictures
+
 import imageio.v3 as iio
 import numpy as np
 
@@ -16,6 +18,9 @@ def animate(samples: Path, target: Path):
     Args:
         samples: the folder; with fewer than two grids of one size nothing is written.
         target: a .gif or .webp file.
+
+    Raises:
+        UserError: it cannot be written.
     """
     paths = sorted(samples.glob("step_*.png"))
     chosen = np.linspace(0, len(paths) - 1, min(len(paths), FRAMES)).round().astype(int)
@@ -23,4 +28,7 @@ def animate(samples: Path, target: Path):
     if len(frames) < 2 or len({frame.shape for frame in frames}) > 1:
         return
     milliseconds = [1000 * FRAME_SECONDS] * (len(frames) - 1) + [1000 * LAST_FRAME_SECONDS]
-    iio.imwrite(target, np.stack(frames), duration=milliseconds, loop=0)
+    shown = np.stack(frames)
+    content = iio.imwrite("<bytes>", shown, extension=target.suffix, duration=milliseconds, loop=0)
+    with pictures.appearing_whole(target) as part:
+        part.write_bytes(content)

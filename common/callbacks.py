@@ -9,10 +9,13 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from common import checkpoint, files
 from common.data import pictures
+from common.errors import UserError
 from common.group import Group
+from common.locks import Hold
 from common.run import Run
 
 import keras
@@ -59,6 +62,32 @@ class FiniteLosses(StepCallback):
                 raise NotANumber(f"{name} is {float(value)} at step {step}")
 
 
+class Alone(StepCallback):
+    """Keeps the run's folder for this process.
+
+    Args:
+        new: whether the run begins; else it goes on.
+
+    Raises:
+        UserError: another process trains there, or has begun a run in the meantime.
+    """
+
+    def __init__(self, start: int, run: Run, new: bool):
+        super().__init__(start)
+        self.hold = Hold(run.folder)
+        if not self.hold.taken or (new and run.config_file.exists()):
+            self.release()
+            raise UserError(
+                f"--run {run.folder}: another process has begun to train there; name another folder"
+            )
+
+    def after_step(self, step, losses):
+        pass
+
+    def release(self):
+        self.hold.release()
+
+
 class LearningRate(StepCallback):
     """Multiplies every player's learning rate by factor(step / total) own(step) before each step.
 
@@ -86,6 +115,20 @@ class LearningRate(StepCallback):
         pass
 
 
+def summary_writer(run: Run, suffix: str | None = None) -> tf.summary.SummaryWriter:
+    """Writes to the run's TensorBoard.
+
+    Raises:
+        UserError: it cannot.
+    """
+    try:
+        return tf.summary.create_file_writer(str(run.tensorboard), filename_suffix=suffix)
+    except tf.errors.OpError as error:
+        raise UserError(
+            f"{run.tensorboard}: cannot be written ({error.message}); remove what is in the way"
+        ) from error
+
+
 class Log(StepCallback):
     """Means of the losses over every `every` steps, to `metrics.csv`, TensorBoard and the screen.
 
@@ -103,7 +146,7 @@ class Log(StepCallback):
 
     def on_train_begin(self, logs=None):
         files.keep_rows(self.run.metrics_file, self.step)
-        self.writer = tf.summary.create_file_writer(str(self.run.tensorboard))
+        self.writer = summary_writer(self.run)
         self._restart()
 
     def _restart(self):
@@ -162,8 +205,7 @@ class Samples(StepCallback):
         self.writer = None
 
     def on_train_begin(self, logs=None):
-        folder = str(self.run.tensorboard)
-        self.writer = tf.summary.create_file_writer(folder, filename_suffix=".samples")
+        self.writer = summary_writer(self.run, ".samples")
 
     def after_step(self, step, losses):
         if step % self.every == 0 or step == self.total:
@@ -227,8 +269,7 @@ class Measurements(StepCallback):
 
     def on_train_begin(self, logs=None):
         files.keep_rows(self.run.measurements_file, self.step)
-        folder = str(self.run.tensorboard)
-        self.writer = tf.summary.create_file_writer(folder, filename_suffix=".measurements")
+        self.writer = summary_writer(self.run, ".measurements")
 
     def after_step(self, step, losses):
         if step % self.every and step != self.total:
@@ -281,7 +322,8 @@ class StopOnSignal(StepCallback):
             raise KeyboardInterrupt
         self.received = self.group.signal = number
         # `print` is not safe here: the signal may have come in the middle of another one.
-        os.write(1, b"\nstopping after this step; once more to stop at once\n")
+        with suppress(OSError):  # a terminal that has closed takes nothing
+            os.write(1, b"\nstopping after this step; once more to stop at once\n")
 
     def after_step(self, step, losses):
         if self.group.agreed:

@@ -18,6 +18,7 @@ import tensorflow as tf
 from jsonargparse import ArgumentParser, DefaultHelpFormatter
 
 EXAMPLES = "examples:"
+TRUTHS = {"true", "false", "True", "False", "yes", "no"}  # what may follow a flag
 VERBS = ("train", "predict", "evaluate", "export")
 
 
@@ -33,6 +34,9 @@ def main(model_class: type[Adversarial], task_class: type, arguments: list[str] 
     verb, rest = "train", arguments
     if arguments and arguments[0] in VERBS:
         verb, *rest = arguments
+    elif arguments and not arguments[0].startswith("-"):
+        print(f"error: {arguments[0]}: give {', '.join(VERBS)} or an option", file=sys.stderr)
+        raise SystemExit(2)
     file = Path(inspect.getfile(model_class))
     program = f"python3 {file.parent.name}/{file.name}"
     task = task_class(model_class)
@@ -44,8 +48,11 @@ def main(model_class: type[Adversarial], task_class: type, arguments: list[str] 
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from error
-    except tf.errors.ResourceExhaustedError as error:
-        print("error: out of memory; lower --tile, --image_size or --width", file=sys.stderr)
+    except (MemoryError, tf.errors.ResourceExhaustedError) as error:
+        print(
+            "error: out of memory; ask for less: a smaller --tile, --count, --width",
+            file=sys.stderr,
+        )
         raise SystemExit(2) from error
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -168,7 +175,7 @@ def _parse(parser: ArgumentParser, arguments: list[str]) -> dict:
     """Parsed options; a flag may stand alone, `--resume` for `--resume true`."""
     flags = {f"--{a.dest}" for a in parser._actions if getattr(a, "_typehint", None) is bool}
     spelled = [
-        f"{argument}=true" if argument in flags and next_one.startswith("-") else argument
+        f"{argument}=true" if argument in flags and next_one not in TRUTHS else argument
         for argument, next_one in pairwise([*arguments, "--"])
     ]
     try:

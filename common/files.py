@@ -28,9 +28,10 @@ def output_paths(inputs: list[str], folder: Path) -> dict[Path, Path]:
         UserError: an input is missing, or two would be written to the same file.
     """
     targets: dict[Path, Path] = {}
+    taken = set()
     for source in picture_files(inputs):
         target = folder / f"{source.stem}.png"
-        if target in targets.values():
+        if target in taken:
             raise UserError(
                 f"{source}: another input would be written to {target} too; "
                 "translate them to two folders"
@@ -38,6 +39,7 @@ def output_paths(inputs: list[str], folder: Path) -> dict[Path, Path]:
         if target.exists() and target.samefile(source):
             raise UserError(f"--output {folder}: {source} would be overwritten; name another one")
         targets[source] = target
+        taken.add(target)
     return targets
 
 
@@ -49,7 +51,8 @@ def write_rows(path: Path, head: tuple[str, ...], rows: list[tuple[str, ...]]):
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "w", newline="", encoding="utf-8") as file:
+        # A file's name need not be text.
+        with open(path, "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
             csv.writer(file).writerows([head, *rows])
     except OSError as error:
         raise UserError(

@@ -119,7 +119,7 @@ class Generation(Task):
         page = Page(f"{self.name}: pictures from noise", {"run": run, "seed": seed, "label": label})
         if interpolate:
             ways = ceil((count or 1) / max(1, len(asked)))
-            end = seed + 1 if seed_to is None else seed_to
+            end = (seed + 1) % 2**63 if seed_to is None else seed_to
             walks.write(sampler, asked, (seed, end), ways, interpolate, folder)
             for name in (walks.ROWS, walks.ANIMATION):
                 page.single(name, Beside.of(folder / name))

@@ -167,5 +167,7 @@ def _written(values: dict) -> dict[str, str]:
 
 
 def _is_ours(path: Path) -> bool:
+    if not path.is_file():
+        return False
     with open(path, "rb") as file:
         return f'content="{GENERATOR}"'.encode() in file.read(500)

@@ -1,6 +1,7 @@
 """A run's folder: what lies where, and how a model comes back from it."""
 
 import json
+import math
 import platform
 import time
 from dataclasses import dataclass
@@ -141,8 +142,7 @@ class Run:
 
     def exported_step(self) -> int:
         """Steps of the checkpoint that the end of training exported last; 0 if none was."""
-        file = self.exports / "exported.json"
-        return json.loads(file.read_text())["step"] if file.is_file() else 0
+        return _read_json(self.exports / "exported.json").get("step", 0)
 
     def note_export(self):
         """Notes that the newest checkpoint has been exported whole."""
@@ -156,7 +156,7 @@ class Run:
 
     def best(self) -> dict:
         """Step, metric and value of the best checkpoint; empty if none was kept."""
-        return json.loads(self.best_file.read_text()) if self.best_file.is_file() else {}
+        return _read_json(self.best_file)
 
     def best_checkpoint(self) -> Path:
         return self.checkpoints / f"best_{self.step(best=True):08d}.npz"
@@ -221,6 +221,20 @@ def pick(function, options: dict) -> dict:
     return {name: options[name] for name in signature(function).parameters if name in options}
 
 
+def _read_json(path: Path) -> dict:
+    """What `write_json` has written; empty if the file is not there.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        return dict(json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"{path}: cannot be read ({error}); remove it") from error
+
+
 def write_json(path: Path, content: dict):
     """Writes a JSON file whole or not at all.
 
@@ -228,4 +242,13 @@ def write_json(path: Path, content: dict):
         UserError: it cannot be written.
     """
     with pictures.appearing_whole(path) as part:
-        part.write_text(json.dumps(content, indent=2) + "\n")
+        part.write_text(json.dumps(_finite(content), indent=2, allow_nan=False) + "\n")
+
+
+def _finite(content):
+    """The same with None for what JSON has no number for: NaN and the infinities."""
+    if isinstance(content, dict):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content

@@ -18,7 +18,7 @@ HELP = frozenset({"-h", "--help"})
 
 def asked_for_help(command: Sequence[str]) -> bool:
     """Whether a process with these arguments, its script first, is a model's and asks for help."""
-    script = Path(command[0])
+    script = Path(command[0]).resolve()
     return script.suffix == ".py" and script.stem == script.parent.name and bool(HELP & {*command})
 
 

@@ -6,8 +6,9 @@ import math
 import os
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from common import callbacks, checkpoint
@@ -32,6 +33,9 @@ FREE_ON_RESUME = {
     *("epochs", "steps", "log_every", "sample_every", "checkpoint_every"),
     *("evaluate_every", "evaluate_count", "keep_best", "strategy"),
 }
+
+# What writing to a pipe or terminal fails with when its other end has closed.
+GONE = {errno.EPIPE, errno.EIO}
 
 # Options that may differ between the workers of one run; its data are compared by what they are.
 ONE_WORKERS = {"run", "dataset", "data_dir", "cache_mb"}
@@ -58,7 +62,7 @@ class TrainingOptions:
         checkpoint_every: steps between two checkpoints.
         evaluate_every: steps between two measurements of the metrics that `evaluate` prints, to
             measurements.csv and TensorBoard; default none.
-        evaluate_count: samples, or held-out pairs, of such a measurement.
+        evaluate_count: samples, or pictures of the data, of such a measurement.
         keep_best: one of these metrics; the checkpoint that is best by it is kept.
         strategy: who shares a batch: mirrored, every GPU of this machine; multi_worker, every GPU
             of each of several processes, which the environment variable TF_CONFIG tells of each
@@ -118,6 +122,8 @@ def train(model_class: type[Adversarial], task, run: Run, options: dict):
     rows = group.rows(settings.batch_size)
     keras.config.set_dtype_policy(settings.precision)
     keras.utils.set_random_seed(settings.seed)
+    if options.get("data_dir"):  # a run may be resumed from another working directory
+        options = options | {"data_dir": str(Path(options["data_dir"]).expanduser().resolve())}
     data = task.data(**pick(task.data, options))
     fingerprint = data.fingerprint()
     if run.config_file.exists():
@@ -157,10 +163,11 @@ def train(model_class: type[Adversarial], task, run: Run, options: dict):
     if group.chief:
         draw = task.sampler(model, data)  # may refuse the data, so before there is a run
         measuring = _measuring(model, task, data, run, settings, span)
+        alone = callbacks.Alone(start, run, new=not settings.resume)
         run.write_config(model.name, options | found, fingerprint)
         log = callbacks.Log(*span, settings.log_every, run, settings.batch_size, steps_per_epoch)
         samples = callbacks.Samples(*span, settings.sample_every or steps_per_epoch, run, draw)
-        hooks = [log, saver, samples, *measuring]
+        hooks = [log, saver, samples, *measuring, alone]
     hooks = [callbacks.FiniteLosses(start), rate, *hooks, stopper]
     where = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
     where += f", {group.size} replicas" if group.size > 1 else ""
@@ -205,9 +212,9 @@ def _measuring(model, task, data, run: Run, settings: TrainingOptions, span) -> 
 
 
 def _export(task, run: Run):
-    animate(run.samples, run.samples / "training.webp")
     print(f"exported to {task.export_trained(run)}")
     run.note_export()
+    animate(run.samples, run.samples / "training.webp")
 
 
 def _fit(model, data, run: Run, settings: TrainingOptions, span, hooks, saver, rows=None):
@@ -233,9 +240,18 @@ def _fit(model, data, run: Run, settings: TrainingOptions, span, hooks, saver, r
         raise UserError(
             f"training diverged: {error}; {kept()}; try a lower --learning_rate or another --seed"
         ) from error
+    except UserError:
+        _save_between_steps(saver, hooks)
+        raise
     except (OSError, tf.errors.ResourceExhaustedError) as error:
         # A full disk is a ResourceExhaustedError where TensorFlow writes.
         if isinstance(error, OSError) or os.strerror(errno.ENOSPC) in str(error):
+            _save_between_steps(saver, hooks)
+            if getattr(error, "errno", None) in GONE:
+                raise UserError(
+                    f"nobody takes the output any more; {kept()}; go on with: --resume "
+                    f"--run {run.folder}"
+                ) from error
             reason = getattr(error, "strerror", None) or os.strerror(errno.ENOSPC)
             raise UserError(
                 f"{run.folder}: cannot be written at step {saver.step} ({reason}); {kept()}; "
@@ -266,6 +282,13 @@ def _fit(model, data, run: Run, settings: TrainingOptions, span, hooks, saver, r
     finally:
         for hook in hooks:
             hook.release()
+
+
+def _save_between_steps(saver: callbacks.Checkpoints, hooks: list[callbacks.StepCallback]):
+    """Saves after a callback has failed, if it can: its failure is what is to be told."""
+    saver.step = hooks[0].step  # the first one has counted the step that all others follow
+    with suppress(UserError, checkpoint.NotFinite):
+        saver.save()
 
 
 @contextmanager

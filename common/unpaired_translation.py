@@ -162,6 +162,8 @@ class UnpairedTranslation(Task):
             {program} evaluate RUN --count 500 --show 100
         """
         errors.not_negative(show=show)
+        if count is not None:
+            errors.at_least_one(count=count)
         opened = Run.open(run, self.name)
         model = self.load(opened, best)
         moved = {"dataset": dataset, "data_dir": data_dir, "skip_bad_images": skip_bad_images}

@@ -14,10 +14,12 @@ in D.
 Deviations: both players move at once from one forward pass of G and one of D over its pictures; the
 authors' code gives every other batch to each. G normalises by moving averages when it samples,
 where the authors take the statistics of the batch of samples: so a picture depends on its z alone.
-Digits have a bias in G's output and in D's first and last layer, as is usual for them; without
-(`--outer_bias false`) and with `--width 128` these are the paper's networks. The L2 penalty is of
-the authors' code, not of the paper: 0.000025 for digits, 0.00001 for faces. What the paper does
-with trained networks, arithmetic of z and D's features for a classifier, is left out.
+Pictures of digits' size keep a hidden dense layer in each player, as in the authors' code for
+MNIST: two convolutions see 13 of 28 pixels, and no more than a sum over what they see would judge
+the whole. Digits have a bias in G's output and in D's first and last layer, as is usual for them;
+without (`--outer_bias false`) and with `--width 128` the networks for 64x64 are the paper's. The L2
+penalty is of the authors' code, not of the paper: 0.000025 for digits, 0.00001 for faces. What the
+paper does with trained networks, arithmetic of z and D's features for a classifier, is left out.
 
     python3 dcgan/dcgan.py --dataset mnist
 """
@@ -52,6 +54,9 @@ class DCGAN(Adversarial):
             128 in the paper.
         latent_size: components of z.
         latent_distribution: of each component, U(-1, 1) as in the paper or N(0, 1).
+        dense_units: units of a hidden dense layer in each player, 0 for none as in the paper; default
+            1024, as in the authors' code for digits, where two convolutions or fewer halve the
+            pictures, else 0.
         outer_bias: whether G's last layer and D's first and last have a bias; not in the paper.
         learning_rate: Adam's step size, for both players.
         beta_1: Adam's decay of the first moment.
@@ -68,6 +73,7 @@ class DCGAN(Adversarial):
         width: int = 64,
         latent_size: int = 100,
         latent_distribution: Literal["uniform", "normal"] = "uniform",
+        dense_units: int | None = None,
         outer_bias: bool = True,
         learning_rate: float = 2e-4,
         beta_1: float = 0.5,
@@ -78,7 +84,9 @@ class DCGAN(Adversarial):
         errors.at_least_one(width=width, latent_size=latent_size)
         errors.above_zero(learning_rate=learning_rate)
         errors.below_one(beta_1=beta_1)
-        errors.not_negative(l2=l2)
+        _, stages = base_and_stages(image_size)
+        self.dense_units = (1024 if stages < 3 else 0) if dense_units is None else dense_units
+        errors.not_negative(l2=l2, dense_units=self.dense_units)
         self.image_size, self.channels, self.classes = image_size, channels, 0
         self.width = width
         self.outer_bias = outer_bias
@@ -106,8 +114,10 @@ class DCGAN(Adversarial):
         base, stages = base_and_stages(self.image_size)
         filters = [self.width * 2**k for k in reversed(range(stages))]  # 1024, 512, 256, 128
 
-        z = keras.Input((self.latent.size,))
-        h = Dense(base * base * filters[0], use_bias=False, kernel_initializer=normal_init())(z)
+        z = h = keras.Input((self.latent.size,))
+        if self.dense_units:
+            h = ReLU()(BatchNormalization()(dense(h, self.dense_units, use_bias=False)))
+        h = dense(h, base * base * filters[0], use_bias=False)
         h = Reshape((base, base, filters[0]))(h)
         for fewer in filters[1:]:
             h = ReLU()(BatchNormalization()(h))
@@ -126,7 +136,9 @@ class DCGAN(Adversarial):
             h = conv(h, self.width * 2**k, kernel=5, use_bias=False)
             h = LeakyReLU(0.2)(BatchNormalization()(h))
         h = Flatten()(h)  # 4x4x1024 for 64x64 in the paper
-        h = Dense(1, use_bias=self.outer_bias, kernel_initializer=normal_init())(h)
+        if self.dense_units:
+            h = LeakyReLU(0.2)(BatchNormalization()(dense(h, self.dense_units, use_bias=False)))
+        h = dense(h, 1, use_bias=self.outer_bias)
         return keras.Model(x, Activation("linear", dtype="float32")(h), name="discriminator")
 
     def losses_and_gradients(self, x: tf.Tensor, y: tf.Tensor) -> tuple[dict, dict]:
@@ -158,6 +170,10 @@ class DCGAN(Adversarial):
         if not self.l2:
             return 0.0
         return self.l2 / 2 * sum(ops.sum(ops.square(w)) for w in variables)
+
+
+def dense(h, units: int, *, use_bias: bool):
+    return Dense(units, use_bias=use_bias, kernel_initializer=normal_init())(h)
 
 
 if __name__ == "__main__":

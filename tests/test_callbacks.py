@@ -1,6 +1,7 @@
 """What happens between two steps, at which step, and what a resumed run makes of it."""
 
 import csv
+import errno
 import math
 import os
 import signal
@@ -203,6 +204,16 @@ def test_a_signal_ends_training_after_the_step_and_a_second_one_at_once(number, 
     finally:
         stop.release()
     assert signal.getsignal(number) == before
+
+
+def test_a_terminal_that_has_closed_does_not_stop_the_signal(monkeypatch):
+    def closed(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    stop = callbacks.StopOnSignal(0)
+    monkeypatch.setattr(callbacks.os, "write", closed)
+    stop._note(signal.SIGTERM, None)
+    assert stop.received == signal.SIGTERM
 
 
 def test_a_run_that_failed_before_it_began_releases_what_it_has(tmp_path):

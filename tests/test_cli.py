@@ -65,6 +65,9 @@ def test_flags_stand_alone_or_take_a_value():
     assert parse("--run x --skip_bad_images --resume") == (True, True, True, "x")
     assert parse("--flip false --resume true") == (True, False, False, None)
     assert parse("--resume=false --flip=false") == (False, False, False, None)
+    verb = cli.verb_parser(PairedTranslation(Tiny).evaluate, "python3 x/x.py")
+    options = cli._parse(verb, ["--best", "RUN"])
+    assert options["best"] and options["run"] == "RUN"
 
 
 @pytest.mark.parametrize(
@@ -80,7 +83,7 @@ def test_flags_stand_alone_or_take_a_value():
         ("--image_size 2.5", "image_size"),
         ("--jit maybe", "jit"),
         ("--precision float8", "precision"),
-        ("--resume perhaps", "resume"),
+        ("--resume perhaps", "perhaps"),
         ("--direction AtoC", "direction"),
         ("export run --version new", "version"),
         ("evaluate run --split train", "split"),
@@ -109,6 +112,10 @@ def test_a_folder_is_noted_by_its_whole_path(tmp_path, monkeypatch):
     assert cli.as_stored("a,b") == f"{tmp_path / 'a'},{tmp_path / 'b'}"
     assert cli.as_stored("a,div2k") == f"{tmp_path / 'a'},div2k"
     assert cli.as_stored("c,d") == str(tmp_path / "c,d")
+
+
+def test_a_mistyped_verb_is_named_with_the_others(run_cli):
+    assert_refused(run_cli("predct run x"), "predct", "train, predict, evaluate, export")
 
 
 def test_resume_without_a_run(run_cli, tmp_path, monkeypatch):

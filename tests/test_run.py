@@ -123,6 +123,27 @@ def test_data_that_have_changed_are_refused_by_split(tmp_path):
         run.check_data({"train": "6 pairs, abc", "test": "3 pairs, xyz"})
 
 
+def test_what_is_written_is_json_without_infinities(tmp_path):
+    write_json(tmp_path / "x.json", {"a": [float("nan"), 1.5], "b": {"c": float("inf")}, "d": "e"})
+    assert json.loads((tmp_path / "x.json").read_text(), parse_constant=pytest.fail) == {
+        "a": [None, 1.5],
+        "b": {"c": None},
+        "d": "e",
+    }
+
+
+def test_a_damaged_note_is_named(tmp_path):
+    run = begun(tmp_path)
+    for file, read in (
+        (run.best_file, run.best),
+        (run.exports / "exported.json", run.exported_step),
+    ):
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("{")
+        with pytest.raises(UserError, match=rf"{file}: cannot be read"):
+            read()
+
+
 def test_what_has_been_exported_is_noted(tmp_path):
     run = Run(tmp_path)
     assert run.exported_step() == 0

@@ -9,11 +9,12 @@ import signal
 from dataclasses import replace
 from types import SimpleNamespace
 
-from common import checkpoint, training
+from common import callbacks, checkpoint, training
 from common.callbacks import NotANumber
 from common.data import pair_sources, pictures
 from common.data.stream import sample_index
 from common.errors import UserError
+from common.locks import Hold
 from common.run import Run
 from common.training import TrainingOptions
 from common.translation import PairedTranslation
@@ -157,6 +158,52 @@ def test_a_bad_picture_in_the_middle_loses_nothing(
     assert arrays(run, 6) == arrays(finished, 6)
 
 
+@pytest.mark.parametrize(
+    "error, said",
+    [
+        (UserError("val/1.png: cannot be read"), "val/1.png: cannot be read"),
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), "nobody takes the output any more"),
+        (OSError(errno.ENOSPC, "No space left on device"), "make room"),
+    ],
+)
+def test_what_fails_between_two_steps_loses_nothing(
+    run_cli, no_export, tmp_path, pairs_folder, finished, monkeypatch, error, said
+):
+    def fail():
+        raise error
+
+    run = tmp_path / "run"
+    with monkeypatch.context() as patched:
+        patched.setattr(PairedTranslation, "measure", lambda *_: fail)
+        line = f"{OPTIONS} --evaluate_every 2 --dataset {pairs_folder} --run {run}"
+        result = run_cli(line)
+    assert result.status == 2 and len(result.err.splitlines()) == 1 and said in result.err
+    assert checkpoint.steps(run / "checkpoints") == [2]
+    assert not run_cli(f"--resume --run {run}").status
+    assert arrays(run, 6) == arrays(finished, 6)
+
+
+def test_one_process_at_a_time_trains_in_a_folder(
+    run_cli, no_export, tmp_path, pairs_folder, finished, copy_of
+):
+    run = copy_of(finished, upto=3)
+    hold = Hold(run)
+    result = run_cli(f"--resume --run {run}")
+    assert result.status == 2 and "another process has begun to train there" in result.err
+    hold.release()
+    assert not run_cli(f"--resume --run {run}").status
+    with pytest.raises(UserError, match="another process"):  # it began after this one looked
+        callbacks.Alone(0, Run(run), new=True)
+
+
+def test_a_log_that_cannot_be_written_is_not_blamed_on_xla(run_cli, tmp_path, pairs_folder):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "tensorboard").touch()
+    result = run_cli(f"--steps 1 --jit on --dataset {pairs_folder} --run {tmp_path / 'run'}")
+    assert result.status == 2 and len(result.err.splitlines()) == 1
+    assert f"{tmp_path / 'run' / 'tensorboard'}: cannot be written" in result.err
+
+
 def test_a_finished_run_is_done_already(run_cli, copy_of, finished):
     run = copy_of(finished)
     result = run_cli(f"--resume --run {run}")
@@ -270,9 +317,9 @@ def test_what_ends_a_run_is_said_with_what_is_kept(error, said, saved):
         raise error
 
     released = []
-    hooks = [SimpleNamespace(release=lambda: released.append(True))]
+    hooks = [SimpleNamespace(release=lambda: released.append(True), step=6)]
     data = SimpleNamespace(stream=lambda *_: None, error=None)
-    saver = SimpleNamespace(saved=saved, step=6)
+    saver = SimpleNamespace(saved=saved, step=6, save=lambda: None)
     with pytest.raises(UserError, match=said) as caught:
         run = SimpleNamespace(folder="runs/x", checkpoints="runs/x/c")
         model = SimpleNamespace(fit=fit)

@@ -33,7 +33,7 @@ WRITERS = [
     *((pictures, "write"), (tf.summary, "create_file_writer")),
 ]
 MODELS = {
-    "dcgan": lambda: DCGAN(image_size=16, width=4, latent_size=8),
+    "dcgan": lambda: DCGAN(image_size=16, width=4, latent_size=8, dense_units=8),
     "pix2pix": lambda: Pix2Pix(image_size=32, width=4, dropout=0.0),
 }
 

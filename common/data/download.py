@@ -10,16 +10,12 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO
 from urllib.parse import urlsplit
 
+from common import locks
 from common.errors import UserError
 
 import requests
 import urllib3
 from tqdm import tqdm
-
-try:
-    import fcntl
-except ImportError:  # Windows: nothing there keeps two runs from fetching one set at once
-    fcntl = None
 
 _TIMEOUT = 30  # seconds without a byte
 _CHUNK = 1 << 20  # bytes
@@ -96,7 +92,9 @@ def _fetch(url: str, folder: Path, label: str) -> None:
     archive = work / _file_name(url)
     work.mkdir(parents=True, exist_ok=True)
     with (work / "lock").open("w") as lock:
-        _wait_for(lock, label)
+        if not locks.take(lock, wait=False):
+            print(f"{label}: waiting for another run that fetches it")
+            locks.take(lock, wait=True)
         if _is_complete(folder):
             return
         if not archive.exists():
@@ -112,17 +110,6 @@ def _fetch(url: str, folder: Path, label: str) -> None:
             folder.rmdir()  # empty; not every system renames onto it
         content.rename(folder)
     shutil.rmtree(work, ignore_errors=True)
-
-
-def _wait_for(lock: IO, label: str) -> None:
-    """Take the exclusive lock, which closing the file gives back, or the end of the process."""
-    if fcntl is None:
-        return
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        print(f"{label}: waiting for another run that fetches it")
-        fcntl.flock(lock, fcntl.LOCK_EX)
 
 
 def _download(url: str, archive: Path, label: str) -> None:

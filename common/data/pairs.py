@@ -67,8 +67,10 @@ class PairedImages:
             if channels not in (1, 3):
                 raise UserError(f"--{option} {channels}: give 3 for RGB or 1 for grey")
         self.load_size = round(image_size * 286 / 256) if load_size is None else load_size
-        if self.load_size < image_size:
-            raise UserError(f"--load_size {load_size}: give at least --image_size {image_size}")
+        if self.load_size < max(image_size, 1):
+            raise UserError(
+                f"--load_size {self.load_size}: give at least --image_size {image_size}"
+            )
         self.image_size = image_size
         self.seed = seed
         self.flip = flip

@@ -13,7 +13,7 @@ RANDOM = np.random.default_rng(0)
 
 def small(**options):
     keras.utils.set_random_seed(1)
-    return DCGAN(**({"image_size": 16, "width": 4, "latent_size": 6} | options))
+    return DCGAN(**({"image_size": 16, "width": 4, "latent_size": 6, "dense_units": 0} | options))
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +69,17 @@ def test_the_papers_networks():
 
 @pytest.mark.parametrize(("width", "G", "D"), [(64, 833_985, 212_993), (32, 365_793, 55_297)])
 def test_the_networks_for_digits(width, G, D):
-    model = DCGAN(width=width)
+    model = DCGAN(width=width, dense_units=0)
     assert (count(model.generator), count(model.discriminator)) == (G, D)
+
+
+def test_a_dense_layer_for_digits_as_in_the_authors_code():
+    # 102,400 + 2,048, 6,422,528 + 256, 204,800 + 128, 1,600 + 1; normalised by channel, not by unit
+    model = DCGAN()
+    assert (count(model.generator), count(model.discriminator)) == (6_733_761, 6_632_321)
+    assert small(dense_units=5).generator.layers[1].units == 5
+    for size, units in ((20, 1024), (28, 1024), (32, 0), (64, 0)):
+        assert small(image_size=size, width=1, dense_units=None).dense_units == units
 
 
 def test_normalised_is_all_but_what_is_next_to_the_picture(shared):
@@ -103,7 +112,14 @@ def test_other_sides_are_refused_by_name(size):
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("width", 0), ("latent_size", 0), ("learning_rate", 0.0), ("beta_1", 1.0), ("l2", -1.0)],
+    [
+        ("width", 0),
+        ("latent_size", 0),
+        ("learning_rate", 0.0),
+        ("beta_1", 1.0),
+        ("l2", -1.0),
+        ("dense_units", -1),
+    ],
 )
 def test_impossible_options_are_refused_by_name(option, value):
     with pytest.raises(UserError, match=f"--{option} {value}"):
