@@ -54,9 +54,9 @@ class DCGAN(Adversarial):
             128 in the paper.
         latent_size: components of z.
         latent_distribution: of each component, U(-1, 1) as in the paper or N(0, 1).
-        dense_units: units of a hidden dense layer in each player, 0 for none as in the paper; default
-            1024, as in the authors' code for digits, where two convolutions or fewer halve the
-            pictures, else 0.
+        dense_units: units of a hidden dense layer in each player, 0 for none as in the paper;
+            default 1024, as in the authors' code for digits, where two convolutions or fewer halve
+            the pictures, else 0.
         outer_bias: whether G's last layer and D's first and last have a bias; not in the paper.
         learning_rate: Adam's step size, for both players.
         beta_1: Adam's decay of the first moment.

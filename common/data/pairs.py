@@ -9,7 +9,7 @@ from common.data.pair_sources import EMBEDDED, NAMED, find_splits
 from common.data.pictures import BadPicture
 from common.data.skipping import BadPictures
 from common.data.stream import stream
-from common.errors import UserError
+from common.errors import UserError, at_least_one
 
 import numpy as np
 import tensorflow as tf
@@ -66,11 +66,10 @@ class PairedImages:
         for option, channels in (("channels_in", channels_in), ("channels_out", channels_out)):
             if channels not in (1, 3):
                 raise UserError(f"--{option} {channels}: give 3 for RGB or 1 for grey")
+        at_least_one(image_size=image_size)
         self.load_size = round(image_size * 286 / 256) if load_size is None else load_size
-        if self.load_size < max(image_size, 1):
-            raise UserError(
-                f"--load_size {self.load_size}: give at least --image_size {image_size}"
-            )
+        if self.load_size < image_size:
+            raise UserError(f"--load_size {load_size}: give at least --image_size {image_size}")
         self.image_size = image_size
         self.seed = seed
         self.flip = flip

@@ -75,6 +75,8 @@ def test_load_size_is_that_of_the_paper_unless_given(pairs_folder):
     assert paired(pairs_folder, image_size=128).load_size == 143
     with pytest.raises(UserError, match=r"--load_size 15: give at least --image_size 16"):
         paired(pairs_folder, load_size=15)
+    with pytest.raises(UserError, match="--image_size 0"):
+        paired(pairs_folder, image_size=0)
     with pytest.raises(UserError, match="--load_size 0"):
         paired(pairs_folder, load_size=0)
 
