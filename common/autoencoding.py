@@ -13,6 +13,7 @@ from common.data.images import LabelledImages
 from common.errors import UserError
 from common.generation import SEED, Generation, asked_classes, class_names
 from common.metrics import codes, samples
+from common.metrics import oracle as oracles
 from common.pages import THUMBNAIL, Beside, Page
 from common.run import Run
 from common.sampling import BATCH_SIZE, Endpoint, sampler_of
@@ -98,8 +99,12 @@ class AutoEncoding(Generation):
     def measure(
         self, model: Adversarial, data: LabelledImages, count: int
     ) -> Callable[[], dict[str, float]]:
-        """As that of `Generation`, and the reconstruction of the first `count` pictures."""
-        measured, coder = super().measure(model, data, count), Coder(model)
+        """As that of `Generation`, and the reconstruction of the first `count` pictures.
+
+        Of data without labels the latter alone.
+        """
+        measured = dict if oracles.obstacle(data) else super().measure(model, data, count)
+        coder = Coder(model)
         x, y = data.arrays("train", count)
 
         def both() -> dict[str, float]:
@@ -174,10 +179,11 @@ class AutoEncoding(Generation):
         The squared error of reconstruction is the mean over pixels in [0, 1]. Of the codes there
         are the least and the largest mean and standard deviation of a component, beside those of
         the prior, and how often the discriminator tells codes and prior apart (half is not at all);
-        of codes that say the class, how often it is wrong. 10,000 test pictures at most, whatever
-        the samples are compared with. Also written to the run's evaluation.json, and with pictures
-        to its evaluation/index.html. Codes in the plane are shown in the run's folder: codes.png
-        has them with the prior behind them, and manifold.png the pictures of codes on a grid.
+        of codes that say the class, how often it is wrong. None of that but the last needs labels.
+        10,000 test pictures at most, whatever the samples are compared with. Also written to the
+        run's evaluation.json, and with pictures to its evaluation/index.html. Codes in the plane
+        are shown in the run's folder: codes.png has them with the prior behind them, and
+        manifold.png the pictures of codes on a grid.
 
         Args:
             run: the run's folder.

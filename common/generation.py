@@ -11,6 +11,7 @@ from common.data import pictures
 from common.data.images import LabelledImages
 from common.errors import UserError, at_least_one, not_negative
 from common.export_sampler import export_sampler, load_sampler
+from common.metrics import oracle as oracles
 from common.metrics import samples
 from common.pages import Beside, Page
 from common.run import Run, write_json
@@ -24,6 +25,7 @@ from common.sampling import (
     sheet,
 )
 from common.task import Task, refuse_what_is_fixed
+from common.translators import keras_inception_fid
 
 import numpy as np
 import tensorflow as tf
@@ -57,8 +59,19 @@ class Generation(Task):
         return lambda: sheet(sampler, noise, asked)
 
     def metrics_of(self, model: Adversarial, data: LabelledImages) -> dict[str, int]:
+        """Those of `metrics` that this model has on these data.
+
+        Raises:
+            UserError: there are none; the message says why.
+        """
         others = {} if model.classes else samples.CLASS_METRICS
-        return {name: sign for name, sign in self.metrics.items() if name not in others}
+        reason = oracles.obstacle(data)
+        if reason:
+            others = samples.METRICS | samples.CLASS_METRICS
+        metrics = {name: sign for name, sign in self.metrics.items() if name not in others}
+        if not metrics:
+            raise UserError(f"{reason}; leave --evaluate_every out")
+        return metrics
 
     def measure(
         self, model: Adversarial, data: LabelledImages, count: int
@@ -159,8 +172,10 @@ class Generation(Task):
     ):
         """Measures a run's pictures, beside real ones that were held out.
 
-        A model that knows classes is asked for each of them equally often. Also written to the
-        run's evaluation.json, and with pictures to its evaluation/index.html.
+        A model that knows classes is asked for each of them equally often. Where the data have no
+        labels, and the pictures are RGB, there is only their Keras-Inception FID, if its weights
+        can be had. Also written to the run's evaluation.json, and with pictures to its
+        evaluation/index.html.
 
         Args:
             run: the run's folder.
@@ -185,22 +200,33 @@ class Generation(Task):
         moved = {"dataset": dataset, "data_dir": data_dir, "skip_bad_images": skip_bad_images}
         data = self.data_of(opened, **moved)
         aim = model.aim(data)
-        yardstick = samples.Yardstick(aim, count, split)
-        labels = in_turn(range(sampler.classes), count)
-        drawn = with_bar(sampler.draw(sampler.noise(seed, count), labels), count)
-        results = yardstick.table(np.concatenate(list(drawn)), labels)
-        print(samples.format_table(results))
         report = {
             "step": opened.step(best),
             "dataset": data.name,
             "split": split,
             "count": count,
             "seed": seed,
-            "results": results,
         }
-        page = self.page(opened, report)
-        page.table(samples.table(results))
-        page.note(samples.reference(results))
+        labels = in_turn(range(sampler.classes), count)
+        drawn = with_bar(sampler.draw(sampler.noise(seed, count), labels), count)
+        if reason := oracles.obstacle(aim):
+            said = f"fid, precision and so on: left out; {reason}"
+            print(said)
+            report["keras_inception_fid"] = keras_inception_fid(
+                map(pictures.to_unit, aim.arrays(split, count)[0]),
+                (pictures.to_unit(one) for batch in drawn for one in batch),
+                aim.channels,
+            )
+            page = self.page(opened, report)
+            page.note(said)
+        else:
+            yardstick = samples.Yardstick(aim, count, split)
+            results = yardstick.table(np.concatenate(list(drawn)), labels)
+            print(samples.format_table(results))
+            report["results"] = results
+            page = self.page(opened, report)
+            page.table(samples.table(results))
+            page.note(samples.reference(results))
         if show:
             asked = list(range(min(sampler.classes, 10)))
             columns = ceil(show / max(1, len(asked)))

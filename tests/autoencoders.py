@@ -16,7 +16,10 @@ PIXELS = 8
 
 @pytest.fixture(scope="session")
 def make_run(tmp_path_factory):
-    """make_run(option=...) -> the folder of a run whose weights are random, not to be changed."""
+    """make_run(option=...) -> the folder of a run whose weights are random, not to be changed.
+
+    With classes=0 its data have no labels.
+    """
     folder = tmp_path_factory.mktemp("autoencoder")
     random = np.random.default_rng(0)
     splits = {}
@@ -24,6 +27,7 @@ def make_run(tmp_path_factory):
         splits[f"x_{split}"] = random.integers(0, 256, (count, PIXELS, PIXELS), np.uint8)
         splits[f"y_{split}"] = np.arange(count) % 3
     np.savez(folder / "noise.npz", **splits)
+    np.savez(folder / "unlabelled.npz", **{k: x for k, x in splits.items() if k[0] == "x"})
     runs = {}
 
     def weights(model):
@@ -31,14 +35,15 @@ def make_run(tmp_path_factory):
             for v in network.trainable_variables:
                 v.assign(random.normal(0, 0.4, v.shape))
 
-    def make(**options):
-        key = str(options)
+    def make(classes=3, **options):
+        key = f"{classes} {options}"
         if key in runs:
             return runs[key]
-        data = AutoEncoding.data(seed=5, dataset=str(folder / "noise.npz"))
-        model = AAE(PIXELS, 1, 3, **({"code_size": 3, "hidden": 16} | options))
+        name = "noise.npz" if classes else "unlabelled.npz"
+        data = AutoEncoding.data(seed=5, dataset=str(folder / name))
+        model = AAE(PIXELS, 1, classes, **({"code_size": 3, "hidden": 16} | options))
         run = Run(folder / f"run{len(runs)}")
-        about = {"seed": 5, "class_names": NAMES, "code_size": 3, "hidden": 16} | options
+        about = {"seed": 5, "class_names": NAMES[:classes], "code_size": 3, "hidden": 16} | options
         run.write_config("aae", data.found | about, data.fingerprint())
         weights(model)
         run.keep_best(model, 2, "fid", 1.0)

@@ -6,12 +6,15 @@ from aae.aae import AAE
 from common import generation
 from common.autoencoding import AutoEncoding, Coder, prior_codes
 from common.data import pictures
+from common.metrics import oracle
+from common.metrics.codes import squared_error
 from common.run import Run
 
 import keras
 import numpy as np
 import pytest
-from autoencoders import assert_same, data_of, model_of, reconstructed
+from autoencoders import PIXELS, assert_same, data_of, model_of, reconstructed
+from page_reader import shown_on
 
 pytest_plugins = ["autoencoders"]
 
@@ -31,6 +34,7 @@ class Yardstick:
 
 @pytest.fixture
 def yardstick(monkeypatch):
+    monkeypatch.setattr(oracle, "SMALLEST", PIXELS)
     monkeypatch.setattr(generation.samples, "Yardstick", Yardstick)
     for written in ("format_table", "reference"):
         monkeypatch.setattr(generation.samples, written, str)
@@ -116,6 +120,28 @@ def test_measure(make_run, yardstick):
     error = (((np.asarray(x_hat) - pictures.to_unit(x)) / 2) ** 2).mean()
     assert measured == {"fid": 5.0, "reconstruction_mse": pytest.approx(error, rel=1e-3)}
     assert set(measured) <= set(AutoEncoding.metrics)
+
+
+def test_without_labels_reconstructions_and_codes_are_measured_alone(aae_cli, make_run):
+    run = make_run(code_size=2, classes=0)
+    result = aae_cli(f"evaluate '{run}' --count 6")
+    assert result.status == 0, result.err
+    report = json.loads(Run(run).evaluation_file.read_text())
+    assert "results" not in report and report["keras_inception_fid"] is None
+    model, data = model_of(run), data_of(run)
+    assert data.classes == 0
+    x, _ = data.arrays("test")
+    x_hat = Coder(model).decode(Coder(model).encode(x))
+    assert report["autoencoder"]["reconstruction_mse"] == pytest.approx(squared_error(x, x_hat))
+    assert sorted(path.name for path in run.glob("*.png")) == ["codes.png", "manifold.png"]
+    alts = [alt for alt, _ in shown_on(Run(run).evaluation_page)]
+    assert alts[:2] == ["made by aae: Pictures", "real, test: Pictures"] and len(alts) == 6
+
+    task = AutoEncoding(AAE)
+    assert task.metrics_of(model, data) == {"reconstruction_mse": -1}
+    x, _ = data.arrays("train", 5)
+    expected = squared_error(x, Coder(model).decode(Coder(model).encode(x)))
+    assert task.measure(model, data, 5)() == {"reconstruction_mse": pytest.approx(expected)}
 
 
 def test_the_sampling_network_alone_is_loaded_for_noise(make_run):

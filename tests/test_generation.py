@@ -5,13 +5,15 @@ import shutil
 
 from common import generation
 from common.data import pictures
+from common.errors import UserError
 from common.generation import Generation
+from common.metrics import frechet
 from common.sampling import sampler_of
 
 import numpy as np
 import pytest
 from conftest import arrays
-from gan_runs import NAMES, assert_same, cells, own_pictures
+from gan_runs import NAMES, assert_same, cells, make_run, own_pictures
 from page_reader import shown_on
 from tiny_gan import TinyGan
 
@@ -49,11 +51,17 @@ def test_the_sample_grid_of_classes():
 
 
 def test_the_metrics_of_a_model():
-    task = Generation(TinyGan)
-    of_all = task.metrics_of(TinyGan(), None)
-    of_classes = task.metrics_of(TinyGan(classes=12, conditional=True), None)
+    task, data = Generation(TinyGan), Labelled()
+    of_all = task.metrics_of(TinyGan(), data)
+    of_classes = task.metrics_of(TinyGan(classes=12, conditional=True), data)
     assert "fid" in of_all and "accuracy" not in of_all
     assert of_classes == task.metrics and of_classes["accuracy"] == 1
+
+
+class Labelled:
+    """As much of a data set as tells whether it can have an oracle."""
+
+    name, image_size, channels, classes = "here", 16, 1, 3
 
 
 class Yardstick:
@@ -106,7 +114,7 @@ def test_measure(yardsticks, with_class):
 # evaluate
 
 
-class Data:
+class Data(Labelled):
     """Stands in for the data set of a run."""
 
     def __init__(self, seed: int, dataset=None, data_dir=None, skip_bad_images=False):
@@ -182,6 +190,82 @@ def test_evaluate_where_the_data_have_moved(evaluate, plain):
     assert result.status == 2 and str(saved) in result.err
 
 
+class Unlabelled(Data):
+    """The same in RGB, but without labels."""
+
+    channels, classes = 3, 0
+
+    def arrays(self, split, count):
+        x = np.random.default_rng(1).integers(0, 256, (min(count, 50), 8, 8, 3), np.uint8)
+        return x, np.zeros(len(x), np.int32)
+
+
+@pytest.fixture
+def inception(monkeypatch):
+    """What is given to Inception, whose features here are pixels."""
+    seen = []
+
+    def features(shown, network):
+        seen.append(np.stack(list(shown)))
+        return seen[-1].reshape(len(seen[-1]), -1)[:, :3].astype(np.float64)
+
+    monkeypatch.setattr(frechet, "keras_inception", lambda: "network")
+    monkeypatch.setattr(frechet, "keras_inception_features", features)
+    return seen
+
+
+@pytest.fixture
+def colours(tmp_path):
+    return make_run(tmp_path / "colours", channels=3)
+
+
+def test_evaluate_without_labels(evaluate, gan_cli, colours, inception, yardsticks, monkeypatch):
+    monkeypatch.setattr(Generation, "data", Unlabelled)
+    monkeypatch.setattr(Generation, "evaluate_further", lambda *_: {"further": {"a": 1}})
+    result = gan_cli(f"evaluate '{colours}' --count 60 --seed 2")
+    assert result.status == 0, result.err
+    assert yardsticks() == ()
+    real, drawn = inception
+    assert_same(drawn, own_pictures(colours, 2, 60))
+    np.testing.assert_array_equal(real, Unlabelled(5).arrays("test", 60)[0])
+    report = json.loads((colours / "evaluation.json").read_text())
+    fid = report.pop("keras_inception_fid")
+    assert fid > 0 and f"Keras-Inception FID: {fid:.1f} (60 pictures)" in result.out
+    assert report == {
+        **{"step": 4, "dataset": "here", "split": "test", "count": 60, "seed": 2},
+        "further": {"a": 1},
+    }
+    reason = "left out; --dataset here: its pictures have no labels"
+    page = colours / "evaluation" / "index.html"
+    assert reason in result.out and reason in page.read_text()
+    (alt, grid), (other, held_out) = shown_on(page)
+    assert alt.startswith("made by tiny_gan") and other.startswith("real, test")
+    assert_same(cells(grid, 8, 8).reshape(64, 8, 8, 3)[:60], drawn)
+    assert cells(held_out, 7, 8).shape[-1] == 3
+
+
+@pytest.mark.parametrize("weights", ["there", "missing"])
+def test_evaluate_without_labels_or_inception(
+    gan_cli, plain, colours, inception, monkeypatch, tmp_path, weights
+):
+    def missing():
+        raise UserError("the weights of InceptionV3 cannot be downloaded")
+
+    if weights == "missing":
+        monkeypatch.setattr(frechet, "keras_inception", missing)
+        data, run, reason = Unlabelled, colours, "left out; the weights of InceptionV3"
+    else:
+        data = type("Grey", (Data,), {"classes": 0})
+        run = shutil.copytree(plain, tmp_path / "run")
+        reason = "left out, it is defined for RGB pictures"
+    monkeypatch.setattr(Generation, "data", data)
+    result = gan_cli(f"evaluate '{run}' --count 5")
+    assert result.status == 0, result.err
+    assert f"Keras-Inception FID: {reason}" in result.out and not inception
+    assert json.loads((run / "evaluation.json").read_text())["keras_inception_fid"] is None
+    assert len(shown_on(run / "evaluation" / "index.html")) == 2
+
+
 # export
 
 
@@ -232,6 +316,14 @@ def test_a_resumed_run_goes_on_with_the_same_noise(gan_cli, predict, digits, tmp
     (grid,) = (pictures.read(path) for path in (whole / "samples").glob("step_*4.png"))
     cells(grid, 3, 10)
     assert len(list(predict(whole, "--count 3").glob("*.png"))) == 3
+
+
+@pytest.mark.parametrize("option", ["", "--keep_best fid"])
+def test_pictures_without_labels_cannot_be_measured_in_the_loop(refused, tmp_path, option):
+    np.savez(tmp_path / "a.npz", x_train=np.zeros((8, 16, 16), np.uint8))
+    line = f"--dataset {tmp_path / 'a.npz'} --batch_size 4 --steps 2 --run {tmp_path / 'run'}"
+    refused(f"{line} --evaluate_every 1 {option}", "no labels", "leave --evaluate_every out")
+    assert not (tmp_path / "run").exists()
 
 
 # The command line

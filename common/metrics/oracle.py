@@ -123,7 +123,8 @@ def oracle(data: Labelled, cache_dir: str | Path | None = None) -> Oracle:
     Raises:
         UserError: the data have no labels, or the pictures are too small.
     """
-    _check(data)
+    if reason := obstacle(data):
+        raise UserError(reason)
     most = max(1, MEMORY // (data.image_size**2 * data.channels))
     train, test = (data.arrays(split, most) for split in ("train", "test"))
     judge = Oracle(build(data.image_size, data.channels, data.classes))
@@ -147,18 +148,17 @@ def oracle(data: Labelled, cache_dir: str | Path | None = None) -> Oracle:
     return judge
 
 
-def _check(data: Labelled):
-    """Refuses data that a classifier cannot learn from."""
+def obstacle(data: Labelled) -> str:
+    """Why there can be no oracle of these data, in a line; empty where there can be one."""
     if data.classes < 2:
         found = "one class" if data.classes else "no labels"
-        raise UserError(
-            f"--dataset {data.name}: its pictures have {found}, and they are measured by a "
-            "classifier that learns the classes; give a set with two or more"
+        return (
+            f"--dataset {data.name}: its pictures have {found}, and samples are measured by a "
+            "classifier that learns two classes or more"
         )
     if data.image_size < SMALLEST:
-        raise UserError(
-            f"--image_size {data.image_size}: pictures are measured from {SMALLEST} px upward"
-        )
+        return f"--image_size {data.image_size}: pictures are measured from {SMALLEST} px upward"
+    return ""
 
 
 def build(image_size: int, channels: int, classes: int) -> keras.Model:

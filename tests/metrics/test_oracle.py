@@ -192,6 +192,11 @@ def test_a_cache_that_cannot_be_written_is_no_error(tmp_path, monkeypatch, capsy
 def test_data_that_it_cannot_learn_from(changes, message):
     with pytest.raises(UserError, match=message):
         oracle(Stripes(**changes))
+    assert message in module.obstacle(Stripes(**changes))
+
+
+def test_there_is_no_obstacle_to_an_oracle_of_two_classes():
+    assert module.obstacle(Stripes(classes=2)) == ""
 
 
 def test_large_pictures_are_bounded_in_memory(tmp_path, monkeypatch):
