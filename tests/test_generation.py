@@ -318,6 +318,18 @@ def test_a_resumed_run_goes_on_with_the_same_noise(gan_cli, predict, digits, tmp
     assert len(list(predict(whole, "--count 3").glob("*.png"))) == 3
 
 
+def test_a_resumed_run_has_as_many_embedded_digits_as_before(
+    gan_cli, refused, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(Generation, "export_trained", lambda *_: "nowhere")
+    run = tmp_path / "run"
+    line = f"--dataset embedded --embedded_count 8 --batch_size 4 --jit off --run {run}"
+    result = gan_cli(f"{line} --steps 1")
+    assert result.status == 0 and "embedded (8 pictures" in result.out
+    refused(f"--resume --run {run} --steps 2 --embedded_count 12", "--embedded_count 12", "with 8")
+    assert gan_cli(f"--resume --run {run} --steps 2").status == 0
+
+
 @pytest.mark.parametrize("option", ["", "--keep_best fid"])
 def test_pictures_without_labels_cannot_be_measured_in_the_loop(refused, tmp_path, option):
     np.savez(tmp_path / "a.npz", x_train=np.zeros((8, 16, 16), np.uint8))

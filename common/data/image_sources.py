@@ -10,12 +10,12 @@ from common.data.digits import Digits, labels
 from common.data.glyphs import CLASSES
 from common.data.home import keras_home
 from common.data.image_downloads import CLASS_NAMES, NAMED, named_arrays
-from common.errors import UserError
+from common.errors import UserError, at_least_one
 
 import numpy as np
 
 EMBEDDED = "embedded"
-EMBEDDED_COUNTS = {"train": 20_000, "test": 10_000}
+EMBEDDED_COUNT = 20_000  # digits to learn from, unless another number is asked for
 SEED = 0  # of the embedded digits, the same in every run: so their oracle is trained once
 FOLDER_SIZE = 64  # px, of pictures in files unless another is asked for
 SPLITS = ("train", "test")
@@ -108,10 +108,14 @@ class Found(NamedTuple):
     channels: int
 
 
-def find(dataset: str | None, data_dir: str | None, seed: int) -> Found:
+def find(
+    dataset: str | None, data_dir: str | None, seed: int, embedded_count: int = EMBEDDED_COUNT
+) -> Found:
     """The data set; see `LabelledImages` for the arguments."""
+    if embedded_count != EMBEDDED_COUNT and dataset != EMBEDDED:
+        raise UserError(f"--embedded_count {embedded_count}: needs --dataset {EMBEDDED}")
     if dataset == EMBEDDED:
-        return embedded()
+        return embedded(embedded_count)
     if dataset is None:
         try:
             return find("mnist", data_dir, seed)
@@ -135,13 +139,17 @@ def find(dataset: str | None, data_dir: str | None, seed: int) -> Found:
     )
 
 
-def embedded() -> Found:
-    """Generated digits, the same in every run; no digit is in two splits."""
+def embedded(count: int = EMBEDDED_COUNT) -> Found:
+    """Generated digits, the same in every run: `count` to learn from, and half as many held out.
+
+    No digit is in two splits.
+    """
+    at_least_one(embedded_count=count)
     splits, first = {}, 0
-    for split, count in EMBEDDED_COUNTS.items():
-        rows = np.arange(count)
-        splits[split] = ArraySplit(Digits(SEED, first, count), rows, labels(SEED, first + rows))
-        first += count
+    for split, size in {"train": count, "test": -(-count // 2)}.items():
+        rows = np.arange(size)
+        splits[split] = ArraySplit(Digits(SEED, first, size), rows, labels(SEED, first + rows))
+        first += size
     names = [str(digit) for digit in range(CLASSES)]
     return Found(EMBEDDED, **splits, class_names=names, side=28, channels=1)
 

@@ -3,7 +3,7 @@
 from typing import ClassVar, Literal
 
 from common.data import pictures
-from common.data.image_sources import ArraySplit, Split, find
+from common.data.image_sources import EMBEDDED_COUNT, ArraySplit, Split, find
 from common.data.pictures import BadPicture
 from common.data.skipping import BadPictures
 from common.data.stream import batches
@@ -33,6 +33,7 @@ class LabelledImages:
             ~/.keras/datasets.
         image_size: side of the pictures in pixels; default their own, 64 for those in folders.
         channels: 3 for RGB, 1 for grey; default their own, 3 for those in folders.
+        embedded_count: training pictures of the embedded set; half as many are held out.
         skip_bad_images: let the next picture stand in for one that cannot be read, instead of
             stopping.
         cache_mb: megabytes of training pictures that were read from files, or resized, and may
@@ -51,6 +52,7 @@ class LabelledImages:
         data_dir: str | None = None,
         image_size: int | None = None,
         channels: Literal[1, 3] | None = None,
+        embedded_count: int = EMBEDDED_COUNT,
         skip_bad_images: bool = False,
         cache_mb: int = 1024,
     ):
@@ -58,7 +60,7 @@ class LabelledImages:
             raise UserError(f"--channels {channels}: give 3 for RGB or 1 for grey")
         if image_size is not None and image_size < 1:
             raise UserError(f"--image_size {image_size}: give 1 or more")
-        found = find(dataset, data_dir, seed)
+        found = find(dataset, data_dir, seed, embedded_count)
         self.seed = seed
         self.name = found.name
         self.splits: dict[str, Split] = {"train": found.train, "test": found.test}

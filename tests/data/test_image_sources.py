@@ -3,7 +3,7 @@
 from common.data import image_sources, pictures
 from common.data.digits import digits, labels
 from common.data.home import keras_home
-from common.data.image_sources import CLASS_NAMES, EMBEDDED_COUNTS, ArraySplit, find
+from common.data.image_sources import CLASS_NAMES, ArraySplit, find
 from common.errors import UserError
 
 import numpy as np
@@ -195,13 +195,36 @@ def test_without_a_name_it_is_mnist_if_it_is_there(tmp_path):
 def test_the_embedded_set_is_of_digits_that_are_in_one_split_only():
     found = find("embedded", None, 7)
     assert (len(found.train), len(found.test)) == (20_000, 10_000)
-    assert EMBEDDED_COUNTS == {"train": 20_000, "test": 10_000}
     assert (found.side, found.channels) == (28, 1)
     assert found.class_names == [str(digit) for digit in range(10)]
     np.testing.assert_array_equal(found.test.take(np.array([3])), digits(0, [20_003]))
     np.testing.assert_array_equal(found.train.take(np.array([19_999])), digits(0, [19_999]))
     np.testing.assert_array_equal(found.test.labels, labels(0, range(20_000, 30_000)))
     np.testing.assert_array_equal(np.bincount(found.train.labels), [2000] * 10)
+
+
+@pytest.mark.parametrize("count, held_out", [(1, 1), (30, 15), (31, 16), (20_010, 10_005)])
+def test_the_embedded_set_has_as_many_digits_as_are_asked_for(count, held_out):
+    found = find("embedded", None, 7, count)
+    assert (len(found.train), len(found.test)) == (count, held_out)
+    assert len(found.class_names) == 10
+    np.testing.assert_array_equal(found.train.labels, labels(0, range(count)))
+    np.testing.assert_array_equal(found.test.labels, labels(0, range(count, count + held_out)))
+    np.testing.assert_array_equal(found.test.take(np.array([0])), digits(0, [count]))
+    assert found.train.digest() != find("embedded", None, 7).train.digest()
+
+
+@pytest.mark.parametrize(
+    "dataset, count, message",
+    [
+        ("embedded", 0, "give 1 or more"),
+        ("mnist", 9, "needs --dataset embedded"),
+        (None, 9, "needs --dataset embedded"),
+    ],
+)
+def test_a_number_of_digits_that_is_refused(tmp_path, dataset, count, message):
+    with pytest.raises(UserError, match=f"--embedded_count {count}: {message}"):
+        find(dataset, str(tmp_path), 7, count)
 
 
 def test_an_unknown_set_is_refused_with_those_that_are_known():

@@ -1,6 +1,6 @@
 """Pictures with labels: what a batch and a test split hold, to the pixel."""
 
-from common.data import image_sources, pictures
+from common.data import pictures
 from common.data.images import LabelledImages
 from common.data.stream import sample_index
 from common.errors import UserError
@@ -88,11 +88,11 @@ def test_resume_sees_the_batches_of_the_uninterrupted_run(square, options, start
         np.testing.assert_array_equal(tail, whole[start:])
 
 
-def test_resume_from_files_and_from_generated_digits(folder, monkeypatch):
-    monkeypatch.setattr(image_sources, "EMBEDDED_COUNTS", {"train": 20, "test": 5})
-    for dataset, size in ((str(folder), 12), ("embedded", None), ("embedded", 14)):
-        whole = training(LabelledImages(1, dataset, image_size=size), 2, stop=8)
-        tail = training(LabelledImages(1, dataset, image_size=size), 2, start=5, stop=8)
+def test_resume_from_files_and_from_generated_digits(folder):
+    few = {"dataset": "embedded", "embedded_count": 20}
+    for options in ({"dataset": str(folder), "image_size": 12}, few, few | {"image_size": 14}):
+        whole = training(LabelledImages(1, **options), 2, stop=8)
+        tail = training(LabelledImages(1, **options), 2, start=5, stop=8)
         for a, b in zip(whole, tail, strict=True):
             np.testing.assert_array_equal(a[5:], b)
 
@@ -277,16 +277,17 @@ def test_options_that_are_refused(square, option, value):
         LabelledImages(0, square, **{option: value})
 
 
-def test_embedded_digits(monkeypatch):
-    monkeypatch.setattr(image_sources, "EMBEDDED_COUNTS", {"train": 40, "test": 20})
-    data = LabelledImages(2, "embedded")
+def test_embedded_digits():
+    data = LabelledImages(2, "embedded", embedded_count=40)
     assert data.described == "embedded (40 pictures, 28x28, 1 channel, 10 classes)"
     x, y = training(data, 10, stop=4)
     shown = {pictures.to_uint8(one).tobytes() for one in x.reshape(40, 28, 28, 1)}
     held_out, _ = data.arrays("test")
+    assert len(held_out) == 20
     assert len(shown) == 40 and not shown & {one.tobytes() for one in held_out}
     np.testing.assert_array_equal(np.bincount(y.ravel()), [4] * 10)
-    large = LabelledImages(2, "embedded", image_size=32, channels=3).arrays("test")
+    options = {"image_size": 32, "channels": 3, "embedded_count": 40}
+    large = LabelledImages(2, "embedded", **options).arrays("test")
     np.testing.assert_array_equal(large[1], data.arrays("test")[1])
     expected = [fitted(one[..., 0], 32, "RGB") for one in held_out]
     assert np.abs(np.stack(expected) - large[0].astype(int)).max() <= 1
