@@ -97,10 +97,6 @@ class Oracle:
         """Float32 (N, K) of uint8 (N, S, S, C)."""
         return self.judge(x)[1]
 
-    def probabilities(self, x: np.ndarray) -> np.ndarray:
-        """Float64 (N, K) of uint8 (N, S, S, C): rows sum to 1."""
-        return probabilities(self.logits(x))
-
 
 def probabilities(logits: np.ndarray) -> np.ndarray:
     """Softmax in float64: logits (N, K) -> rows that sum to 1."""

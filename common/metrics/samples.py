@@ -167,11 +167,6 @@ class Yardstick:
         return row, by_class
 
 
-def evaluate_samples(pictures, labels, data, count: int = COUNT, split="test") -> dict:
-    """`Yardstick.table` of samples that are measured once."""
-    return Yardstick(data, count, split).table(pictures, labels)
-
-
 def table(results: dict) -> list[list[str]]:
     """The results of `Yardstick.table`: a head, the model's row, the floor's."""
     rows = results["rows"]

