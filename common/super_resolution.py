@@ -49,7 +49,8 @@ class SuperResolution(Task):
         as large as they are now), by bicubic, by the model, the original. uint8 (H, W, 3).
         """
         scale = model.scale
-        originals = [picture for _, picture in data.originals("val", count)]
+        held_out = data.originals("val", count, enlargement.least_side(scale))
+        originals = [picture for _, picture in held_out]
         if not originals:
             raise UserError(f"--dataset {data.name}: none of its first val pictures can be read")
         side = min(SAMPLE_SIDE, *(min(picture.shape[:2]) for picture in originals))
@@ -70,7 +71,7 @@ class SuperResolution(Task):
         upscaler = of_model(model)
 
         def measured() -> dict[str, float]:
-            originals = data.originals("val", count)
+            originals = data.originals("val", count, enlargement.least_side(model.scale))
             results = enlargement.compare(originals, {"model": upscaler.whole}, model.scale)
             return results["mean"]["model"]
 
@@ -158,10 +159,11 @@ class SuperResolution(Task):
         errors.not_negative(show=show)
         opened = Run.open(run, self.name)
         models = self._stages(opened, best, step)
-        scale = next(iter(models.values())).scale
+        reached = max(models)
+        scale = models[reached].scale
         methods = {
-            name: lambda lr, model=model: of_model(model).whole(lr, tile)
-            for name, model in models.items()
+            f"step {number}": lambda lr, model=model: of_model(model).whole(lr, tile)
+            for number, model in models.items()
         }
         if pictures is not None:
             sets = {
@@ -171,8 +173,14 @@ class SuperResolution(Task):
         else:
             moved = {"dataset": dataset, "data_dir": data_dir, "skip_bad_images": skip_bad_images}
             data = self.data_of(opened, **moved)
-            sets = {f"{data.name}, held out": partial(data.originals, "val")}
-        report = {"scale": scale, "sets": {}}
+            held_out = partial(data.originals, "val", least=enlargement.least_side(scale))
+            sets = {f"{data.name}, held out": held_out}
+        report = {
+            "step": reached,
+            "dataset": data.name if pictures is None else pictures,
+            "scale": scale,
+            "sets": {},
+        }
         page = self.page(opened, report)
         for name, originals in sets.items():
             report["sets"][name] = enlargement.compare(originals(), methods, scale)
@@ -218,12 +226,12 @@ class SuperResolution(Task):
         refuse_what_is_fixed([option for option, asked in given.items() if asked], run)
         return load_upscaler(run)
 
-    def _stages(self, run: Run, best: bool, step: int | None) -> dict[str, Adversarial]:
-        """The model that is asked for, after those of the milestones on the way to it."""
+    def _stages(self, run: Run, best: bool, step: int | None) -> dict[int, Adversarial]:
+        """By step, the model that is asked for, after those of the milestones on the way to it."""
         last = self.load(run, best, step=step)
         reached = run.step(best) if step is None else step
-        models = {f"step {m}": self.load(run, step=m) for m in last.milestones if m < reached}
-        return models | {f"step {reached}": last}
+        models = {m: self.load(run, step=m) for m in last.milestones if m < reached}
+        return models | {reached: last}
 
 
 def of_model(model: Adversarial) -> Upscaler:

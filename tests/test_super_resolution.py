@@ -179,6 +179,7 @@ def test_evaluate(run_cli, finished, inputs, tmp_path):
     assert result.status == 0
     report = json.loads((tmp_path / "evaluation.json").read_text())
     assert report["scale"] == 4 and list(report["sets"]) == sets.split(",")
+    assert report["step"] == 6 and report["dataset"] == sets
     results = report["sets"][str(tmp_path / "set")]
     assert list(results) == ["0.png", "1.png", "mean"]
     hr = noise(43, 50, 70)[:40, :48]
@@ -203,6 +204,8 @@ def test_evaluate(run_cli, finished, inputs, tmp_path):
 
 def test_evaluate_on_what_was_held_out(run_cli, finished, train_folder):
     result = run_cli(f"evaluate {finished} --step 5")
+    report = json.loads((finished / "evaluation.json").read_text())
+    assert report["step"] == 5 and report["dataset"] == str(train_folder)
     (finished / "evaluation.json").unlink()
     shutil.rmtree(finished / "evaluation")
     assert result.status == 0 and f"{train_folder}, held out" in result.out

@@ -99,11 +99,21 @@ class HighResolutionImages:
         arguments = self.training_count, batch_size, self.seed, start, stop, rows
         return stream(self._training_sample, shapes, *arguments)
 
-    def originals(self, split: str, count: int | None = None) -> Iterator[tuple[str, np.ndarray]]:
-        """(name, picture) of the first `count` of a split that can be read, uint8 (H, W, 3)."""
-        for source in self.splits[split][:count]:
+    def originals(
+        self, split: str, count: int | None = None, least: int = 1
+    ) -> Iterator[tuple[str, np.ndarray]]:
+        """(name, picture) of the first `count` of a split that can be read, uint8 (H, W, 3).
+
+        Args:
+            split: "train" or "val".
+            count: default all.
+            least: pixels; a picture with a shorter side is a bad one.
+        """
+        sources = self.splits[split]
+        names = pictures.distinct_names([source.path for source in sources])
+        for name, source in zip(names[:count], sources[:count], strict=True):
             try:
-                yield source.name, self._read(source)
+                yield name, read(source, least, "to be judged; remove it")
             except BadPicture as error:
                 self._bad.meet(error)
 
@@ -123,12 +133,13 @@ class HighResolutionImages:
 
     def _readable(self, index: int) -> np.ndarray:
         """The training picture at `index`, or the next one that can be read."""
+        too_small = f"for a patch; give less than --image_size {self.image_size}, or remove it"
         for number in range(index, index + self.training_count):
             number %= self.training_count
             if number in self._cache:
                 return self._cache[number]
             try:
-                picture = self._read(self.splits["train"][number])
+                picture = read(self.splits["train"][number], self.image_size, too_small)
             except BadPicture as error:
                 self._bad.meet(error)
                 continue
@@ -138,15 +149,23 @@ class HighResolutionImages:
             return picture
         raise UserError(f"--dataset {self.name}: not one training picture can be used")
 
-    def _read(self, source: Source) -> np.ndarray:
-        picture = source.read()
-        height, width = picture.shape[:2]
-        if min(height, width) < self.image_size:
-            raise BadPicture(
-                f"{source.name}: {width}x{height} px, too small for a patch; "
-                f"give less than --image_size {self.image_size}, or remove it"
-            )
-        return picture
+
+def read(source: Source, least: int, purpose: str) -> np.ndarray:
+    """A picture, uint8 (H, W, 3), that is not too small for a purpose.
+
+    Args:
+        source: where it comes from.
+        least: pixels, of the shorter side.
+        purpose: what it would be too small for, and what to do; an error ends with that.
+
+    Raises:
+        BadPicture: it is too small, or cannot be read.
+    """
+    picture = source.read()
+    height, width = picture.shape[:2]
+    if min(height, width) < least:
+        raise BadPicture(f"{source.path}: {width}x{height} px, too small {purpose}")
+    return picture
 
 
 def cut(

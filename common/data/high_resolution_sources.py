@@ -44,6 +44,11 @@ class Texture(NamedTuple):
     def name(self) -> str:
         return f"texture_{self.index:04d}.png"
 
+    @property
+    def path(self) -> Path:
+        """Its name: it is in no file."""
+        return Path(self.name)
+
     def read(self) -> np.ndarray:
         """uint8 (EMBEDDED_SIZE, EMBEDDED_SIZE, 3)."""
         return texture(self.seed, self.index, EMBEDDED_SIZE)

@@ -3,8 +3,10 @@
 import io
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 
 from common.errors import UserError
@@ -41,6 +43,17 @@ def find(folder: str | Path) -> list[Path]:
             f"{folder}: no pictures in this folder; put {' '.join(SUFFIXES)} files there"
         )
     return sorted(paths, key=_natural)
+
+
+def distinct_names(paths: Sequence[Path]) -> list[str]:
+    """The names of files; where several have one name, with the folders that not all share."""
+    often = Counter(path.name for path in paths)
+    levels = zip(*(path.parent.parts for path in paths), strict=False)
+    shared = len([*takewhile(lambda level: len({*level}) == 1, levels)])
+    return [
+        path.name if often[path.name] == 1 else Path(*path.parts[shared:]).as_posix()
+        for path in paths
+    ]
 
 
 def read(source: str | Path | bytes, channels: int = 3) -> np.ndarray:

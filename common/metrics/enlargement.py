@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from common.data import bicubic
 from common.errors import UserError
 from common.metrics.image_quality import psnr, ssim
+from common.metrics.tables import aligned
 
 import numpy as np
 from scipy.ndimage import laplace
@@ -25,6 +26,11 @@ def luma(picture: np.ndarray) -> np.ndarray:
         return picture.astype(np.float64)
     weights = np.array([[65.481], [128.553], [24.966]]) / 255
     return np.floor(16 + picture @ weights + 0.5)
+
+
+def least_side(scale: int) -> int:
+    """Pixels that a picture's sides need for it to be judged: SSIM's window within the borders."""
+    return (2 + -(-11 // scale)) * scale
 
 
 def scores(original: np.ndarray, enlarged: np.ndarray, border: int) -> dict[str, float]:
@@ -58,7 +64,7 @@ def compare(
     Each original is cut to a multiple of the factor, made small by MATLAB's bicubic and enlarged.
 
     Args:
-        originals: names and pictures, uint8 (H, W, 1 or 3).
+        originals: pictures, uint8 (H, W, 1 or 3), and the name of each, which no other has.
         methods: by name, what enlarges uint8 (h, w, C) to (scale h, scale w, C).
         scale: the factor.
 
@@ -71,15 +77,12 @@ def compare(
     methods = {BICUBIC: lambda lr: bicubic.enlarge(lr, scale), **methods}
     results = {}
     for name, picture in originals:
-        height, width = (side // scale * scale for side in picture.shape[:2])
-        try:
-            if min(height, width) < 2 * scale + 11:
-                raise UserError(f"{width}x{height} px, too small to be judged; remove it")
-            hr = picture[:height, :width]
-            lr = bicubic.shrink(hr, scale)
-            results[name] = {m: scores(hr, enlarge(lr), scale) for m, enlarge in methods.items()}
-        except UserError as error:
-            raise UserError(f"{name}: {error}") from error
+        height, width = picture.shape[:2]
+        if min(height, width) < least_side(scale):
+            raise UserError(f"{name}: {width}x{height} px, too small to be judged; remove it")
+        hr = picture[: height // scale * scale, : width // scale * scale]
+        lr = bicubic.shrink(hr, scale)
+        results[name] = {m: scores(hr, enlarge(lr), scale) for m, enlarge in methods.items()}
     if not results:
         raise UserError("there are no pictures to evaluate on")
     results["mean"] = {
@@ -103,23 +106,5 @@ def table(results: dict[str, dict[str, dict[str, float]]]) -> list[list[str]]:
 
 
 def format_table(results: dict[str, dict[str, dict[str, float]]]) -> str:
-    """What `compare` gives, as aligned lines: two heads, then a line for each picture."""
-    methods = list(results["mean"])
-    names = ["", *results]
-    wide = max(map(len, names))
-    columns = [
-        [score, *(format(r[m][score], FORMATS[score]) for r in results.values())]
-        for m in methods
-        for score in FORMATS
-    ]
-    widths = [max(map(len, column)) for column in columns]
-    lines = [
-        "  ".join(
-            [name.ljust(wide), *(c[i].rjust(w) for c, w in zip(columns, widths, strict=True))]
-        )
-        for i, name in enumerate(names)
-    ]
-    each = len(FORMATS)
-    spans = [sum(widths[i : i + each]) + 2 * (each - 1) for i in range(0, len(widths), each)]
-    head = [m.rjust(span) for m, span in zip(methods, spans, strict=True)]
-    return "\n".join(["  ".join([" " * wide, *head]), *lines])
+    """`table` as aligned lines."""
+    return aligned(table(results))

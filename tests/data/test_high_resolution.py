@@ -118,7 +118,7 @@ def test_grey_files_become_colour_and_bad_ones_are_named(tmp_path):
     for number in range(2):
         pictures.write(tmp_path / "train" / f"{number}.png", noise(20, 20, number, channels=1))
     pictures.write(tmp_path / "train" / "small.png", noise(15, 40, 7))
-    pictures.write(tmp_path / "val" / "0.png", noise(15, 40, 7))
+    pictures.write(tmp_path / "val" / "0.png", noise(20, 20, 7))
     data = found(tmp_path)
     with pytest.raises(Exception, match=r"small\.png: 40x15 px.*--image_size 16"):
         training(data, stop=3)
@@ -126,8 +126,33 @@ def test_grey_files_become_colour_and_bad_ones_are_named(tmp_path):
     truncate(tmp_path / "train" / "small.png")
     _, hr = training(found(tmp_path, skip_bad_images=True), stop=6)
     assert np.array_equal(hr[..., 0], hr[..., 2])
-    with pytest.raises(UserError, match=r"0\.png.*too small"):
-        list(data.originals("val"))
+
+
+def test_a_held_out_picture_may_be_smaller_than_a_patch(tmp_path):
+    for number in range(2):
+        pictures.write(tmp_path / "train" / f"{number}.png", noise(30, 30, number))
+    pictures.write(tmp_path / "val" / "0.png", noise(21, 22, 7))
+    pictures.write(tmp_path / "val" / "1.png", noise(30, 19, 8))
+    data = found(tmp_path, image_size=24)
+    assert [picture.shape[:2] for _, picture in data.originals("val")] == [(21, 22), (30, 19)]
+    with pytest.raises(UserError, match=r"1\.png: 19x30 px, too small to be judged") as caught:
+        list(data.originals("val", least=20))
+    assert "--image_size" not in str(caught.value)
+    data = found(tmp_path, image_size=24, skip_bad_images=True)
+    assert [name for name, _ in data.originals("val", least=20)] == ["0.png"]
+
+
+def test_held_out_pictures_of_one_name_are_told_apart(tmp_path):
+    for folder in ("a", "b"):
+        for split in ("train", "val"):
+            pictures.write(tmp_path / folder / split / "0.png", noise(20, 20, len(split)))
+    pictures.write(tmp_path / "b" / "val" / "1.png", noise(20, 20, 1))
+    both = found(f"{tmp_path / 'a'},{tmp_path / 'b'}")
+    assert [name for name, _ in both.originals("val")] == ["a/val/0.png", "b/val/0.png", "1.png"]
+    assert [name for name, _ in both.originals("val", 1)] == ["a/val/0.png"]
+    alone = found(tmp_path / "b")
+    assert [name for name, _ in alone.originals("val")] == ["0.png", "1.png"]
+    assert next(found("embedded").originals("val"))[0] == "texture_0200.png"
 
 
 @pytest.mark.parametrize(

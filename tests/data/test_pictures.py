@@ -46,6 +46,20 @@ def png(samples, depth, colour, transparent=b""):
     )
 
 
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        ("", ""),
+        ("/x/a.png /x/b.png", "a.png b.png"),
+        ("/x/a.png /x/y/a.png /z/b.png", "x/a.png x/y/a.png b.png"),
+        ("/x/y/a.png /x/z/a.png", "y/a.png z/a.png"),
+        ("/x/y/v/a.png /x/z/v/a.png texture.png", "/x/y/v/a.png /x/z/v/a.png texture.png"),
+    ],
+)
+def test_distinct_names(paths, names):
+    assert pictures.distinct_names([*map(Path, paths.split())]) == names.split()
+
+
 @pytest.mark.parametrize("suffix", pictures.SUFFIXES)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_suffix_written_and_read(tmp_path, suffix, channels):

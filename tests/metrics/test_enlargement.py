@@ -70,13 +70,22 @@ def test_every_method_enlarges_the_same_small_picture():
         mean = (results["a"][method]["psnr"] + results["b"][method]["psnr"]) / 2
         assert results["mean"][method]["psnr"] == pytest.approx(mean)
     lines = enlargement.format_table(results).splitlines()
-    assert [line.split()[0] for line in lines[2:]] == ["a", "b", "mean"]
+    assert lines[0].split()[:4] == ["bicubic", "psnr", "bicubic", "ssim"]
+    assert [line.split()[0] for line in lines[1:]] == ["a", "b", "mean"]
     assert len({len(line) for line in lines}) == 1
-    assert f"{results['a']['nearest']['ssim']:.4f}" in lines[2]
+    assert f"{results['a']['nearest']['ssim']:.4f}" in lines[1]
 
 
 def test_what_cannot_be_judged_is_named():
     with pytest.raises(UserError, match="no pictures"):
         enlargement.compare([], {}, 4)
-    with pytest.raises(UserError, match=r"tiny\.png: 40x16 px, too small"):
+    with pytest.raises(UserError, match=r"tiny\.png: 43x18 px, too small"):
         enlargement.compare([("tiny.png", noise(18, 43, 0))], {}, 4)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_the_least_picture_is_just_large_enough(scale):
+    least = enlargement.least_side(scale)
+    assert enlargement.compare([("a", noise(least, least, 0))], {}, scale)["mean"]
+    with pytest.raises(UserError, match=f"a: {least}x{least - 1} px, too small"):
+        enlargement.compare([("a", noise(least - 1, least, 0))], {}, scale)
