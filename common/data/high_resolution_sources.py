@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from common.data import pictures
 from common.data.download import fetch_archive
-from common.data.home import keras_home
+from common.data.home import datasets
+from common.data.shares import shares
 from common.data.textures import texture
 from common.errors import UserError
 
@@ -84,7 +85,7 @@ def _find_one(dataset: str, data_dir: str | None, seed: int) -> tuple[str, Split
     if dataset == EMBEDDED:
         return EMBEDDED, embedded_splits(seed)
     if dataset in NAMED:  # a folder of that name: ./div2k
-        home = Path(data_dir or keras_home() / "datasets").expanduser() / dataset
+        home = datasets(data_dir) / dataset
         for split, url in NAMED[dataset].items():
             fetch_archive(url, home / split, f"{dataset} {split}")
         return dataset, folder_splits(home, seed)
@@ -115,7 +116,6 @@ def folder_splits(folder: Path, seed: int) -> Splits:
     if len(train) < 2:
         raise UserError(f"--dataset {folder}: one picture is too few to train on")
     count = min(MOST_HELD_OUT, max(1, len(train) // 20))
-    order = np.random.default_rng(seed).permutation(len(train))
     print(f"{folder}: no val/, so {count} of {len(train)} pictures are held out")
-    cut, rest = np.sort(order[:count]), np.sort(order[count:])
-    return {"train": [train[i] for i in rest], "val": [train[i] for i in cut]}
+    rest, val = shares(len(train), seed, count)
+    return {"train": [train[i] for i in rest], "val": [train[i] for i in val]}

@@ -8,8 +8,9 @@ from typing import NamedTuple
 from common.data import image_arrays, pictures
 from common.data.digits import Digits, labels
 from common.data.glyphs import CLASSES
-from common.data.home import keras_home
+from common.data.home import datasets
 from common.data.image_downloads import CLASS_NAMES, NAMED, named_arrays
+from common.data.shares import shares
 from common.errors import UserError, at_least_one
 
 import numpy as np
@@ -123,8 +124,7 @@ def find(
             print(f"{error}\nusing the embedded set of generated digits instead")
             return embedded()
     if dataset in NAMED:  # a folder of that name: ./mnist
-        folder = Path(data_dir or keras_home() / "datasets").expanduser()
-        found = of_arrays(dataset, named_arrays(dataset, folder), seed)
+        found = of_arrays(dataset, named_arrays(dataset, datasets(data_dir)), seed)
         if dataset in CLASS_NAMES and found.class_names == [str(i) for i in range(10)]:
             found = found._replace(class_names=CLASS_NAMES[dataset].split(","))
         return found
@@ -199,9 +199,9 @@ def cut(train: Split, name: str | Path, seed: int) -> tuple[Split, Split]:
     if len(train) < 2:
         raise UserError(f"--dataset {name}: one picture is too few to train on")
     count = min(10_000, max(1, len(train) // 10))
-    order = np.random.default_rng(seed).permutation(len(train))
     print(f"{name}: no test split, so {count} of {len(train)} training pictures are held out")
-    return train.subset(np.sort(order[count:])), train.subset(np.sort(order[:count]))
+    rest, test = shares(len(train), seed, count)
+    return train.subset(rest), train.subset(test)
 
 
 def _by_class(root: Path) -> dict[str, list[Path]]:

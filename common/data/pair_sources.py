@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 from common.data import pictures
 from common.data.download import fetch_archive
-from common.data.home import keras_home
+from common.data.home import datasets
 from common.data.pictures import BadPicture
 from common.data.scenes import facade
+from common.data.shares import shares
 from common.errors import UserError
 
 import numpy as np
@@ -99,7 +100,7 @@ def find_splits(
             print(f"{error}\ntraining on the embedded set of generated facades instead")
             return EMBEDDED, embedded_splits(seed)
     if dataset in NAMED:  # a folder of that name: ./facades
-        folder = Path(data_dir or keras_home() / "datasets").expanduser() / dataset
+        folder = datasets(data_dir) / dataset
         fetch_archive(f"{ARCHIVES}/{dataset}.tar.gz", folder, dataset)
         return dataset, folder_splits(folder, seed)
     if not Path(dataset).is_dir():
@@ -139,18 +140,14 @@ def folder_splits(folder: Path, seed: int) -> dict[str, list[Pair]]:
 def cut_missing(splits: dict[str, list[Pair]], folder: Path, seed: int) -> dict[str, list[Pair]]:
     """Moves a tenth of the training pairs, 100 at most, to each split that is missing."""
     train = splits["train"]
-    order = np.random.default_rng(seed).permutation(len(train))
-    for split in SPLITS:
-        if split in splits:
-            continue
-        count = min(100, max(1, len(train) // 10))
-        if count >= len(order):
-            raise UserError(f"--dataset {folder}: {len(train)} pairs are too few to train on")
-        cut, order = np.sort(order[:count]), order[count:]
-        splits[split] = [train[i] for i in cut]
+    missing = [split for split in SPLITS if split not in splits]
+    counts = [min(100, max(1, len(train) // 10))] * len(missing)
+    if sum(counts) >= len(train):
+        raise UserError(f"--dataset {folder}: {len(train)} pairs are too few to train on")
+    for split, count in zip(missing, counts, strict=True):
         print(f"{folder}: no {split}/, so {count} of {len(train)} training pairs are held out")
-    splits["train"] = [train[i] for i in np.sort(order)]
-    return splits
+    parts = zip(["train", *missing], shares(len(train), seed, *counts), strict=True)
+    return splits | {split: [train[i] for i in part] for split, part in parts}
 
 
 def find_pairs(*folders: Path) -> list[Pair]:

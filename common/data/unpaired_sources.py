@@ -8,11 +8,12 @@ from typing import NamedTuple
 
 from common.data import pictures
 from common.data.download import fetch_archive
-from common.data.home import keras_home
+from common.data.home import datasets
 from common.data.image_sources import ArraySplit
 from common.data.images import LabelledImages
 from common.data.pair_sources import NAMED as PAIRED
 from common.data.scenes import facade_by_day, facade_by_night
+from common.data.shares import shares
 from common.errors import UserError
 
 import numpy as np
@@ -191,7 +192,7 @@ def find(dataset: str | None, data_dir: str | None, seed: int) -> Found:
         return digits(dataset, data_dir, seed)
     if dataset in NAMED:  # a folder of that name: ./maps
         place = f"{dataset}_unpaired" if dataset in PAIRED else dataset  # beside pix2pix's
-        folder = Path(data_dir or keras_home() / "datasets").expanduser() / place
+        folder = datasets(data_dir) / place
         fetch_archive(f"{ARCHIVES}/{dataset}.zip", folder, dataset)
         return Found(dataset, folder_splits(folder, seed))
     if not Path(dataset).is_dir():
@@ -258,9 +259,8 @@ def cut(paths: list[Path], domain: str, folder: Path, seed: int) -> dict[str, li
     count = min(100, max(1, len(paths) // 10))
     if count >= len(paths):
         raise UserError(f"--dataset {folder}: one picture of {domain} is too few to train on")
-    order = np.random.default_rng(seed).permutation(len(paths))
     print(
         f"{folder}: no test{domain}/, so {count} of {len(paths)} pictures of {domain} are held out"
     )
-    test, train = np.sort(order[:count]), np.sort(order[count:])
+    train, test = shares(len(paths), seed, count)
     return {f"train{domain}": [paths[i] for i in train], f"test{domain}": [paths[i] for i in test]}
