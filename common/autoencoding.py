@@ -16,7 +16,7 @@ from common.metrics import codes, samples
 from common.metrics import oracle as oracles
 from common.pages import THUMBNAIL, Beside, Page
 from common.run import Run
-from common.sampling import BATCH_SIZE, Endpoint, sampler_of
+from common.sampling import Endpoint, batched, sampler_of
 
 import keras
 import numpy as np
@@ -35,7 +35,7 @@ class Coder:
 
     def __init__(self, model: Adversarial):
         self.size, self.classes = model.code_size, model.classes
-        self._encode, self._decode = batched(model.encoder), batched(model.decoder)
+        self._encode, self._decode = at_inference(model.encoder), at_inference(model.decoder)
 
     def encode(self, x: np.ndarray) -> np.ndarray:
         """Pictures, uint8 (N, S, S, C), to codes, float32 (N, D)."""
@@ -200,7 +200,7 @@ class AutoEncoding(Generation):
         coder = Coder(model)
         code, prior = coder.encode(x), prior_codes(model, len(x))
         x_hat = coder.decode(code, y if model.supervised else None)
-        verdict = batched(model.discriminator)
+        verdict = at_inference(model.discriminator)
         results = {
             "count": len(x),
             "reconstruction_mse": codes.squared_error(x, x_hat),
@@ -263,18 +263,10 @@ class AutoEncoding(Generation):
         return frames
 
 
-def batched(network: keras.Model) -> Callable[..., np.ndarray]:
-    """A network at inference as a graph, for arrays of any length: float32 (N, ...), both ways."""
-    shape = tf.TensorSpec(network.input_shape, tf.float32)
-    graph = tf.function(
-        lambda x: network(x, training=False), input_signature=[shape], autograph=False
-    )
-
-    def run(x: np.ndarray, prepared: Callable = lambda part: part) -> np.ndarray:
-        parts = (prepared(x[i : i + BATCH_SIZE]) for i in range(0, len(x), BATCH_SIZE))
-        return np.concatenate([graph(tf.constant(part, tf.float32)).numpy() for part in parts])
-
-    return run
+def at_inference(network: keras.Model) -> Callable[..., np.ndarray]:
+    """A network as `batched` gives it."""
+    spec = tf.TensorSpec(network.input_shape, tf.float32)
+    return batched(lambda x: network(x, training=False), spec)
 
 
 def prior_codes(model: Adversarial, count: int) -> np.ndarray:

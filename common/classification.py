@@ -1,6 +1,7 @@
 """What a user does with a generator whose discriminator tells classes: pictures in, classes out."""
 
 from collections.abc import Callable
+from functools import partial
 from inspect import signature
 from pathlib import Path
 
@@ -13,12 +14,11 @@ from common.generation import Generation, class_names
 from common.metrics import samples
 from common.pages import THUMBNAIL, Page
 from common.run import Run
-from common.sampling import Endpoint
+from common.sampling import BATCH_SIZE, Endpoint, batched
 
 import numpy as np
 import tensorflow as tf
 
-BATCH_SIZE = 256
 SHOWN = 20  # rows that are printed; the file has them all
 
 # Pictures, uint8 (N, S, S, C) -> probabilities, float32 (N, classes).
@@ -131,13 +131,7 @@ class ClassifyingGeneration(Generation):
 
 def compiled(model: Adversarial) -> Classify:
     """The model's classifier as a graph, in batches."""
-    graph = tf.function(model.classify, input_signature=[pictures_of(model)], autograph=False)
-
-    def classify(x: np.ndarray) -> np.ndarray:
-        batches = (x[i : i + BATCH_SIZE] for i in range(0, len(x), BATCH_SIZE))
-        return np.concatenate([graph(pictures.to_unit(batch)).numpy() for batch in batches])
-
-    return classify
+    return partial(batched(model.classify, pictures_of(model)), prepared=pictures.to_unit)
 
 
 def pictures_of(model: Adversarial) -> tf.TensorSpec:

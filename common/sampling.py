@@ -75,6 +75,25 @@ def sampler_of(model: Adversarial, class_names: list[str] | None = None) -> Samp
     return Sampler(model.latent, (class_names or names) if model.classes else [], graph)
 
 
+def batched(function: Callable[[tf.Tensor], tf.Tensor], spec: tf.TensorSpec) -> Callable:
+    """A function of tensors as a graph, for arrays of any length: float32 (N, ...), both ways.
+
+    Args:
+        function: uses the weights as they are when it is called.
+        spec: what it takes.
+
+    Returns:
+        run(x) or run(x, prepared): `prepared` makes a part of x what `function` takes.
+    """
+    graph = tf.function(function, input_signature=[spec], autograph=False)
+
+    def run(x: np.ndarray, prepared: Callable = lambda part: part) -> np.ndarray:
+        parts = (prepared(x[i : i + BATCH_SIZE]) for i in range(0, len(x), BATCH_SIZE))
+        return np.concatenate([graph(tf.constant(part, tf.float32)).numpy() for part in parts])
+
+    return run
+
+
 def signature(latent: Latent, classes: int) -> list[tf.TensorSpec]:
     """What an `endpoint` takes."""
     noise = tf.TensorSpec((None, latent.size), tf.float32, name="noise")
