@@ -1,12 +1,11 @@
-"""One picture of any size through an image translator, tile by tile.
+"""One picture of any size through an image translator, tile by tile, a band of rows at a time.
 
-The network sees one tile at a time, so its memory is bounded by the tile and not by the picture;
-what grows with the picture (the padded input, the blend of the tiles) lies on the host.
 Neighbouring tiles overlap and are cross-faded with raised cosines that sum to one everywhere.
+Nothing grows with the picture's height but the picture itself: the network sees one tile at a time,
+and what is blended, as high as a tile and as wide as the picture, can be written before the next.
 """
 
-from collections.abc import Callable
-from itertools import product
+from collections.abc import Callable, Iterator
 
 from common.errors import UserError
 
@@ -18,30 +17,28 @@ def translate(
     picture: np.ndarray,
     multiple: int,
     tile: int = 512,
-    overlap: int | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> np.ndarray:
+) -> Iterator[np.ndarray]:
     """Translate one picture of any height, width and aspect.
 
     A picture that fits in one tile goes through the network in one piece, padded by reflection at
-    its bottom and right to the next multiple and cropped back.
+    its bottom and right to the next multiple and cropped back. Of a larger one, neighbouring tiles
+    share at least a quarter of their side.
 
     Args:
-        generator_call: float32 (1, h, w, Cin) in [-1, 1] -> (1, h, w, Cout), anything that
-            `np.asarray` takes. h and w are multiples of `multiple`, at most `tile`, and the same
-            for all tiles of one picture, so a compiled network is traced once.
-        picture: float32 (H, W, Cin) in [-1, 1].
+        generator_call: (1, h, w, Cin), cut from the picture -> float32 (1, h, w, Cout), anything
+            that `np.asarray` takes. h and w are multiples of `multiple`, at most `tile`, and the
+            same for all tiles of one picture, so a compiled network is traced once.
+        picture: (H, W, Cin), of any type and range that `generator_call` takes.
         multiple: pixels; what the sides of the network's input must be divisible by.
         tile: pixels; side of a tile, rounded down to a multiple of `multiple` (at least one).
-        overlap: pixels; the least that neighbouring tiles share, at most half a tile. Default: a
-            quarter of a tile. It is more where the tiles are aligned to `multiple`.
         progress: called after each tile with the number of tiles done and their total.
 
-    Returns:
-        float32 (H, W, Cout).
+    Yields:
+        float32 (rows, W, Cout), from top to bottom, all rows.
 
     Raises:
-        UserError: the picture has no pixels, or `tile` or `overlap` is out of its range.
+        UserError: the picture has no pixels, or `tile` is below 1.
     """
     height, width = picture.shape[:2]
     if height == 0 or width == 0:
@@ -49,25 +46,27 @@ def translate(
     if tile < 1:
         raise UserError(f"tile {tile}: give a side in pixels, at least 1")
     tile = max(tile // multiple, 1) * multiple
-    overlap = tile // 4 if overlap is None else overlap
-    if not 0 <= overlap <= tile // 2:
-        raise UserError(f"overlap {overlap}: give 0 to {tile // 2}, half of the tile of {tile} px")
 
-    margins = [(0, -height % multiple), (0, -width % multiple), (0, 0)]
-    padded = np.pad(picture.astype(np.float32), margins, mode="reflect")
-    rows, columns = (tile_windows(side, tile, overlap, multiple) for side in padded.shape[:2])
-    total = len(rows) * len(columns)
-    blend = None
-    for done, ((top, row_weights), (left, column_weights)) in enumerate(product(rows, columns), 1):
-        part = np.s_[top : top + len(row_weights), left : left + len(column_weights)]
-        translated = np.asarray(generator_call(padded[part][None]), np.float32)[0]  # (h, w, Cout)
-        if blend is None:
-            # float64: where the tiles agree, the float32 result is exactly what each of them says.
-            blend = np.zeros((*padded.shape[:2], translated.shape[-1]), np.float64)
-        blend[part] += np.outer(row_weights, column_weights)[..., None] * translated
-        if progress:
-            progress(done, total)
-    return blend[:height, :width].astype(np.float32)
+    ys, xs = (np.pad(np.arange(n), (0, -n % multiple), "reflect") for n in (height, width))
+    rows, columns = (tile_windows(len(n), tile, tile // 4, multiple) for n in (ys, xs))
+    stops = [*(top for top, _ in rows[1:]), height]
+    done, blend = 0, None
+    for (top, row_weights), stop in zip(rows, stops, strict=True):
+        for left, column_weights in columns:
+            part = np.s_[left : left + len(column_weights)]
+            x = picture[ys[top : top + len(row_weights), None], xs[part]]
+            y = np.asarray(generator_call(x[None]), np.float32)[0]  # (h, w, Cout)
+            if blend is None:
+                # float64: where the tiles agree, the float32 result is exactly what each says.
+                blend = np.zeros((len(y), len(xs), y.shape[-1]), np.float64)
+            blend[:, part] += np.outer(row_weights, column_weights)[..., None] * y
+            done += 1
+            if progress:
+                progress(done, len(rows) * len(columns))
+        finished = stop - top
+        yield blend[:finished, :width].astype(np.float32)
+        blend[:-finished] = blend[finished:]  # what the next tiles add to
+        blend[-finished:] = 0
 
 
 def tile_windows(side: int, tile: int, overlap: int, multiple: int) -> list[tuple[int, np.ndarray]]:

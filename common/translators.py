@@ -1,10 +1,11 @@
 """What the verbs of every translator of pictures share, whatever it learns from."""
 
 from collections.abc import Callable, Iterable
+from itertools import chain
 from pathlib import Path
 
 from common import files, pages, tiles
-from common.data import pictures
+from common.data import pictures, png_rows
 from common.errors import UserError
 from common.metrics import frechet
 from common.pages import Beside, Page
@@ -49,16 +50,20 @@ def translate_files(
     Raises:
         UserError: a picture cannot be read or written.
     """
+
+    def call(part: np.ndarray) -> np.ndarray:
+        return translate(pictures.to_unit(part))
+
     targets = files.output_paths(inputs, Path(output))
     bar = tqdm(targets.items(), unit="picture", disable=None)
     for source, target in bar:
         picture = pictures.read(source, channels)
-        x = pictures.to_unit(picture)
-        y = tiles.translate(
-            translate, x, multiple, tile, progress=lambda *done: bar.set_postfix(tiles=done)
-        )
-        pictures.write(target, pictures.to_uint8(y))
-        page.row(source.name, {"input": picture, "output": Beside(target.name, *y.shape[:2])})
+        sides = picture.shape[:2]
+        y = tiles.translate(call, picture, multiple, tile, lambda *d: bar.set_postfix(tiles=d))
+        bands = map(pictures.to_uint8, y)
+        first = next(bands)  # says how many channels there are
+        png_rows.write(target, *sides, first.shape[-1], chain([first], bands))
+        page.row(source.name, {"input": picture, "output": Beside(target.name, *sides)})
     page.title = f"{page.title}: {len(targets)} pictures translated"
     page.write(Path(output) / pages.NAME)
     print(f"{len(targets)} pictures translated to {output}")

@@ -1,13 +1,15 @@
 """The verbs of a translator: pictures in, pictures out; a table; SavedModels."""
 
 import json
+import tracemalloc
 
 from common.data import pictures
 from common.data.pairs import PairedImages
 from common.errors import UserError
 from common.metrics import frechet
+from common.pages import THUMBNAIL, Page
 from common.run import Run
-from common.translators import keras_inception_fid
+from common.translators import keras_inception_fid, translate_files
 
 import numpy as np
 import pytest
@@ -92,6 +94,27 @@ def test_predict_in_tiles_keeps_the_size(run_cli, finished, folder, tmp_path):
     assert run_cli(line).status == 0
     assert pictures.read(tmp_path / "wide.png").shape == (7, 61, 3)
     assert pictures.read(tmp_path / "tall.png").shape == (45, 10, 3)
+
+
+def test_memory_does_not_grow_with_the_height_beyond_the_picture(tmp_path, monkeypatch):
+    source, output = tmp_path / "x.png", tmp_path / "y"
+    source.touch()
+
+    def peak(picture):
+        """Bytes beside the picture."""
+        page = Page("translated", {}, side=THUMBNAIL)
+        tracemalloc.start()
+        with monkeypatch.context() as patch:
+            patch.setattr(pictures, "read", lambda *_: picture)
+            translate_files(lambda x: x, 8, 3, [str(source)], str(output), 64, page)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        np.testing.assert_array_equal(pictures.read(output / "x.png"), picture)
+        return peak
+
+    low, high = noise(4000, 300, 0), noise(8000, 300, 0)
+    peak(low)  # what the first call imports and keeps
+    assert peak(high) - peak(low) < high.nbytes / 10
 
 
 def test_predict_with_other_inference_options(run_cli, finished, folder, tmp_path):
