@@ -133,11 +133,12 @@ def test_the_prior_is_what_discriminator_and_encoder_take_for_real():
 
 def test_codes_follow_the_prior_only_with_the_adversarial_phases():
     """Pictures of two free numbers; the code's deviations must become those of the prior."""
-    free = RANDOM.uniform(-1, 1, (64, 2))
-    x = np.tanh(free @ RANDOM.normal(size=(2, SIDE * SIDE))).reshape(64, SIDE, SIDE, 1)
+    random = np.random.default_rng(0)
+    free = random.uniform(-1, 1, (64, 2))
+    x = np.tanh(free @ random.normal(size=(2, SIDE * SIDE))).reshape(64, SIDE, SIDE, 1)
     x, y = tf.constant(x, tf.float32), tf.zeros(64, tf.int32)
     away = {}
-    for rate in (1e-3, 0.0):
+    for rate in (5e-4, 0.0):
         model = small(code_size=2, prior_std=3.0, hidden=32)
         model.discriminator.optimizer.learning_rate = rate
         model.combined.optimizer.learning_rate = rate
@@ -148,4 +149,4 @@ def test_codes_follow_the_prior_only_with_the_adversarial_phases():
         code = model.encoder(x).numpy()
         away[rate] = np.abs(code.mean(0)).max() + np.abs(code.std(0) - 3).max()
         assert float(losses["reconstruction"]) < 0.02
-    assert away[1e-3] < 0.5 * away[0.0] and away[1e-3] < 1.5
+    assert away[5e-4] < 0.5 * away[0.0] and away[5e-4] < 1.0  # 0.3 to 0.6 with other seeds
