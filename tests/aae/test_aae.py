@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from small_aae import (
-    RANDOM,
     SIDE,
     batch,
     decoded,
