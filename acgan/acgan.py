@@ -36,7 +36,7 @@ from common.classification import ClassifyingGeneration
 from common.errors import UserError
 from common.latent import Latent
 from common.layers import BatchNormalization, Dropout, GaussianNoise
-from common.networks import base_and_stages, conv, conv_transpose, normal_init
+from common.networks import base_and_stages, conv, conv_transpose, dense
 from common.parallel import draw
 
 import keras
@@ -45,7 +45,6 @@ from keras import ops
 from keras.layers import (
     Activation,
     Concatenate,
-    Dense,
     Flatten,
     LeakyReLU,
     ReLU,
@@ -134,9 +133,7 @@ class ACGAN(Adversarial):
         *narrower, widest = (width * min(2**stage, 8) for stage in range(stages))
 
         z, c = keras.Input((self.latent.size,)), keras.Input((self.classes,))
-        h = Dense(base * base * widest, use_bias=self.cifar, kernel_initializer=normal_init())(
-            Concatenate()([z, c])
-        )
+        h = dense(Concatenate()([z, c]), base * base * widest, use_bias=self.cifar)
         h = Reshape((base, base, widest))(h)  # (B, 7, 7, 64); cifar (B, 4, 4, 384)
         h = ReLU()(h if self.cifar else BatchNormalization()(h))
         for filters in reversed(narrower):  # (B, 14, 14, 32); cifar (B, 16, 16, 96) in the end
@@ -155,7 +152,7 @@ class ACGAN(Adversarial):
                 h = GaussianNoise(self.activation_noise)(h)
             h = Dropout(self.dropout)(h)
         h = Flatten()(h)  # from (B, 4, 4, 128); cifar (B, 4, 4, 512)
-        heads = [Dense(n, kernel_initializer=normal_init())(h) for n in (1, self.classes)]
+        heads = [dense(h, units) for units in (1, self.classes)]
         heads = [Activation("linear", dtype="float32")(head) for head in heads]
         return keras.Model(x, heads, name="discriminator")
 

@@ -42,13 +42,13 @@ from common.data.black_and_white import BlackAndWhite
 from common.generation import Generation
 from common.latent import Latent
 from common.layers import BatchNormalization
-from common.networks import base_and_stages, conv, conv_transpose, normal_init
+from common.networks import base_and_stages, conv, conv_transpose, dense
 from common.parallel import draw
 
 import keras
 import tensorflow as tf
 from keras import ops
-from keras.layers import Activation, Dense, Flatten, LeakyReLU, ReLU, Reshape
+from keras.layers import Activation, Flatten, LeakyReLU, ReLU, Reshape
 
 
 def normalized_weights(log_w):
@@ -159,8 +159,7 @@ class BGAN(Adversarial):
         z = h = keras.Input((self.prior.size,))
         for units in (self.dense_units, base * base * filters[0]):
             if units:
-                h = Dense(units, use_bias=False, kernel_initializer=normal_init())(h)
-                h = ReLU()(BatchNormalization()(h))
+                h = ReLU()(BatchNormalization()(dense(h, units, use_bias=False)))
         h = Reshape((base, base, filters[0]))(h)  # (B, 7, 7, 64) for 28 pixels
         for f in filters[1:]:
             h = conv_transpose(h, f, kernel=5, use_bias=False)
@@ -180,8 +179,8 @@ class BGAN(Adversarial):
             h = LeakyReLU(0.2)(BatchNormalization()(h) if normalize else h)
         h = Flatten()(h)
         if self.dense_units:
-            h = LeakyReLU(0.2)(Dense(self.dense_units, kernel_initializer=normal_init())(h))
-        h = Dense(1, kernel_initializer=normal_init())(h)
+            h = LeakyReLU(0.2)(dense(h, self.dense_units))
+        h = dense(h, 1)
         return keras.Model(x, Activation("linear", dtype="float32")(h), name="discriminator")
 
     def build_combined(self) -> keras.Model:

@@ -34,7 +34,7 @@ from common.errors import UserError
 from common.generation import Generation
 from common.latent import Latent
 from common.layers import BatchNormalization, Dropout
-from common.networks import base_and_stages, conv, conv_transpose, normal_init
+from common.networks import base_and_stages, conv, conv_transpose, dense
 from common.parallel import draw
 
 import keras
@@ -137,7 +137,7 @@ class CGAN(Adversarial):
         x, y = keras.Input((side, side, self.channels)), keras.Input((self.classes,))
         convolutional = self.network == "convolutional"
         h = self.convolutional_judge(x, y) if convolutional else self.paper_judge(x, y)
-        logit = keras.layers.Dense(1, kernel_initializer=normal_init())(h)
+        logit = dense(h, 1)
         return keras.Model(
             [x, y], Activation("linear", dtype="float32")(logit), name="discriminator"
         )
@@ -240,11 +240,6 @@ def with_class(h, y):
     if len(h.shape) == 4:
         y = ops.tile(Reshape((1, 1, y.shape[-1]))(y), (1, *h.shape[1:3], 1))
     return Concatenate()([h, y])
-
-
-def dense(h, units: int, use_bias: bool = True):
-    """Fully connected layer with the zoo's initial weights."""
-    return keras.layers.Dense(units, use_bias=use_bias, kernel_initializer=normal_init())(h)
 
 
 def maxout(h, units: int, pieces: int):

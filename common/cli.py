@@ -31,16 +31,11 @@ def main(model_class: type[Adversarial], task_class: type, arguments: list[str] 
         arguments: default those of the process.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    verb, rest = "train", arguments
-    if arguments and arguments[0] in VERBS:
-        verb, *rest = arguments
-    elif arguments and not arguments[0].startswith("-"):
-        print(f"error: {arguments[0]}: give {', '.join(VERBS)} or an option", file=sys.stderr)
-        raise SystemExit(2)
     file = Path(inspect.getfile(model_class))
     program = f"python3 {file.parent.name}/{file.name}"
     task = task_class(model_class)
     try:
+        verb, rest = _verb(arguments)
         if verb == "train":
             _train(model_class, task, program, file.stem, rest)
         else:
@@ -57,6 +52,15 @@ def main(model_class: type[Adversarial], task_class: type, arguments: list[str] 
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         raise SystemExit(130) from None
+
+
+def _verb(arguments: list[str]) -> tuple[str, list[str]]:
+    """The verb, train if none is named, and what follows it."""
+    if not arguments or arguments[0].startswith("-"):
+        return "train", arguments
+    if arguments[0] not in VERBS:
+        raise UserError(f"{arguments[0]}: give {', '.join(VERBS)} or an option")
+    return arguments[0], arguments[1:]
 
 
 def train_parser(model_class: type, task, program: str) -> ArgumentParser:

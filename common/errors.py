@@ -9,27 +9,28 @@ class UserError(Exception):
     """
 
 
-# Each takes options by name and raises a UserError for the first one that is out of its range.
+# Each takes options by name and raises a UserError for the first one that is out of its range. None
+# is an option that was not given.
 
 
-def at_least_one(**options: float):
+def at_least_one(**options: float | None):
     _check(options, lambda value: value >= 1, "1 or more")
 
 
-def above_zero(**options: float):
+def above_zero(**options: float | None):
     _check(options, lambda value: value > 0, "more than 0")
 
 
-def not_negative(**options: float):
+def not_negative(**options: float | None):
     _check(options, lambda value: value >= 0, "0 or more")
 
 
-def below_one(**options: float):
+def below_one(**options: float | None):
     """For shares and decays: from 0 to below 1."""
     _check(options, lambda value: 0 <= value < 1, "0 or more, but less than 1")
 
 
-def _check(options: dict[str, float], holds, remedy: str):
+def _check(options: dict[str, float | None], holds, remedy: str):
     for name, value in options.items():
-        if not holds(value):  # nor does a NaN
+        if value is not None and not holds(value):  # for a NaN nothing holds
             raise UserError(f"--{name} {value}: give {remedy}")

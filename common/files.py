@@ -1,6 +1,7 @@
 """The pictures that a command is given, and the files that it writes."""
 
 import csv
+import math
 from pathlib import Path
 
 from common.data import pictures
@@ -79,3 +80,12 @@ def append_row(path: Path, row: dict):
         if new:
             writer.writeheader()
         writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
+
+
+def finite(content):
+    """The same with None for what JSON has no number for: NaN and the infinities."""
+    if isinstance(content, dict):
+        return {key: finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content

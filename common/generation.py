@@ -13,6 +13,7 @@ from common.errors import UserError, at_least_one, not_negative
 from common.export_sampler import export_sampler, load_sampler
 from common.metrics import oracle as oracles
 from common.metrics import samples
+from common.metrics.frechet import keras_inception_fid
 from common.pages import Beside, Page
 from common.run import Run, write_json
 from common.sampling import (
@@ -25,7 +26,6 @@ from common.sampling import (
     sheet,
 )
 from common.task import Task, refuse_what_is_fixed
-from common.translators import keras_inception_fid
 
 import numpy as np
 import tensorflow as tf
@@ -209,6 +209,7 @@ class Generation(Task):
         }
         labels = in_turn(range(sampler.classes), count)
         drawn = with_bar(sampler.draw(sampler.noise(seed, count), labels), count)
+        table = None
         if reason := oracles.obstacle(aim):
             said = f"fid, precision and so on: left out; {reason}"
             print(said)
@@ -217,16 +218,16 @@ class Generation(Task):
                 (pictures.to_unit(one) for batch in drawn for one in batch),
                 aim.channels,
             )
-            page = self.page(opened, report)
-            page.note(said)
         else:
             yardstick = samples.Yardstick(aim, count, split)
             results = yardstick.table(np.concatenate(list(drawn)), labels)
             print(samples.format_table(results))
             report["results"] = results
-            page = self.page(opened, report)
-            page.table(samples.table(results))
-            page.note(samples.reference(results))
+            table, said = samples.table(results), samples.reference(results)
+        page = self.page(opened, report)
+        if table:
+            page.table(table)
+        page.note(said)
         if show:
             asked = list(range(min(sampler.classes, 10)))
             columns = ceil(show / max(1, len(asked)))
@@ -304,8 +305,7 @@ def with_bar(batches: Iterable[np.ndarray], total: int) -> Iterator[np.ndarray]:
 
 def _check_range(count: int | None, **seeds: int | None):
     """Refuses a number of pictures, or a seed, that cannot be."""
-    if count is not None:
-        at_least_one(count=count)
+    at_least_one(count=count)
     for option, seed in seeds.items():
         if seed is not None and not 0 <= seed < 2**63:
             raise UserError(f"--{option} {seed}: give 0 to {2**63 - 1}")

@@ -47,6 +47,11 @@ def conv_transpose(x, filters: int, *, kernel: int = 4, use_bias: bool = True):
     )(x)
 
 
+def dense(x, units: int, *, use_bias: bool = True):
+    """Dense layer, without an activation."""
+    return keras.layers.Dense(units, use_bias=use_bias, kernel_initializer=normal_init())(x)
+
+
 def base_and_stages(image_size: int) -> tuple[int, int]:
     """The side of 4 to 7 pixels that doubles to `image_size`, and how often it doubles.
 

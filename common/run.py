@@ -1,14 +1,13 @@
 """A run's folder: what lies where, and how a model comes back from it."""
 
 import json
-import math
 import platform
 import time
 from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
 
-from common import checkpoint, pages
+from common import checkpoint, files, pages
 from common.adversarial import Adversarial
 from common.data import pictures
 from common.errors import UserError
@@ -159,11 +158,14 @@ class Run:
         return _read_json(self.best_file)
 
     def best_checkpoint(self) -> Path:
-        return self.checkpoints / f"best_{self.step(best=True):08d}.npz"
+        return self._best_path(self.step(best=True))
+
+    def _best_path(self, step: int) -> Path:
+        return self.checkpoints / f"best_{step:08d}.npz"
 
     def keep_best(self, model: Adversarial, step: int, metric: str, value: float):
         """Writes the model's state as the best checkpoint, which it is once best.json says so."""
-        path = self.checkpoints / f"best_{step:08d}.npz"
+        path = self._best_path(step)
         checkpoint.write(path, model)
         write_json(self.best_file, {"step": step, "metric": metric, "value": value})
         for other in set(self.checkpoints.glob("best_*.npz")) - {path}:
@@ -242,13 +244,4 @@ def write_json(path: Path, content: dict):
         UserError: it cannot be written.
     """
     with pictures.appearing_whole(path) as part:
-        part.write_text(json.dumps(_finite(content), indent=2, allow_nan=False) + "\n")
-
-
-def _finite(content):
-    """The same with None for what JSON has no number for: NaN and the infinities."""
-    if isinstance(content, dict):
-        return {key: _finite(value) for key, value in content.items()}
-    if isinstance(content, list | tuple):
-        return [_finite(value) for value in content]
-    return None if isinstance(content, float) and not math.isfinite(content) else content
+        part.write_text(json.dumps(files.finite(content), indent=2, allow_nan=False) + "\n")

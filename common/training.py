@@ -14,7 +14,7 @@ from typing import Literal
 from common import callbacks, checkpoint
 from common.adversarial import Adversarial, Jit
 from common.animation import animate
-from common.errors import UserError
+from common.errors import UserError, at_least_one
 from common.group import Group, Strategy, group_of
 from common.run import Run, pick
 
@@ -87,13 +87,11 @@ class TrainingOptions:
     strategy: Strategy = "none"
 
     def __post_init__(self):
-        for name in (
+        counts = (
             *("epochs", "steps", "batch_size", "log_every", "sample_every", "checkpoint_every"),
             *("evaluate_every", "evaluate_count"),
-        ):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UserError(f"--{name} {value}: give 1 or more")
+        )
+        at_least_one(**{name: getattr(self, name) for name in counts})
         if self.keep_best and not self.evaluate_every:
             raise UserError(f"--keep_best {self.keep_best}: needs --evaluate_every, such as 1000")
         if self.strategy == "multi_worker" and not self.run:

@@ -12,13 +12,13 @@ from common.data.pairs import PairedImages
 from common.errors import UserError
 from common.export import export_translator, load_translator
 from common.metrics import paired
+from common.metrics.frechet import keras_inception_fid
 from common.pages import THUMBNAIL, Page
 from common.run import Run, write_json
 from common.task import Task, refuse_what_is_fixed
 from common.translators import (
     Translate,
     compiled,
-    keras_inception_fid,
     translate_files,
 )
 

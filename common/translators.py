@@ -1,13 +1,11 @@
 """What the verbs of every translator of pictures share, whatever it learns from."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 
 from common import files, pages, tiles
 from common.data import pictures, png_rows
-from common.errors import UserError
-from common.metrics import frechet
 from common.pages import Beside, Page
 
 import keras
@@ -67,36 +65,3 @@ def translate_files(
     page.title = f"{page.title}: {len(targets)} pictures translated"
     page.write(Path(output) / pages.NAME)
     print(f"{len(targets)} pictures translated to {output}")
-
-
-def keras_inception_fid(
-    originals: Iterable[np.ndarray], translations: Iterable[np.ndarray], channels: int
-) -> float | None:
-    """Keras-Inception FID of translations against originals, and prints it.
-
-    Args:
-        originals: float pictures in [-1, 1], (H, W, channels), walked once.
-        translations: the same.
-        channels: of both.
-
-    Returns:
-        None, with a line that says why, if the weights of Inception cannot be had or the pictures
-        are not RGB.
-    """
-    if channels != 3:
-        print("Keras-Inception FID: left out, it is defined for RGB pictures")
-        return None
-
-    def features(shown: Iterable[np.ndarray]) -> np.ndarray:
-        return frechet.keras_inception_features(map(pictures.to_uint8, shown), network=network)
-
-    try:
-        network = frechet.keras_inception()
-        real, made = features(originals), features(translations)
-        statistics = *frechet.statistics(real), *frechet.statistics(made)
-    except UserError as error:
-        print(f"Keras-Inception FID: left out; {error}")
-        return None
-    fid = frechet.frechet_distance(*statistics)
-    print(f"Keras-Inception FID: {fid:.1f} ({len(made)} pictures)")
-    return fid

@@ -11,13 +11,13 @@ from common.data.unpaired import HeldOut, UnpairedImages
 from common.errors import UserError
 from common.export import export_translator, load_translator
 from common.metrics import cycles
+from common.metrics.frechet import keras_inception_fid
 from common.pages import THUMBNAIL, Page
 from common.run import Run, write_json
 from common.task import Task, refuse_what_is_fixed
 from common.translators import (
     Translate,
     compiled,
-    keras_inception_fid,
     translate_files,
 )
 
@@ -162,8 +162,7 @@ class UnpairedTranslation(Task):
             {program} evaluate RUN --count 500 --show 100
         """
         errors.not_negative(show=show)
-        if count is not None:
-            errors.at_least_one(count=count)
+        errors.at_least_one(count=count)
         opened = Run.open(run, self.name)
         model = self.load(opened, best)
         moved = {"dataset": dataset, "data_dir": data_dir, "skip_bad_images": skip_bad_images}

@@ -35,12 +35,12 @@ from common.adversarial import Adversarial, watching
 from common.generation import Generation
 from common.latent import Latent
 from common.layers import BatchNormalization
-from common.networks import base_and_stages, conv, conv_transpose, normal_init
+from common.networks import base_and_stages, conv, conv_transpose, dense
 
 import keras
 import tensorflow as tf
 from keras import ops
-from keras.layers import Activation, Dense, Flatten, LeakyReLU, ReLU, Reshape
+from keras.layers import Activation, Flatten, LeakyReLU, ReLU, Reshape
 
 
 class DCGAN(Adversarial):
@@ -170,10 +170,6 @@ class DCGAN(Adversarial):
         if not self.l2:
             return 0.0
         return self.l2 / 2 * sum(ops.sum(ops.square(w)) for w in variables)
-
-
-def dense(h, units: int, *, use_bias: bool):
-    return Dense(units, use_bias=use_bias, kernel_initializer=normal_init())(h)
 
 
 if __name__ == "__main__":

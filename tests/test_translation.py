@@ -7,9 +7,10 @@ from common.data import pictures
 from common.data.pairs import PairedImages
 from common.errors import UserError
 from common.metrics import frechet
+from common.metrics.frechet import keras_inception_fid
 from common.pages import THUMBNAIL, Page
 from common.run import Run
-from common.translators import keras_inception_fid, translate_files
+from common.translators import translate_files
 
 import numpy as np
 import pytest

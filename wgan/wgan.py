@@ -35,7 +35,7 @@ from common.adversarial import Adversarial, Update, watching
 from common.generation import Generation
 from common.latent import Latent
 from common.layers import BatchNormalization
-from common.networks import base_and_stages, conv, conv_transpose, normal_init
+from common.networks import base_and_stages, conv, conv_transpose, dense
 
 import keras
 import tensorflow as tf
@@ -144,7 +144,7 @@ class WGAN(Adversarial):
         filters = [self.width * 2**k for k in reversed(range(stages))]  # 512, 256, 128, 64
 
         z = keras.Input((self.latent.size,))
-        h = Dense(base * base * filters[0], use_bias=False, kernel_initializer=normal_init())(z)
+        h = dense(z, base * base * filters[0], use_bias=False)
         h = Reshape((base, base, filters[0]))(h)
         for fewer in filters[1:]:
             h = ReLU()(BatchNormalization()(h))
@@ -163,7 +163,7 @@ class WGAN(Adversarial):
             h = conv(h, self.width * 2**k, use_bias=False)
             h = LeakyReLU(0.2)(BatchNormalization()(h))
         h = Flatten()(h)  # 4x4x512 for 64x64
-        h = Dense(1, use_bias=False, kernel_initializer=normal_init())(h)
+        h = dense(h, 1, use_bias=False)
         return keras.Model(x, Activation("linear", dtype="float32")(h), name="critic")
 
     # Algorithm 1.

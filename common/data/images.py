@@ -7,7 +7,7 @@ from common.data.image_sources import EMBEDDED_COUNT, ArraySplit, Split, find
 from common.data.pictures import BadPicture
 from common.data.skipping import BadPictures
 from common.data.stream import batches
-from common.errors import UserError
+from common.errors import UserError, at_least_one
 
 import numpy as np
 import tensorflow as tf
@@ -58,8 +58,7 @@ class LabelledImages:
     ):
         if channels not in (None, 1, 3):
             raise UserError(f"--channels {channels}: give 3 for RGB or 1 for grey")
-        if image_size is not None and image_size < 1:
-            raise UserError(f"--image_size {image_size}: give 1 or more")
+        at_least_one(image_size=image_size)
         found = find(dataset, data_dir, seed, embedded_count)
         self.seed = seed
         self.name = found.name

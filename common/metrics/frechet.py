@@ -5,9 +5,11 @@ everywhere, because those weights are not the FID network's and its numbers do n
 published FIDs. Any other (N, D) features serve as well.
 """
 
+from collections.abc import Iterable
 from itertools import islice
 
 from common import pretrained
+from common.data import pictures
 from common.errors import UserError
 
 import keras
@@ -124,6 +126,39 @@ def keras_inception_features(pictures, batch=32, network=None):
     if not features:
         raise UserError("Keras-Inception FID needs pictures, here are none")
     return np.concatenate(features)
+
+
+def keras_inception_fid(
+    originals: Iterable[np.ndarray], made: Iterable[np.ndarray], channels: int
+) -> float | None:
+    """Keras-Inception FID of made pictures against originals, and prints it.
+
+    Args:
+        originals: float pictures in [-1, 1], (H, W, channels), walked once.
+        made: the same.
+        channels: of both.
+
+    Returns:
+        None, with a line that says why, if the weights of Inception cannot be had or the pictures
+        are not RGB.
+    """
+    if channels != 3:
+        print("Keras-Inception FID: left out, it is defined for RGB pictures")
+        return None
+
+    def features(shown: Iterable[np.ndarray]) -> np.ndarray:
+        return keras_inception_features(map(pictures.to_uint8, shown), network=network)
+
+    try:
+        network = keras_inception()
+        of_originals, of_made = features(originals), features(made)
+        moments = *statistics(of_originals), *statistics(of_made)
+    except UserError as error:
+        print(f"Keras-Inception FID: left out; {error}")
+        return None
+    fid = frechet_distance(*moments)
+    print(f"Keras-Inception FID: {fid:.1f} ({len(of_made)} pictures)")
+    return fid
 
 
 def _inception_input(picture):

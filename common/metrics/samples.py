@@ -4,8 +4,7 @@ Everything is measured with the data set's oracle against pictures that were hel
 what real pictures of the other split score, as many as there are samples: the best that can be had.
 """
 
-import math
-
+from common import files
 from common.metrics import classifier, neighbours
 from common.metrics import oracle as oracles
 from common.metrics.frechet import frechet_distance, statistics
@@ -130,7 +129,7 @@ class Yardstick:
                 for name, (_, by_class) in rows.items()
             },
         }
-        return _without_nan(content)
+        return files.finite(content)
 
     def _floor(self, count):
         if count not in self._floors:
@@ -196,12 +195,3 @@ def _written(row, column):
     if value is None:
         return "-"
     return COLUMNS[column][1].format(value, row.get(f"{column}_std"))
-
-
-def _without_nan(content):
-    """The same with None for NaN, which JSON does not know."""
-    if isinstance(content, dict):
-        return {key: _without_nan(value) for key, value in content.items()}
-    if isinstance(content, list):
-        return [_without_nan(value) for value in content]
-    return None if isinstance(content, float) and math.isnan(content) else content
