@@ -7,20 +7,16 @@ callback here is told that step, and what it does at step n is the same in a run
 import math
 import os
 import signal
-import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from common import checkpoint, files
-from common.data import pictures
+from common import checkpoint
 from common.errors import UserError
 from common.group import Group
 from common.locks import Hold
 from common.run import Run
 
 import keras
-import tensorflow as tf
-from tqdm import tqdm
 
 # What ends a run: Ctrl-C, a job scheduler, a terminal that closes (which Windows does not say).
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
@@ -115,111 +111,6 @@ class LearningRate(StepCallback):
         pass
 
 
-def summary_writer(run: Run, suffix: str | None = None) -> tf.summary.SummaryWriter:
-    """Writes to the run's TensorBoard.
-
-    Raises:
-        UserError: it cannot.
-    """
-    try:
-        return tf.summary.create_file_writer(str(run.tensorboard), filename_suffix=suffix)
-    except tf.errors.OpError as error:
-        raise UserError(
-            f"{run.tensorboard}: cannot be written ({error.message}); remove what is in the way"
-        ) from error
-
-
-class Log(StepCallback):
-    """Means of the losses over every `every` steps, to `metrics.csv`, TensorBoard and the screen.
-
-    What the model counts is logged as it stands. Also written: images per second, and the seconds
-    spent waiting for data since the last row. On a terminal a progress bar shows the time left;
-    elsewhere a line is printed now and then.
-    """
-
-    def __init__(self, start: int, total: int, every: int, run: Run, batch_size: int, epoch: int):
-        super().__init__(start)
-        self.total, self.every, self.run = total, every, run
-        self.batch_size, self.steps_per_epoch = batch_size, epoch
-        self.bar = tqdm(total=total, initial=start, unit="step", disable=None)
-        self.writer = None
-
-    def on_train_begin(self, logs=None):
-        files.keep_rows(self.run.metrics_file, self.step)
-        self.writer = summary_writer(self.run)
-        self._restart()
-
-    def _restart(self):
-        self.sums: dict[str, float] = {}
-        self.count, self.begin, self.waited = 0, time.perf_counter(), self.model.data_wait
-
-    def after_step(self, step, losses):
-        for name, value in losses.items():
-            self.sums[name] = self.sums.get(name, 0.0) + float(value)
-        self.count += 1
-        self.bar.update()
-        if step % self.every == 0 or step == self.total:
-            self._write(step, {name: losses[name] for name in self.model.counts})
-            self._restart()
-
-    def _write(self, step: int, counts: dict[str, float]):
-        seconds = time.perf_counter() - self.begin
-        means = {name: total / self.count for name, total in self.sums.items()} | counts
-        speed = {
-            "images_per_second": self.count * self.batch_size / seconds,
-            "data_wait_seconds": self.model.data_wait - self.waited,
-        }
-        # The counter is integer: epoch 1 is the first pass over the data.
-        row = {"step": step, "epoch": (step - 1) // self.steps_per_epoch + 1} | means | speed
-        files.append_row(self.run.metrics_file, row)
-        with self.writer.as_default(step):
-            for name, value in (means | speed).items():
-                tf.summary.scalar(name, value)
-        self.bar.set_postfix({name: f"{value:.3f}" for name, value in means.items()})
-        if self.bar.disable:
-            losses = "  ".join(f"{name} {value:.4f}" for name, value in means.items())
-            left = (self.total - step) * seconds / self.count
-            print(
-                f"step {step}/{self.total}  epoch {row['epoch']}  {losses}  "
-                f"{seconds / self.count:.3f} s/step  {left / 60:.1f} min left",
-                flush=True,
-            )
-
-    def release(self):
-        self.bar.close()
-        if self.writer is not None:
-            self.writer.close()
-
-
-class Samples(StepCallback):
-    """Writes a grid of pictures every `every` steps, to `samples/` and to TensorBoard.
-
-    Args:
-        draw: gives the grid, uint8 (H, W, 3), always from the same inputs; must not draw from any
-            random state of the model.
-    """
-
-    def __init__(self, start: int, total: int, every: int, run: Run, draw: Callable):
-        super().__init__(start)
-        self.total, self.every, self.run, self.draw = total, every, run, draw
-        self.writer = None
-
-    def on_train_begin(self, logs=None):
-        self.writer = summary_writer(self.run, ".samples")
-
-    def after_step(self, step, losses):
-        if step % self.every == 0 or step == self.total:
-            picture = self.draw()
-            pictures.write(self.run.samples / f"step_{step:08d}.png", picture)
-            with self.writer.as_default(step):
-                tf.summary.image("samples", picture[None])
-            self.writer.flush()
-
-    def release(self):
-        if self.writer is not None:
-            self.writer.close()
-
-
 class Checkpoints(StepCallback):
     """Saves the state every `every` steps and after the last one; those of `kept` stay.
     Without a run it saves nothing: another process does.
@@ -240,60 +131,6 @@ class Checkpoints(StepCallback):
             if self.run:
                 checkpoint.save(self.run.checkpoints, self.step, self.model, spared=self.kept)
             self.saved = self.step
-
-
-class Measurements(StepCallback):
-    """Measures the model every `every` steps: `measurements.csv`, TensorBoard, the best checkpoint.
-
-    Args:
-        measure: gives metrics by name, of the model as it is; must not draw from any random state
-            of the model.
-        best: the metric whose best checkpoint is kept, or None.
-        sign: 1 if more of that metric is better, -1 if less is.
-    """
-
-    def __init__(
-        self,
-        start: int,
-        total: int,
-        every: int,
-        run: Run,
-        measure: Callable[[], dict[str, float]],
-        best: str | None,
-        sign: int,
-    ):
-        super().__init__(start)
-        self.total, self.every, self.run, self.measure = total, every, run, measure
-        self.best, self.sign = best, sign
-        self.writer = None
-
-    def on_train_begin(self, logs=None):
-        files.keep_rows(self.run.measurements_file, self.step)
-        self.writer = summary_writer(self.run, ".measurements")
-
-    def after_step(self, step, losses):
-        if step % self.every and step != self.total:
-            return
-        values = self.measure()
-        files.append_row(self.run.measurements_file, {"step": step} | values)
-        with self.writer.as_default(step):
-            for name, value in values.items():
-                tf.summary.scalar(f"metrics/{name}", value)
-        print(f"step {step}  " + "  ".join(f"{k} {v:.4g}" for k, v in values.items()), flush=True)
-        if self.best and self._is_better(values[self.best]):
-            self.run.keep_best(self.model, step, self.best, values[self.best])
-
-    def _is_better(self, value: float) -> bool:
-        if not math.isfinite(value):  # no metric of so few pictures, or of such
-            return False
-        before = self.run.best()
-        if before.get("metric") != self.best:  # none yet, or by another metric
-            return True
-        return self.sign * value > self.sign * before["value"]
-
-    def release(self):
-        if self.writer is not None:
-            self.writer.close()
 
 
 class StopOnSignal(StepCallback):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from common import callbacks, checkpoint
+from common import callbacks, checkpoint, reports
 from common.adversarial import Adversarial, Jit
 from common.animation import animate
 from common.errors import UserError, at_least_one
@@ -163,8 +163,8 @@ def train(model_class: type[Adversarial], task, run: Run, options: dict):
         measuring = _measuring(model, task, data, run, settings, span)
         alone = callbacks.Alone(start, run, new=not settings.resume)
         run.write_config(model.name, options | found, fingerprint)
-        log = callbacks.Log(*span, settings.log_every, run, settings.batch_size, steps_per_epoch)
-        samples = callbacks.Samples(*span, settings.sample_every or steps_per_epoch, run, draw)
+        log = reports.Log(*span, settings.log_every, run, settings.batch_size, steps_per_epoch)
+        samples = reports.Samples(*span, settings.sample_every or steps_per_epoch, run, draw)
         hooks = [log, saver, samples, *measuring, alone]
     hooks = [callbacks.FiniteLosses(start), rate, *hooks, stopper]
     where = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
@@ -206,7 +206,7 @@ def _measuring(model, task, data, run: Run, settings: TrainingOptions, span) -> 
         raise UserError(f"--keep_best {best}: choose from {', '.join(metrics)}")
     measure = task.measure(model, data, settings.evaluate_count)
     sign = metrics[best] if best else 0
-    return [callbacks.Measurements(*span, settings.evaluate_every, run, measure, best, sign)]
+    return [reports.Measurements(*span, settings.evaluate_every, run, measure, best, sign)]
 
 
 def _export(task, run: Run):
