@@ -28,8 +28,18 @@ class Update(NamedTuple):
     optimizer: keras.optimizers.Optimizer
     variables: list[keras.Variable]
 
+    def build(self):
+        """Makes what the optimizer remembers, if it is not there: Adam's is twice the weights.
+
+        For training only, so a model has it from its first step, or from when its state is read.
+        """
+        if not self.optimizer.built:
+            with tf.init_scope():  # the step may be traced just now
+                self.optimizer.build(self.variables)
+
     def gradients(self, tape: tf.GradientTape, loss: tf.Tensor) -> list[tf.Tensor]:
         """d loss / d variables, scaled as the optimizer asks for (float16) and `apply` undoes."""
+        self.build()
         scale = self.optimizer.scale_loss(tf.ones_like(loss))
         return tape.gradient(loss, [v.value for v in self.variables], output_gradients=scale)
 
@@ -150,9 +160,6 @@ class Adversarial(keras.Model):
         """
         self.group = group or Group()
         super().compile(optimizer=None, jit_compile=False)
-        for update in self.updates.values():
-            if not update.optimizer.built:  # an optimizer restored before it is built forgets
-                update.optimizer.build(update.variables)
         self._build_losses()
         if self.ema and self.average_generator is None:
             self.average_generator = self.build_generator()
@@ -254,6 +261,8 @@ class Adversarial(keras.Model):
         Weights, moving statistics, the random state of dropout and noise (which Keras' own weight
         files leave out), and each optimizer with its moments, step count and loss scale.
         """
+        for update in self.updates.values():
+            update.build()
         groups = {name: network.variables for name, network in self.networks.items()}
         owned = {id(v) for variables in groups.values() for v in variables}
         groups["model"] = [v for v in self.variables if id(v) not in owned]

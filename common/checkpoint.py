@@ -88,26 +88,29 @@ def digest(model: Adversarial) -> int:
     return crc
 
 
-def load(path: Path, model: Adversarial, groups: list[str] | None = None):
+def load(path: Path, model: Adversarial, networks: list[str] | None = None):
     """Reads variables from a checkpoint into the model.
 
     Args:
         path: the checkpoint.
         model: a model built with the options of the run.
-        groups: names of `model.state()` to read; default all.
+        networks: names of those to read; default the whole state.
 
     Raises:
         UserError: the file is damaged or belongs to another model; the model is unchanged then.
     """
-    state = model.state()
+    if networks is None:
+        state = model.state()
+    else:  # the optimizers need not be made for it
+        state = {name: model.networks[name].variables for name in networks}
     wanted = {
         f"{group}/{number:04d}": variable
-        for group in (groups or state)
-        for number, variable in enumerate(state[group])
+        for group, variables in state.items()
+        for number, variable in enumerate(variables)
     }
     try:
         with np.load(path) as archive:
-            known = [key for key in archive.files if groups is None or key.split("/")[0] in groups]
+            known = [key for key in archive.files if networks is None or key.split("/")[0] in state]
             if set(known) != set(wanted):
                 raise UserError(f"{path}: a checkpoint of another model or of other options")
             values = {key: archive[key] for key in wanted}

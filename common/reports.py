@@ -60,8 +60,8 @@ class Log(Report):
     """Means of the losses over every `every` steps, to `metrics.csv`, TensorBoard and the screen.
 
     What the model counts is logged as it stands. Also written: images per second, and the seconds
-    spent waiting for data since the last row. On a terminal a progress bar shows the time left;
-    elsewhere a line is printed now and then.
+    spent waiting for data since the last row; in TensorBoard, the learning rates. On a terminal a
+    progress bar shows the time left; elsewhere a line is printed now and then.
     """
 
     def __init__(self, start: int, total: int, every: int, run: Run, batch_size: int, epoch: int):
@@ -99,6 +99,8 @@ class Log(Report):
         with self.writer.as_default(step):
             for name, value in (means | speed).items():
                 tf.summary.scalar(name, value)
+            for name, update in self.model.updates.items():
+                tf.summary.scalar(f"learning_rate/{name}", update.optimizer.learning_rate)
         self.bar.set_postfix({name: f"{value:.3f}" for name, value in means.items()})
         if self.bar.disable:
             losses = "  ".join(f"{name} {value:.4f}" for name, value in means.items())

@@ -195,8 +195,8 @@ class Run:
         keras.config.set_dtype_policy("float32")
         model = model_class(**pick(model_class, self.config()["options"]) | overrides)
         sampling = model.sampling_network
-        groups = [name for name, each in model.networks.items() if whole or each is sampling]
-        checkpoint.load(path, model, groups)
+        networks = [name for name, each in model.networks.items() if whole or each is sampling]
+        checkpoint.load(path, model, networks)
         return model
 
     def checkpoint_file(self, best: bool = False, step: int | None = None) -> Path:

@@ -186,6 +186,8 @@ def _model(model_class, options: dict, data, jit: Jit, group: Group) -> Adversar
     model = model_class(**pick(model_class, options))
     model.prepare(data)
     model.compile(jit, group)
+    for update in model.updates.values():
+        update.build()  # on the replica's device
     return model
 
 

@@ -35,7 +35,7 @@ from common.adversarial import Adversarial, watching
 from common.generation import Generation
 from common.latent import Latent
 from common.layers import BatchNormalization
-from common.networks import base_and_stages, conv, conv_transpose, dense
+from common.networks import base_and_stages, conv, conv_transpose, dense, hidden_units
 
 import keras
 import tensorflow as tf
@@ -84,8 +84,7 @@ class DCGAN(Adversarial):
         errors.at_least_one(width=width, latent_size=latent_size)
         errors.above_zero(learning_rate=learning_rate)
         errors.below_one(beta_1=beta_1)
-        _, stages = base_and_stages(image_size)
-        self.dense_units = (1024 if stages < 3 else 0) if dense_units is None else dense_units
+        self.dense_units = hidden_units(image_size, dense_units)
         errors.not_negative(l2=l2, dense_units=self.dense_units)
         self.image_size, self.channels, self.classes = image_size, channels, 0
         self.width = width

@@ -106,6 +106,7 @@ def test_float16_scales_the_loss_and_skips_an_overflow():
     model.compile(jit="off")
     update = model.updates["generator"]
     assert isinstance(update.optimizer, keras.optimizers.LossScaleOptimizer)
+    update.build()
     scale = float(update.optimizer.dynamic_scale)
     before = [v.numpy() for v in update.variables]
     update.optimizer.apply([tf.fill(v.shape, np.inf) for v in update.variables], update.variables)
@@ -116,6 +117,7 @@ def test_float16_scales_the_loss_and_skips_an_overflow():
 
 def test_float16_gradients_are_the_float32_ones_times_the_scale():
     exact, half = model_of(dropout=0.0), model_of("mixed_float16", dropout=0.0)
+    half.updates["generator"].build()
     scale = float(half.updates["generator"].optimizer.dynamic_scale)
     _, a = exact.losses_and_gradients(*BATCH)
     _, b = half.losses_and_gradients(*BATCH)

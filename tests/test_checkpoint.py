@@ -93,7 +93,17 @@ def test_a_resumed_model_takes_the_same_next_step(trained, tmp_path):
     assert_same(values(other), values(trained))
 
 
-def test_some_groups_only(trained, tmp_path):
+def test_to_draw_the_optimizers_need_not_be_made(trained, tmp_path):
+    path = checkpoint.save(tmp_path, 3, trained)
+    other = Tiny(ema=0.5)
+    checkpoint.load(path, other, ["average_generator"])
+    assert not any(update.optimizer.built for update in other.updates.values())
+    np.testing.assert_array_equal(
+        other.average_generator.weights[0], trained.average_generator.weights[0]
+    )
+
+
+def test_some_networks_only(trained, tmp_path):
     path = checkpoint.save(tmp_path, 3, trained)
     other = Tiny(ema=0.5)
     before = values(other)

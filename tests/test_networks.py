@@ -1,6 +1,6 @@
 """PatchGAN: sizes, counts and what one unit sees."""
 
-from common.networks import conv, conv_transpose, patchgan
+from common.networks import conv, conv_transpose, hidden_units, patchgan
 
 import keras
 import numpy as np
@@ -67,3 +67,11 @@ def test_weights_start_as_normal_numbers_of_deviation_0_02():
     kernel = patchgan_model().get_weights()[0]  # (4, 4, 6, 64)
     assert np.std(kernel) == pytest.approx(0.02, rel=0.05)
     assert np.mean(kernel) == pytest.approx(0, abs=0.001)
+
+
+@pytest.mark.parametrize(
+    ("size", "asked", "units"),
+    [(20, None, 1024), (28, None, 1024), (32, None, 0), (64, None, 0), (28, 0, 0), (64, 9, 9)],
+)
+def test_where_a_hidden_dense_layer_is_the_default(size, asked, units):
+    assert hidden_units(size, asked) == units

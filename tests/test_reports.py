@@ -7,8 +7,10 @@ from types import SimpleNamespace
 from common import checkpoint, files, reports
 from common.run import Run
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from steps import step_through
 
 
@@ -16,7 +18,8 @@ from steps import step_through
 def log(tmp_path):
     def make(start=0, total=7, every=3):
         made = reports.Log(start, total, every, Run(tmp_path), batch_size=2, epoch=4)
-        made.set_model(SimpleNamespace(data_wait=0.0, counts=()))
+        updates = {"g": SimpleNamespace(optimizer=keras.optimizers.SGD(0.25))}
+        made.set_model(SimpleNamespace(data_wait=0.0, counts=(), updates=updates))
         made.on_train_begin()
         return made
 
@@ -26,6 +29,16 @@ def log(tmp_path):
 def rows(path):
     with open(path, newline="") as file:
         return list(csv.DictReader(file))
+
+
+def scalars(folder):
+    """{name: {step: value}} of what TensorBoard finds in a folder."""
+    found = {}
+    for path in folder.iterdir():
+        for event in tf.compat.v1.train.summary_iterator(str(path)):
+            for value in event.summary.value:
+                found.setdefault(value.tag, {})[event.step] = float(tf.make_ndarray(value.tensor))
+    return found
 
 
 def test_rows_hold_means_at_every_nth_and_the_last_step(log, tmp_path, capsys):
@@ -46,7 +59,7 @@ def test_rows_hold_means_at_every_nth_and_the_last_step(log, tmp_path, capsys):
         "6/7",
         "7/7",
     ]
-    assert list((tmp_path / "tensorboard").iterdir())
+    assert scalars(tmp_path / "tensorboard")["learning_rate/g"] == {3: 0.25, 6: 0.25, 7: 0.25}
 
 
 def test_what_counts_is_not_averaged(log, tmp_path):

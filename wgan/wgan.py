@@ -35,7 +35,7 @@ from common.adversarial import Adversarial, Update, watching
 from common.generation import Generation
 from common.latent import Latent
 from common.layers import BatchNormalization
-from common.networks import base_and_stages, conv, conv_transpose, dense
+from common.networks import base_and_stages, conv, conv_transpose, dense, hidden_units
 
 import keras
 import tensorflow as tf
@@ -65,6 +65,8 @@ class WGAN(Adversarial):
         channels: of the pictures, 1 for grey or 3 for RGB.
         width: filters next to the picture in each player, doubled with each halving of the sides.
         latent_size: components of z, each N(0, 1).
+        dense_units: units of a hidden dense layer in each player, 0 for none as in the paper;
+            default 1024 where two convolutions or fewer halve the pictures, else 0.
         n_critic: steps of the critic for each of the generator.
         warm_up: as many for each of the first 25 steps of the generator and for every 500th.
         clip: c, the bound on the absolute value of the critic's kernels and biases.
@@ -82,6 +84,7 @@ class WGAN(Adversarial):
         channels: int = 1,
         width: int = 64,
         latent_size: int = 100,
+        dense_units: int | None = None,
         n_critic: int = 5,
         warm_up: int = 25,
         clip: float = 0.01,
@@ -96,6 +99,8 @@ class WGAN(Adversarial):
         errors.above_zero(clip=clip, learning_rate=learning_rate)
         self.image_size, self.channels, self.classes = image_size, channels, 0
         self.width = width
+        self.dense_units = hidden_units(image_size, dense_units)
+        errors.not_negative(dense_units=self.dense_units)
         self.n_critic, self.warm_up = n_critic, warm_up
         self.clip, self.clip_normalization = clip, clip_normalization
         self.latent = Latent(latent_size)
@@ -143,8 +148,10 @@ class WGAN(Adversarial):
         base, stages = base_and_stages(self.image_size)
         filters = [self.width * 2**k for k in reversed(range(stages))]  # 512, 256, 128, 64
 
-        z = keras.Input((self.latent.size,))
-        h = dense(z, base * base * filters[0], use_bias=False)
+        z = h = keras.Input((self.latent.size,))
+        if self.dense_units:
+            h = ReLU()(BatchNormalization()(dense(h, self.dense_units, use_bias=False)))
+        h = dense(h, base * base * filters[0], use_bias=False)
         h = Reshape((base, base, filters[0]))(h)
         for fewer in filters[1:]:
             h = ReLU()(BatchNormalization()(h))
@@ -163,6 +170,8 @@ class WGAN(Adversarial):
             h = conv(h, self.width * 2**k, use_bias=False)
             h = LeakyReLU(0.2)(BatchNormalization()(h))
         h = Flatten()(h)  # 4x4x512 for 64x64
+        if self.dense_units:
+            h = LeakyReLU(0.2)(BatchNormalization()(dense(h, self.dense_units, use_bias=False)))
         h = dense(h, 1, use_bias=False)
         return keras.Model(x, Activation("linear", dtype="float32")(h), name="critic")
 

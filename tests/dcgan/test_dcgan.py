@@ -78,8 +78,6 @@ def test_a_dense_layer_for_digits_as_in_the_authors_code():
     model = DCGAN()
     assert (count(model.generator), count(model.discriminator)) == (6_733_761, 6_632_321)
     assert small(dense_units=5).generator.layers[1].units == 5
-    for size, units in ((20, 1024), (28, 1024), (32, 0), (64, 0)):
-        assert small(image_size=size, width=1, dense_units=None).dense_units == units
 
 
 def test_normalised_is_all_but_what_is_next_to_the_picture(shared):

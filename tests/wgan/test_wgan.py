@@ -15,7 +15,7 @@ RANDOM = np.random.default_rng(0)
 
 def small(**options):
     keras.utils.set_random_seed(1)
-    sizes = {"image_size": 16, "width": 4, "latent_size": 6}
+    sizes = {"image_size": 16, "width": 4, "latent_size": 6, "dense_units": 0}
     return WGAN(**(sizes | {"n_critic": 2, "warm_up": 3, "ema": 0.5} | options))
 
 
@@ -84,10 +84,18 @@ def test_the_published_networks(size, channels, G, critic):
 
 def test_digits_as_they_are():
     # G: 7x7x128 from z, 128 to 64 to 1 channels; critic: 1 to 64 to 128, one score of 7x7x128.
-    model = WGAN()
+    model = WGAN(dense_units=0)
     assert count(model.generator) == 100 * 6272 + 2 * 128 + 16 * 128 * 64 + 2 * 64 + 16 * 64
     assert count(model.critic) == 16 * 64 + 16 * 64 * 128 + 2 * 128 + 6272
     assert model.critic.output.shape == (None, 1)
+
+
+def test_a_hidden_dense_layer_in_each_player():
+    # 100 to 10 (normalised) to 7x7x128; 7x7x128 to 10 (normalised) to a score
+    model, plain = WGAN(dense_units=10), WGAN(dense_units=0)
+    more = count(model.generator) - count(plain.generator)
+    assert more == 100 * 10 + 2 * 10 + (10 - 100) * 6272
+    assert count(model.critic) - count(plain.critic) == 6272 * 10 + 2 * 10 + 10 - 6272
 
 
 def test_the_critic_is_linear_and_normalised_but_at_its_ends(shared):
@@ -104,6 +112,7 @@ def test_the_critic_is_linear_and_normalised_but_at_its_ends(shared):
         ("image_size", 30),
         ("width", 0),
         ("latent_size", 0),
+        ("dense_units", -1),
         ("n_critic", 0),
         ("warm_up", 0),
         ("clip", 0.0),
