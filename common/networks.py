@@ -52,6 +52,17 @@ def dense(x, units: int, *, use_bias: bool = True):
     return keras.layers.Dense(units, use_bias=use_bias, kernel_initializer=normal_init())(x)
 
 
+def hidden_units(image_size: int, asked: int | None) -> int:
+    """Units of a hidden dense layer in each player of an unconditional GAN; 0 for none.
+
+    Two strided convolutions see 10 or 13 of a digit's 28 pixels, and the score is a sum over what
+    they see: it judges parts, and no digit. So where no more than two halve the pictures the
+    default is 1024, as in the code of DCGAN's authors for MNIST.
+    """
+    _, stages = base_and_stages(image_size)
+    return (1024 if stages < 3 else 0) if asked is None else asked
+
+
 def base_and_stages(image_size: int) -> tuple[int, int]:
     """The side of 4 to 7 pixels that doubles to `image_size`, and how often it doubles.
 
