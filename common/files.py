@@ -7,6 +7,8 @@ from pathlib import Path
 from common.data import pictures
 from common.errors import UserError
 
+import numpy as np
+
 
 def picture_files(inputs: list[str]) -> list[Path]:
     """The pictures among the inputs and in the folders among them.
@@ -80,6 +82,16 @@ def append_row(path: Path, row: dict):
         if new:
             writer.writeheader()
         writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
+
+
+def read_columns(path: Path) -> dict[str, np.ndarray]:
+    """The columns of such a file, by name: float64 (rows,) each; none if it is not there."""
+    if not path.exists():
+        return {}
+    with open(path, newline="") as file:
+        # A kill tears a line.
+        rows = [row for row in csv.DictReader(file) if None not in row.values()]
+    return {name: np.array([row[name] for row in rows], float) for name in rows[0]} if rows else {}
 
 
 def finite(content):

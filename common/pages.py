@@ -55,7 +55,7 @@ class Beside:
 
 
 class Page:
-    """A page of results in the making: tables, notes, and pictures in rows or in a heap.
+    """A page of results in the making: tables, notes, charts, and pictures in rows or in a heap.
 
     Args:
         title: its head.
@@ -68,6 +68,7 @@ class Page:
         self.title, self.facts, self.options, self.side = title, facts, options or {}, side
         self.tables: list[dict] = []
         self.notes: list[str] = []
+        self.charts: list[dict] = []
         self.groups: list[dict] = []
         self.left_out = 0
         self._path: Path | None = None
@@ -79,6 +80,12 @@ class Page:
     def note(self, text: str):
         """Adds lines of text, which keep their spaces."""
         self.notes.append(_text(text))
+
+    def chart(self, picture: np.ndarray, caption: str):
+        """Adds a picture, uint8 (H, W, 3), as wide as the page."""
+        height, width = picture.shape[:2]
+        shown = {"source": data_url(picture), "height": height, "width": width}
+        self.charts.append(shown | {"caption": _text(caption)})
 
     def row(self, name: str, shown: dict[str, np.ndarray | Beside]):
         """Adds pictures that belong together, side by side.

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from common.adversarial import Adversarial
+from common.curves import curves
 from common.errors import UserError
 from common.pages import Page
 from common.run import Run, pick
@@ -66,7 +67,11 @@ class Task:
         config = run.config()
         facts = {k: v for k, v in report.items() if isinstance(v, str | int | float)}
         title = f"{self.name}: evaluation of {run.folder.resolve().name}"
-        return Page(title, facts, config["options"] | config.get("versions", {}))
+        page = Page(title, facts, config["options"] | config.get("versions", {}))
+        drawn = curves(run, left_out=self.model_class.counts)
+        if drawn is not None:
+            page.chart(drawn, "over the steps of training; the darker lines are means")
+        return page
 
     def export_trained(self, run: Run) -> Path:
         """Exports a run's newest checkpoint as its next version, in float32."""

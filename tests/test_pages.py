@@ -52,6 +52,16 @@ def test_a_row_shows_pictures_whatever_their_names(written, tmp_path, name):
     assert "nothing" not in found.text
 
 
+def test_a_chart_is_as_large_as_it_was_drawn(written, tmp_path):
+    drawn = noise(400, 900, 2)
+    page = Page("a page", {}, side=50)
+    page.chart(drawn, "losses")
+    found = written(page)
+    (shown,) = found.images
+    assert (shown["width"], shown["height"], shown["alt"]) == ("900", "400", "losses")
+    assert picture_of(shown["src"], tmp_path).shape == drawn.shape and "losses" in found.text
+
+
 def test_a_name_that_is_no_text_does_not_stop_the_page(written):
     name = os.fsdecode(b"caf\xe9.png")
     page = Page("a page", {"run": name})

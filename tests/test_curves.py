@@ -1,0 +1,49 @@
+"""The picture of a run's losses: what has a panel there, and what leaves none."""
+
+from common import files
+from common.curves import curves
+from common.run import Run
+
+import numpy as np
+
+
+def log(path, rows):
+    for step, values in enumerate(rows, start=1):
+        files.append_row(path, {"step": step, "epoch": 1} | values | {"images_per_second": 9.0})
+
+
+def test_a_panel_for_each_loss_and_each_metric(tmp_path):
+    run = Run(tmp_path)
+    log(run.metrics_file, [{"d": 1.0, "g": n, "moves": n} for n in (2.0, 3.0, 5.0)])
+    two = curves(run, left_out=("moves",))
+    assert two.dtype == np.uint8 and two.shape == (250, 1200, 3)
+    assert curves(run).shape == (250, 1200, 3)  # three beside each other
+    log(run.measurements_file, [{"fid": 9.0}, {"fid": 8.0}])
+    assert curves(run).shape == (500, 1200, 3)
+
+
+def test_a_panel_shows_its_values(tmp_path):
+    one, other = Run(tmp_path / "one"), Run(tmp_path / "other")
+    for run, last in ((one, 3.0), (other, 30.0)):
+        run.folder.mkdir()
+        log(run.metrics_file, [{"d": n} for n in (1.0, 2.0, last)])
+    assert not np.array_equal(curves(one), curves(other))
+
+
+def test_what_is_no_number_is_left_out(tmp_path):
+    run = Run(tmp_path)
+    log(run.metrics_file, [{"d": 1.0, "g": float("nan")}, {"d": 2.0, "g": float("inf")}])
+    assert curves(run).shape == (250, 1200, 3)
+    (other := tmp_path / "only").mkdir()
+    log(Run(other).metrics_file, [{"d": 1.0}, {"d": 2.0}])
+    np.testing.assert_array_equal(curves(run), curves(Run(other)))
+
+
+def test_of_one_row_there_is_no_curve(tmp_path):
+    run = Run(tmp_path)
+    assert curves(run) is None
+    log(run.metrics_file, [{"d": 1.0}])
+    assert curves(run) is None
+    with open(run.metrics_file, "a") as file:
+        file.write("2,1")  # torn by a kill
+    assert curves(run) is None
