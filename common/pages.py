@@ -81,11 +81,11 @@ class Page:
         """Adds lines of text, which keep their spaces."""
         self.notes.append(_text(text))
 
-    def chart(self, picture: np.ndarray, caption: str):
-        """Adds a picture, uint8 (H, W, 3), as wide as the page."""
+    def chart(self, title: str, picture: np.ndarray):
+        """Adds a picture, uint8 (H, W, 3), as wide as the page, which is shown when asked for."""
         height, width = picture.shape[:2]
         shown = {"source": data_url(picture), "height": height, "width": width}
-        self.charts.append(shown | {"caption": _text(caption)})
+        self.charts.append(shown | {"title": _text(title)})
 
     def row(self, name: str, shown: dict[str, np.ndarray | Beside]):
         """Adds pictures that belong together, side by side.

@@ -70,7 +70,7 @@ class Task:
         page = Page(title, facts, config["options"] | config.get("versions", {}))
         drawn = curves(run, left_out=self.model_class.counts)
         if drawn is not None:
-            page.chart(drawn, "over the steps of training; the darker lines are means")
+            page.chart("Training: losses and measurements over its steps", drawn)
         return page
 
     def export_trained(self, run: Run) -> Path:

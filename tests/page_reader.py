@@ -15,7 +15,8 @@ class Reader(HTMLParser):
 
     def __init__(self, path):
         super().__init__()
-        self.images, self.links, self.text, self.urls, self._open = [], [], [], [], []
+        self.images, self.charts, self.links = [], [], []
+        self.text, self.urls, self._open = [], [], []
         self.feed(path.read_text(encoding="utf-8"))
         self.close()
         assert self._open == []
@@ -26,7 +27,7 @@ class Reader(HTMLParser):
         if tag not in VOID:
             self._open.append(tag)
         if tag == "img":
-            self.images.append(found)
+            (self.charts if "details" in self._open else self.images).append(found)
         if tag == "a":
             self.links.append(found["href"])
         self.urls += [found[name] for name in ("src", "href", "srcset", "action") if name in found]

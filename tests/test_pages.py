@@ -55,9 +55,9 @@ def test_a_row_shows_pictures_whatever_their_names(written, tmp_path, name):
 def test_a_chart_is_as_large_as_it_was_drawn(written, tmp_path):
     drawn = noise(400, 900, 2)
     page = Page("a page", {}, side=50)
-    page.chart(drawn, "losses")
+    page.chart("losses", drawn)
     found = written(page)
-    (shown,) = found.images
+    (shown,) = found.charts
     assert (shown["width"], shown["height"], shown["alt"]) == ("900", "400", "losses")
     assert picture_of(shown["src"], tmp_path).shape == drawn.shape and "losses" in found.text
 

@@ -15,7 +15,7 @@ from common.translators import translate_files
 import numpy as np
 import pytest
 from conftest import noise, refusal, truncate
-from page_reader import shown_on
+from page_reader import Reader, shown_on
 from tiny import Tiny
 
 
@@ -200,6 +200,8 @@ def test_evaluate(run_cli, no_inception, copy_of, finished, pairs_folder):
     assert own["l1"] == pytest.approx(np.mean(errors), rel=1e-4)
     assert f"{own['l1']:.4f}" in result.out
 
+    (losses,) = Reader(run / "evaluation" / "index.html").charts
+    assert losses["alt"] == "Training: losses and measurements over its steps"
     shown = shown_on(run / "evaluation" / "index.html")
     assert len(shown) == 3 * len(pairs)
     name, x, y = pairs[1]
