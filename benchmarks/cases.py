@@ -32,7 +32,6 @@ from wgan.wgan import WGAN
 
 import keras
 import numpy as np
-from keras.layers import Conv2D, Dense
 
 RANDOM = np.random.default_rng(0)
 
@@ -140,10 +139,8 @@ def classic_wgan(model: WGAN, players: SimpleNamespace, x: np.ndarray, _: np.nda
         x_hat = predict(players.generator, noise(model, len(x)))
         players.critic.train_on_batch(x, ones(x))
         players.critic.train_on_batch(x_hat, -ones(x))
-        for layer in players.critic.layers:
-            if isinstance(layer, (Conv2D, Dense)):
-                weights = layer.get_weights()
-                layer.set_weights([np.clip(w, -model.clip, model.clip) for w in weights])
+        for weight in players.critic.trainable_variables:
+            weight.assign(np.clip(weight.numpy(), -model.clip, model.clip))
     players.combined.train_on_batch(noise(model, len(x)), ones(x))
 
 

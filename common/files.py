@@ -67,11 +67,16 @@ def keep_rows(path: Path, step: int):
     """Drops the rows after `step`: a run that was killed had gone beyond its checkpoint."""
     if not path.exists():
         return
-    lines = path.read_text().splitlines(keepends=True)
-    head, *rows = [line for line in lines if line.endswith("\n")] or [""]  # a kill tears a line
+    head, *rows = _whole_lines(path) or [""]
     temporary = path.with_suffix(".tmp")
     temporary.write_text(head + "".join(row for row in rows if int(row.split(",")[0]) <= step))
     temporary.replace(path)
+
+
+def _whole_lines(path: Path) -> list[str]:
+    """Without the last one, if a kill has torn it."""
+    lines = path.read_text().splitlines(keepends=True)
+    return [line for line in lines if line.endswith("\n")]
 
 
 def append_row(path: Path, row: dict):
@@ -86,11 +91,7 @@ def append_row(path: Path, row: dict):
 
 def read_columns(path: Path) -> dict[str, np.ndarray]:
     """The columns of such a file, by name: float64 (rows,) each; none if it is not there."""
-    if not path.exists():
-        return {}
-    with open(path, newline="") as file:
-        # A kill tears a line.
-        rows = [row for row in csv.DictReader(file) if None not in row.values()]
+    rows = list(csv.DictReader(_whole_lines(path))) if path.exists() else []
     return {name: np.array([row[name] for row in rows], float) for name in rows[0]} if rows else {}
 
 
