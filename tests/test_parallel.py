@@ -72,6 +72,15 @@ def together(folder, pairs_folder):
 
 
 @pytest.fixture(scope="module")
+def mirrored(folder, pairs_folder):
+    """What tests/mirrored.py tells of two replicas in one process."""
+    command = [sys.executable, str(WORKERS.with_name("mirrored.py")), folder, pairs_folder]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads((folder / "mirrored.json").read_text())
+
+
+@pytest.fixture(scope="module")
 def facts(together, folder):
     files = [folder / f"facts_{index}.json" for index in range(2)]
     assert all(file.is_file() for file in files), together[0][1] + together[1][1]
@@ -79,13 +88,18 @@ def facts(together, folder):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_two_workers_have_the_losses_of_one_process(facts, name):
+def test_two_replicas_have_the_losses_of_one(facts, mirrored, name):
     alone = losses_of(name, Group())
-    for theirs in facts:
-        assert theirs[name] == facts[0][name]
-        for step, ours in zip(theirs[name], alone, strict=True):
+    assert facts[0][name] == facts[1][name]
+    for theirs in (facts[0][name], mirrored[name]):
+        for step, ours in zip(theirs, alone, strict=True):
             assert step == pytest.approx(ours, rel=1e-4, abs=1e-4)
     assert alone[0] != alone[-1]
+
+
+def test_two_devices_do_what_two_workers_do(together, mirrored, folder):
+    assert arrays(folder / "mirrored", 12) == arrays(folder / "whole", 12)
+    assert mirrored["devices"] == [["CPU:0"], ["CPU:1"]]  # of weights and optimizers alike
 
 
 def test_replicas_draw_the_rows_of_one_draw(facts):

@@ -51,6 +51,7 @@ def losses_of(name, group, count=5):
     keras.utils.set_random_seed(1)
     model = group.build(MODELS[name])
     model.compile("off", group)
+    group.spread()
     model.make_train_function()
     rows = group.rows(4) or range(4)
     batches = ([part[rows.start : rows.stop] for part in batch_of(name, s)] for s in range(count))

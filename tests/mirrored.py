@@ -1,0 +1,40 @@
+"""Two replicas in one process, for test_parallel.py: its CPU passes for two devices.
+
+python3 tests/mirrored.py FOLDER DATA writes the losses of MODELS and the devices of two replicas'
+variables to FOLDER/mirrored.json, and trains in FOLDER/mirrored.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from common import cli, training
+from common.group import group_of
+from common.translation import PairedTranslation
+
+import tensorflow as tf
+from tiny import Tiny
+from workers import MODELS, OPTIONS, losses_of
+
+
+def main(folder: Path, data: str):
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    facts = {name: losses_of(name, group_of("mirrored")) for name in MODELS}
+
+    PairedTranslation.export_trained = lambda *_: "nowhere"
+    groups = []
+    training.group_of = lambda strategy: groups.append(group_of(strategy)) or groups[-1]
+    run = f"--strategy mirrored --run {folder / 'mirrored'} {OPTIONS} --dataset {data}"
+    cli.main(Tiny, PairedTranslation, run.split())
+    facts["devices"] = [
+        sorted({v.value.device[-5:] for group in model.state().values() for v in group})
+        for model in groups[0].models
+    ]
+    (folder / "mirrored.json").write_text(json.dumps(facts))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])
