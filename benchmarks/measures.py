@@ -15,6 +15,7 @@ from common.adversarial import Adversarial, Jit
 from common.run import pick
 
 import keras
+import tensorflow as tf
 
 TURN = 2  # rounds
 WARM_UP = 2  # rounds
@@ -23,13 +24,13 @@ ALONE = 100  # batches
 
 @dataclass(frozen=True)
 class Way:
-    """How a model is trained: by `train_step` or by the classic loop, with XLA or without."""
+    """How a model is trained: by `train_step`, compiled or not, or by the classic loop."""
 
-    kind: Literal["train_step", "classic"]
-    jit: Jit
+    kind: Literal["train_step", "eager", "classic"]
+    jit: Jit = "off"
 
     def __str__(self):
-        return f"{self.kind}, jit {self.jit}"
+        return "train_step, eager" if self.kind == "eager" else f"{self.kind}, jit {self.jit}"
 
     def round(self, name: str, sizes: Sizes) -> tuple[Adversarial, Callable[[], None]]:
         """A new model, and the function that does with it a round's work."""
@@ -44,8 +45,8 @@ class Way:
         model.compile(jit=self.jit)
         model.make_train_function()
         batches = repeat(tuple(keras.ops.convert_to_tensor(array) for array in batch))
-
-        return model, lambda: take_steps(model, batches, case.steps)
+        take = take_eager_steps if self.kind == "eager" else take_steps
+        return model, lambda: take(model, batches, case.steps)
 
 
 def take_steps(model: Adversarial, batches: Iterator, count: int):
@@ -53,6 +54,17 @@ def take_steps(model: Adversarial, batches: Iterator, count: int):
     for _ in range(count):
         for loss in model.train_function(batches).values():
             float(loss)  # as `fit` does; a GPU would still be at work
+
+
+def take_eager_steps(model: Adversarial, batches: Iterator, count: int):
+    """The same without any graph: each operation by itself, called from Python."""
+    tf.config.run_functions_eagerly(True)
+    try:
+        for _ in range(count):
+            for loss in model.train_step(next(batches)).values():
+                float(loss)
+    finally:
+        tf.config.run_functions_eagerly(False)
 
 
 class Timing(NamedTuple):

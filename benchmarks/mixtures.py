@@ -31,7 +31,7 @@ from keras.layers import Dense
 # The class and what it is made with; no penalty on the weights.
 MODELS = {
     "dcgan": (DCGAN, {"l2": 0.0, "latent_distribution": "normal"}),
-    "wgan": (WGAN, {"clip": 0.1}),
+    "wgan": (WGAN, {"clip": 0.1, "ema": 0.99}),  # its generator moves in every fifth step
     "bgan": (BGAN, {"objective": "continuous"}),
 }
 COMMON = {"latent_size": 2, "learning_rate": 5e-4, "ema": 0.999}
@@ -112,7 +112,7 @@ def main(
     aim = MIXTURES[mixture]()
     keras.utils.set_random_seed(seed)
     model_class, options = MODELS[model]
-    made = on_points(model_class)(**options, **COMMON)
+    made = on_points(model_class)(**COMMON | options)
     begin = time.perf_counter()
     train(made, aim.points(seed, TRAINING) / aim.extent, steps, batch_size, seed)
     seconds = time.perf_counter() - begin

@@ -115,23 +115,31 @@ def print_profile(shares: list[operations.Share]):
         print(f"  {each.seconds:9.4f} s {each.share:6.1%}  {each.name}", flush=True)
 
 
+SUMMARY = (
+    *("", "batch", "images/s", "times the first way", "peak memory, MiB", "first step, s"),
+    *("waiting for data, ms", "GFLOP a step", "share of the peak", "in convolutions and products"),
+)
+
+
 def print_summary(results: list[dict]):
     """A table in Markdown of the last way of each model, beside the first."""
-    print("\n| | batch | images/s | faster | MiB | first step, s | GFLOP a step | of the peak |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    print(f"\n|{'|'.join(SUMMARY)}|\n|{'---|' * len(SUMMARY)}")
     for result in results:
         row, found = result["ways"][-1], result.get("surroundings")
+        products = result.get("share_of_products")
         cells = [
             f"{result['model']}, {result['image_size']} px",
-            result["batch_size"],
+            f"{result['batch_size']}",
             f"{row['images_per_second']:.3g}",
             f"{row['times_faster']:.2f}",
             "-" if row["peak_mib"] is None else f"{row['peak_mib']:.0f}",
             f"{row['first_seconds']:.1f}",
+            f"{1000 * found['waiting_seconds']:.1f}" if found else "-",
             f"{found['operations'] / 1e9:.3g}" if found else "-",
             f"{found['share_of_peak']:.0%}" if found else "-",
+            "-" if products is None else f"{products:.0%}",
         ]
-        print(f"| {' | '.join(map(str, cells))} |")
+        print(f"|{'|'.join(cells)}|")
 
 
 def ways_of(kind: Literal["train_step", "classic"], jit: Modes) -> list[Way]:
@@ -147,6 +155,7 @@ def main(
     steps: int = 20,
     jit: Modes = "auto",
     classic_jit: Modes = "off",
+    eager: bool = False,
     memory: bool = True,
     work: bool = True,
     profile: bool = False,
@@ -165,12 +174,13 @@ def main(
         jit: how train_step is compiled; "every" measures all three modes, "none" leaves it out.
         classic_jit: the same for the models of the classic loop: "auto" is Keras' default, "on"
             its jit_compile=True, "off" its False.
+        eager: whether to measure train_step uncompiled, too, each operation called from Python.
         memory: whether to measure memory too, in a process for each way.
         work: whether to measure what train_step calculates and how long it waits for data.
         profile: whether to name the costliest operations of train_step.
         json: file for the results.
     """
-    ways = [*ways_of("classic", classic_jit), *ways_of("train_step", jit)]
+    ways = [*ways_of("classic", classic_jit), *[Way("eager")] * eager, *ways_of("train_step", jit)]
     if not ways or steps < 1:
         raise UserError("--jit none --classic_jit none, or --steps below 1: nothing to measure")
     results = []
@@ -195,8 +205,7 @@ def main(
             result["profile"] = [share._asdict() for share in shares[:COSTLIEST]]
             result["share_of_products"] = operations.share_of_products(shares)
         results.append(result)
-    if len(results) > 1:
-        print_summary(results)
+    print_summary(results)
     write_results(json, results)
 
 
