@@ -60,9 +60,7 @@ def take_eager_steps(model: Adversarial, batches: Iterator, count: int):
     """The same without any graph: each operation by itself, called from Python."""
     tf.config.run_functions_eagerly(True)
     try:
-        for _ in range(count):
-            for loss in model.train_step(next(batches)).values():
-                float(loss)
+        take_steps(model, batches, count)
     finally:
         tf.config.run_functions_eagerly(False)
 

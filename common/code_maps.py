@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from common import plots
 from common.data import pictures
 
 import numpy as np
@@ -22,13 +23,10 @@ def scatter(z: np.ndarray, labels: np.ndarray, prior: np.ndarray, names: list[st
     Returns:
         uint8 (800, 800, 3).
     """
-    # Here, because it takes a second that no other verb should wait for.
-    from matplotlib import colormaps
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    from matplotlib import colormaps  # here for the reason that `plots` has
 
-    canvas = FigureCanvasAgg(Figure(figsize=(8, 8), dpi=100, layout="constrained"))
-    axes = canvas.figure.add_subplot(aspect="equal", xlabel="z1", ylabel="z2")
+    figure = plots.new_figure(8, 8)
+    axes = figure.add_subplot(aspect="equal", xlabel="z1", ylabel="z2")
     axes.scatter(*prior.T, s=3, color="0.85", label="prior")
     colours = (
         colormaps["tab10"].colors
@@ -39,8 +37,7 @@ def scatter(z: np.ndarray, labels: np.ndarray, prior: np.ndarray, names: list[st
         axes.scatter(*z[labels == label].T, s=3, color=colours[label], label=name)
     if len(names) <= 20:
         axes.legend(markerscale=4, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    canvas.draw()
-    return np.array(canvas.buffer_rgba())[..., :3]
+    return plots.as_picture(figure)
 
 
 def manifold(decode: Callable[[np.ndarray], np.ndarray], z: np.ndarray) -> np.ndarray:

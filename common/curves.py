@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from math import ceil
 
-from common import files
+from common import files, plots
 from common.run import Run
 
 import numpy as np
@@ -34,15 +34,10 @@ def curves(run: Run, left_out: Collection[str] = ()) -> np.ndarray | None:
     if not panels:
         return None
 
-    # Here, because it takes a second that no other verb should wait for.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     rows = ceil(len(panels) / PANELS)
-    canvas = FigureCanvasAgg(Figure(figsize=(12, 2.5 * rows), dpi=100, layout="constrained"))
+    figure = plots.new_figure(12, 2.5 * rows)
     for place, (name, steps, values) in enumerate(panels, start=1):
-        axes = canvas.figure.add_subplot(rows, PANELS, place, title=name)
+        axes = figure.add_subplot(rows, PANELS, place, title=name)
         axes.plot(steps, values, color="C0", alpha=0.3)
         axes.plot(steps, uniform_filter1d(values, ceil(SMOOTHED * len(values))), color="C0")
-    canvas.draw()
-    return np.array(canvas.buffer_rgba())[..., :3]
+    return plots.as_picture(figure)
