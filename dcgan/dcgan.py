@@ -18,13 +18,14 @@ Pictures of digits' size keep a hidden dense layer in each player, as in the aut
 MNIST: two convolutions see 13 of 28 pixels, and no more than a sum over what they see would judge
 the whole. Digits have a bias in G's output and in D's first and last layer, as is usual for them;
 without (`--outer_bias false`) and with `--width 128` the networks for 64x64 are the paper's. The L2
-penalty is of the authors' code, not of the paper: 0.000025 for digits, 0.00001 for faces. What the
-paper does with trained networks, arithmetic of z and D's features for a classifier, is left out.
+penalty is of the authors' code, not of the paper: 0.000025 for digits, 0.00001 for faces. The
+arithmetic of z, one of the things that the paper does with trained networks, is left out.
 
     python3 dcgan/dcgan.py --dataset mnist
 """
 
 import sys
+from math import ceil
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -32,15 +33,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common import cli, errors, losses
 from common.adversarial import Adversarial, watching
-from common.generation import Generation
 from common.latent import Latent
 from common.layers import BatchNormalization
 from common.networks import base_and_stages, conv, conv_transpose, dense, hidden_units
+from common.representation import RepresentingGeneration
 
 import keras
 import tensorflow as tf
 from keras import ops
-from keras.layers import Activation, Flatten, LeakyReLU, ReLU, Reshape
+from keras.layers import Activation, Flatten, LeakyReLU, MaxPooling2D, ReLU, Reshape
 
 
 class DCGAN(Adversarial):
@@ -170,6 +171,26 @@ class DCGAN(Adversarial):
             return 0.0
         return self.l2 / 2 * sum(ops.sum(ops.square(w)) for w in variables)
 
+    def features(self, pictures: tf.Tensor) -> tf.Tensor:
+        """What D's convolutions see, each pooled to at most 4x4 (section 5).
+
+        Args:
+            pictures: float32 (B, S, S, C) in [-1, 1].
+
+        Returns:
+            float32 (B, F), F = 16 times the sum of the filters: 28,672 in the paper, for 32x32 and
+            width 256. Those of a picture do not depend on the other pictures.
+        """
+        maps = [
+            layer.output
+            for layer in self.discriminator.layers
+            if isinstance(layer, LeakyReLU) and layer.output.ndim == 4
+        ]
+        seen = keras.Model(self.discriminator.inputs, maps)(pictures, training=False)
+        return ops.concatenate(
+            [Flatten()(MaxPooling2D(ceil(h.shape[1] / 4), padding="same")(h)) for h in seen], axis=1
+        )
+
 
 if __name__ == "__main__":
-    cli.main(DCGAN, Generation)
+    cli.main(DCGAN, RepresentingGeneration)

@@ -232,3 +232,21 @@ def test_it_learns_a_picture():
     for _ in range(300):
         model.train_function(steps)
     assert distance() < first / 3
+
+
+def test_features_are_what_convolutions_see_pooled(shared):
+    x, _ = batch()
+    seen = []
+    network = shared.discriminator
+    maps = [each.output for each in network.layers if "leaky" in each.name]
+    for h in keras.Model(network.inputs, maps).predict(x, verbose=0):  # 8x8, 4x4 pixels or so
+        side = h.shape[1]
+        pooled = h.reshape(4, 4, side // 4, 4, side // 4, -1).max(axis=(2, 4))
+        seen.append(pooled.reshape(4, -1))
+    np.testing.assert_allclose(shared.features(x), np.concatenate(seen, axis=1), atol=1e-6)
+
+
+def test_as_many_features_as_in_the_paper():
+    model = small(image_size=32, channels=3, width=256)
+    x = keras.Input((32, 32, 3))
+    assert keras.Model(x, keras.layers.Lambda(model.features)(x)).output_shape == (None, 28_672)
