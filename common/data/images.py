@@ -26,9 +26,9 @@ class LabelledImages:
             order.
         dataset: mnist, fashion_mnist or cifar10, which are downloaded; usps; embedded, a set of
             generated digits; an .npz file with x_train, y_train, x_test and y_test, of which only
-            the first must be there; a folder of pictures, or of folders of pictures, one for each
-            class; under train/ and test/ or not. Default: mnist if it is on disk or can be
-            downloaded, else embedded.
+            the first must be there, read into memory whole; a folder of pictures, or of folders of
+            pictures, one for each class; under train/ and test/ or not. Default: mnist if it is on
+            disk or can be downloaded, else embedded.
         data_dir: where named sets lie, as NAME.npz, and are downloaded to; default
             ~/.keras/datasets.
         image_size: side of the pictures in pixels; default their own, 64 for those in folders.
