@@ -1,14 +1,17 @@
 """Replicas that act as one: two processes against one, who writes, and what ends them."""
 
+import csv
 import json
 import os
+import re
+import signal
 import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from common import checkpoint
+from common import checkpoint, zoo
 from common.cluster import Place, read_config
 from common.data.stream import batches, stream
 from common.errors import UserError
@@ -18,11 +21,13 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from commands import blocks
 from conftest import arrays
 from tiny import Tiny
 from workers import MODELS, Draws, losses_of
 
 WORKERS = Path(__file__).with_name("workers.py")
+PATIENCE = 900  # s, where cores are shared; on two that are free two workers take 30
 
 
 def config(ports, index, kind="worker"):
@@ -47,7 +52,7 @@ def two_workers(folder, data, *jobs):
         command = [sys.executable, str(WORKERS), str(folder), str(data), *jobs]
         environment = os.environ | {"TF_CONFIG": config(ports, index)}
         processes.append(subprocess.Popen(command, stdout=log, stderr=log, env=environment))
-    deadline = time.monotonic() + 900  # where cores are shared; 30 s on two that are free
+    deadline = time.monotonic() + PATIENCE
     try:
         for process in processes:
             process.wait(deadline - time.monotonic())
@@ -75,7 +80,7 @@ def together(folder, pairs_folder):
 def mirrored(folder, pairs_folder):
     """What tests/mirrored.py tells of two replicas in one process."""
     command = [sys.executable, str(WORKERS.with_name("mirrored.py")), folder, pairs_folder]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=900)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads((folder / "mirrored.json").read_text())
 
@@ -182,6 +187,44 @@ def test_jit_on_is_refused_where_replicas_exchange_sums():
     group = Group(["CPU:0"], Place(0, ("a:1", "b:1")))
     with pytest.raises(UserError, match=r"--jit on: 2 replicas .* use --jit auto"):
         Tiny().compile("on", group)
+
+
+def test_the_commands_of_the_readme_train_together(tmp_path):
+    """As they stand there, but for the ports, and options that make them small."""
+    (block,) = (
+        each for each in blocks((zoo.ROOT / "README.md").read_text(), "bash") if "TF_CONFIG" in each
+    )
+    ports = iter(free_ports(2))
+    block = re.sub(r"(?<=localhost:)\d+", lambda _: str(next(ports)), block)
+    stub = 'python3() { "$PYTHON" "$ROOT/$1" "${@:2}" $SMALL && echo "worker ended well"; }\n'
+    small = "--dataset embedded --embedded_count 128 --width 4 --dense_units 8 --steps 2 --jit off"
+    names = {"PYTHON": sys.executable, "ROOT": str(zoo.ROOT), "SMALL": small}
+    with open(tmp_path / "log.txt", "w") as log:
+        shell = subprocess.Popen(
+            ["bash", "-euo", "pipefail", "-c", stub + block],
+            cwd=tmp_path,
+            env=os.environ | names,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        try:
+            status = shell.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            os.killpg(shell.pid, signal.SIGKILL)  # its workers, too
+            raise
+    text = (tmp_path / "log.txt").read_text()
+    assert status == 0 and text.count("worker ended well") == 2, text
+    assert text.count("steps 0 to 2 on the CPU, 2 replicas") == 2
+
+    run = tmp_path / "runs" / "together"
+    assert checkpoint.steps(run / "checkpoints") == [2]
+    assert (run / "export" / "dcgan" / "1" / "saved_model.pb").is_file()
+    with open(run / "metrics.csv") as rows:
+        assert [row["step"] for row in csv.DictReader(rows)] == ["2"]
+    # One worker has written it: the files' names end in process, number and suffix.
+    events = [path.name.split(".") for path in (run / "tensorboard").iterdir()]
+    assert len({name[-3] for name in events}) == 1 < len(events)
 
 
 @pytest.mark.parametrize("layer", [keras.layers.Dropout(0.5), keras.layers.BatchNormalization()])
