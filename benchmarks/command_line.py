@@ -35,6 +35,12 @@ def peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+def print_markdown(*rows: tuple[str, ...]):
+    """A table for a README; the first row is its head."""
+    head, *others = (f"|{'|'.join(cells)}|" for cells in rows)
+    print("", head, f"|{'---|' * len(rows[0])}", *others, sep="\n")
+
+
 def write_results(file: str | None, results: list[dict]):
     """Writes what --json asks for, if it was given."""
     if file:

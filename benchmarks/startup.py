@@ -6,6 +6,8 @@ is imports, data and networks; until the first step's line, tracing and compilat
 checkpoint, samples and export.
 
     python3 benchmarks/startup.py --model pix2pix,dcgan
+
+Its last lines are the same as a table in Markdown.
 """
 
 import resource
@@ -30,11 +32,12 @@ def watched(name: str, *options: str) -> tuple[list[tuple[float, str]], float, f
     spent = _processor_seconds()
     begin = time.perf_counter()
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
         lines = [(time.perf_counter() - begin, line.strip()) for line in process.stdout]
     if process.returncode:
-        raise UserError(f"{' '.join(command)}: ended with status {process.returncode}")
+        last = lines[-1][1] if lines else "without a word"
+        raise UserError(f"{' '.join(command)}: ended with {process.returncode}, {last}")
     return lines, time.perf_counter() - begin, _processor_seconds() - spent
 
 
@@ -61,6 +64,15 @@ def measure(name: str, options: list[str]) -> dict:
     }
 
 
+SUMMARY = {  # what the columns are called
+    "help": "help",
+    "announced": "networks and data",
+    "first_step": "first step",
+    "exported": "SavedModel",
+    "processor_seconds": "processor seconds",
+}
+
+
 def main(model: str = "all", options: str = "", json: str | None = None):
     """Prints when a model's command has shown its help, built, trained one step and exported.
 
@@ -79,6 +91,8 @@ def main(model: str = "all", options: str = "", json: str | None = None):
             flush=True,
         )
         results.append(row)
+    cells = [(row["model"], *(f"{row[key]:.1f}" for key in SUMMARY)) for row in results]
+    command_line.print_markdown(("seconds until", *SUMMARY.values()), *cells)
     command_line.write_results(json, results)
 
 

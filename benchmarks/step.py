@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import measures, operations
 from benchmarks.cases import CASES, Sizes
-from benchmarks.command_line import in_own_process, run, write_results
+from benchmarks.command_line import in_own_process, print_markdown, run, write_results
 from benchmarks.measures import Way
 from common.errors import UserError
 from common.zoo import chosen
@@ -123,11 +123,11 @@ SUMMARY = (
 
 def print_summary(results: list[dict]):
     """A table in Markdown of the last way of each model, beside the first."""
-    print(f"\n|{'|'.join(SUMMARY)}|\n|{'---|' * len(SUMMARY)}")
+    rows = []
     for result in results:
         row, found = result["ways"][-1], result.get("surroundings")
         products = result.get("share_of_products")
-        cells = [
+        cells = (
             f"{result['model']}, {result['image_size']} px",
             f"{result['batch_size']}",
             f"{row['images_per_second']:.3g}",
@@ -138,8 +138,9 @@ def print_summary(results: list[dict]):
             f"{found['operations'] / 1e9:.3g}" if found else "-",
             f"{found['share_of_peak']:.0%}" if found else "-",
             "-" if products is None else f"{products:.0%}",
-        ]
-        print(f"|{'|'.join(cells)}|")
+        )
+        rows.append(cells)
+    print_markdown(SUMMARY, *rows)
 
 
 def ways_of(kind: Literal["train_step", "classic"], jit: Modes) -> list[Way]:
