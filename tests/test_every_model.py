@@ -7,10 +7,12 @@ from common import cli, zoo
 from common.data import pictures
 from common.run import Run, pick
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import arrays, noise
+from keras.optimizers import LossScaleOptimizer
 
 OPTIONS = "--dataset embedded --jit off --steps 4 --checkpoint_every 2 --log_every 2 --seed 3"
 
@@ -99,6 +101,36 @@ def test_xla_computes_the_losses_and_gradients_of_the_graph(run, model, same_noi
         most = max(np.abs(moment).max() for moment in graph)
         for one, other in zip(graph, xla, strict=True):
             np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-4 * most)
+
+
+def test_mixed_precision_takes_nearly_the_step_of_float32(run, model, same_noise):
+    model_class, task = model
+    options = Run(run).config()["options"]
+    data = task(model_class).data(**pick(task.data, options))
+    batch = next(iter(data.stream(options["batch_size"], 0, 1)))
+    weights, exact = None, None
+    for policy in ("float32", "mixed_float16", "mixed_bfloat16"):
+        keras.config.set_dtype_policy(policy)
+        made = model_class(**pick(model_class, options))
+        made.prepare(data)
+        made.compile(jit="off")
+        weights = weights or [network.get_weights() for network in made.networks.values()]
+        for network, values in zip(made.networks.values(), weights, strict=True):
+            network.set_weights(values)
+        losses = {name: float(value) for name, value in made.train_step(batch).items()}
+        exact = exact or losses
+        for name, value in exact.items():
+            assert losses[name] == pytest.approx(value, rel=0.05, abs=0.02), (policy, name)
+        for update in made.updates.values():
+            scaled = isinstance(update.optimizer, LossScaleOptimizer)
+            assert scaled == (policy == "mixed_float16")
+        moved = False
+        for network, values in zip(made.networks.values(), weights, strict=True):
+            for variable, value in zip(network.weights, values, strict=True):
+                assert variable.dtype == "float32"
+                assert np.isfinite(variable.numpy()).all(), (policy, variable.path)
+                moved |= not np.array_equal(variable.numpy(), value)
+        assert moved
 
 
 def test_the_export_gives_what_the_run_gives(run, model, tmp_path):
