@@ -10,8 +10,9 @@ from common.adversarial import Adversarial
 from common.code_maps import manifold, scatter
 from common.data import pictures
 from common.data.images import LabelledImages
+from common.drawing import asked_classes
 from common.errors import UserError
-from common.generation import SEED, Generation, asked_classes, class_names
+from common.generation import SEED, Generation, class_names
 from common.metrics import codes, samples
 from common.metrics import oracle as oracles
 from common.pages import THUMBNAIL, Beside, Page

@@ -1,35 +1,33 @@
 """What a user does with a generator of pictures from noise: samples, predict, evaluate, export."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from math import ceil
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from common import pages, walks
+from common import pages
 from common.adversarial import Adversarial
-from common.data import pictures
 from common.data.images import LabelledImages
-from common.errors import UserError, at_least_one, not_negative
+from common.drawing import (
+    asked_classes,
+    check_output,
+    check_range,
+    draw_each,
+    draw_grid,
+    draw_ways,
+    with_bar,
+)
+from common.errors import UserError, not_negative
 from common.export_sampler import export_sampler, load_sampler
 from common.metrics import oracle as oracles
 from common.metrics import samples
-from common.metrics.frechet import keras_inception_fid
-from common.pages import Beside, Page
+from common.pages import Page
 from common.run import Run, write_json
-from common.sampling import (
-    Endpoint,
-    Sampler,
-    file_names,
-    in_turn,
-    real_sheet,
-    sampler_of,
-    sheet,
-)
+from common.sampling import Endpoint, Sampler, in_turn, real_sheet, sampler_of, sheet
 from common.task import Task, refuse_what_is_fixed
 
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
 SEED = 0  # of the noise in sample grids, and in measurements while training
 
@@ -124,38 +122,20 @@ class Generation(Task):
             {program} predict RUN --output DIR --count 100 --seed 1
             {program} predict RUN --output DIR --interpolate 16
         """
-        _check_range(count, seed=seed, seed_to=seed_to)
-        _check_output(output, interpolate, grid, seed_to)
+        check_range(count, seed=seed, seed_to=seed_to)
+        check_output(output, interpolate, grid, seed_to)
         sampler = self._sampler(run, best)
         asked = asked_classes(sampler.class_names, label, run)
         folder = Path(output)
         page = Page(f"{self.name}: pictures from noise", {"run": run, "seed": seed, "label": label})
         if interpolate:
-            ways = ceil((count or 1) / max(1, len(asked)))
-            end = (seed + 1) % 2**63 if seed_to is None else seed_to
-            walks.write(sampler, asked, (seed, end), ways, interpolate, folder)
-            for name in (walks.ROWS, walks.ANIMATION):
-                page.single(name, Beside.of(folder / name))
-            page.write(folder / pages.NAME)
-            print(f"{interpolate} frames in {folder / 'interpolation.png'} and .gif")
-            return
-        count = count or 64
-        if grid:
-            noise = sampler.noise(seed, ceil(count / max(1, len(asked))))
-            pictures.write(folder / "grid.png", sheet(sampler, noise, asked))
-            page.single("grid.png", Beside.of(folder / "grid.png"))
-            page.write(folder / pages.NAME)
-            print(f"{len(noise) * max(1, len(asked))} pictures in {folder / 'grid.png'}")
-            return
-        labels = in_turn(asked, count)
-        names = iter(file_names(labels, count))
-        for batch in with_bar(sampler.draw(sampler.noise(seed, count), labels), count):
-            for picture in batch:
-                name = next(names)
-                pictures.write(folder / name, picture)
-                page.single(name.removesuffix(".png"), Beside(name, *picture.shape[:2]))
+            seeds = seed, (seed + 1) % 2**63 if seed_to is None else seed_to
+            said = draw_ways(sampler, asked, seeds, count or 1, interpolate, folder, page)
+        else:
+            draw = draw_grid if grid else draw_each
+            said = draw(sampler, asked, seed, count or 64, folder, page)
         page.write(folder / pages.NAME)
-        print(f"{count} pictures in {folder}")
+        print(said)
 
     def evaluate(
         self,
@@ -193,13 +173,12 @@ class Generation(Task):
             {program} evaluate RUN --count 2000 --show 100
         """
         not_negative(show=show)
-        _check_range(count, seed=seed)
+        check_range(count, seed=seed)
         opened = Run.open(run, self.name)
         model = self.load(opened, best)
-        sampler = sampler_of(model)
         moved = {"dataset": dataset, "data_dir": data_dir, "skip_bad_images": skip_bad_images}
         data = self.data_of(opened, **moved)
-        aim = model.aim(data)
+        sampler, aim = sampler_of(model), model.aim(data)
         report = {
             "step": opened.step(best),
             "dataset": data.name,
@@ -209,30 +188,14 @@ class Generation(Task):
         }
         labels = in_turn(range(sampler.classes), count)
         drawn = with_bar(sampler.draw(sampler.noise(seed, count), labels), count)
-        table = None
-        if reason := oracles.obstacle(aim):
-            said = f"fid, precision and so on: left out; {reason}"
-            print(said)
-            report["keras_inception_fid"] = keras_inception_fid(
-                map(pictures.to_unit, aim.arrays(split, count)[0]),
-                (pictures.to_unit(one) for batch in drawn for one in batch),
-                aim.channels,
-            )
-        else:
-            yardstick = samples.Yardstick(aim, count, split)
-            results = yardstick.table(np.concatenate(list(drawn)), labels)
-            print(samples.format_table(results))
-            report["results"] = results
-            table, said = samples.table(results), samples.reference(results)
+        results, table, said = samples.compare(drawn, labels, aim, split, count)
+        report |= results
         page = self.page(opened, report)
         if table:
             page.table(table)
         page.note(said)
         if show:
-            asked = list(range(min(sampler.classes, 10)))
-            columns = ceil(show / max(1, len(asked)))
-            made = sheet(sampler, sampler.noise(seed, columns), asked)
-            real = real_sheet(aim, split, columns, asked)
+            made, real = side_by_side(sampler, aim, split, show, seed)
             page.row("Pictures", {f"made by {self.name}": made, f"real, {split}": real})
         report |= self.evaluate_further(opened, model, data, page, show)
         write_json(opened.evaluation_file, report)
@@ -272,55 +235,17 @@ class Generation(Task):
         return load_sampler(run)
 
 
-def asked_classes(class_names: list[str], label: str | None, run: str) -> list[int]:
-    """The classes to show, in their order; empty if the model takes no class.
+def side_by_side(
+    sampler: Sampler, aim: LabelledImages, split: str, count: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Made pictures and real ones, two grids, uint8 (H, W, C), of `count` pictures or a few more.
 
-    Args:
-        class_names: of the model; none if it takes no class.
-        label: a class by its name, or else by its number, or None for all.
-        run: what the model is called in an error.
-
-    Raises:
-        UserError: there is no such class.
+    Of several classes there is a row for each of the first ten.
     """
-    if label is None:
-        return list(range(len(class_names)))
-    if not class_names:
-        raise UserError(f"--label {label}: the model of {run} knows no classes; leave it out")
-    if label in class_names:
-        return [class_names.index(label)]
-    if label.isdecimal() and int(label) < len(class_names):
-        return [int(label)]
-    known = ", ".join(class_names[:20]) + (", ..." if len(class_names) > 20 else "")
-    raise UserError(f"--label {label}: give 0 to {len(class_names) - 1}, or one of {known}")
-
-
-def with_bar(batches: Iterable[np.ndarray], total: int) -> Iterator[np.ndarray]:
-    """The batches, with a progress bar over their pictures."""
-    with tqdm(total=total, unit="picture", disable=None) as bar:
-        for batch in batches:
-            yield batch
-            bar.update(len(batch))
-
-
-def _check_range(count: int | None, **seeds: int | None):
-    """Refuses a number of pictures, or a seed, that cannot be."""
-    at_least_one(count=count)
-    for option, seed in seeds.items():
-        if seed is not None and not 0 <= seed < 2**63:
-            raise UserError(f"--{option} {seed}: give 0 to {2**63 - 1}")
-
-
-def _check_output(output: str, interpolate: int | None, grid: bool, seed_to: int | None):
-    """Refuses options of `predict` that do not fit together, before a model is built."""
-    if interpolate is not None and interpolate < 2:
-        raise UserError(f"--interpolate {interpolate}: give 2 frames or more, such as 16")
-    if interpolate and grid:
-        raise UserError("--grid: an interpolation is a grid already; leave one of them out")
-    if seed_to is not None and not interpolate:
-        raise UserError(f"--seed_to {seed_to}: needs --interpolate, such as 16")
-    if Path(output).exists() and not Path(output).is_dir():
-        raise UserError(f"--output {output}: is a file; name a folder")
+    asked = list(range(min(sampler.classes, 10)))
+    columns = ceil(count / max(1, len(asked)))
+    made = sheet(sampler, sampler.noise(seed, columns), asked)
+    return made, real_sheet(aim, split, columns, asked)
 
 
 def class_names(run: Run) -> list[str]:

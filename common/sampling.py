@@ -188,10 +188,3 @@ def real_sheet(data, split: str, count: int, asked: list[int]) -> np.ndarray:
 def in_turn(asked: Sequence[int], count: int) -> np.ndarray | None:
     """Labels (count,), each of the classes in turn; None if there are none."""
     return np.resize(np.asarray(asked, np.int32), count) if len(asked) else None
-
-
-def file_names(labels: np.ndarray | None, count: int) -> list[str]:
-    """`0007.png`, of a class `0007_label_7.png`; more digits where the count needs them."""
-    digits = max(4, len(str(count - 1)))
-    of_class = [""] * count if labels is None else [f"_label_{label}" for label in labels]
-    return [f"{number:0{digits}}{suffix}.png" for number, suffix in enumerate(of_class)]

@@ -4,10 +4,13 @@ Everything is measured with the data set's oracle against pictures that were hel
 what real pictures of the other split score, as many as there are samples: the best that can be had.
 """
 
+from collections.abc import Iterable
+
 from common import files
+from common.data.pictures import to_unit
 from common.metrics import classifier, neighbours
 from common.metrics import oracle as oracles
-from common.metrics.frechet import frechet_distance, statistics
+from common.metrics.frechet import frechet_distance, keras_inception_fid, statistics
 from common.metrics.kernel import kernel_distance
 from common.metrics.tables import aligned
 
@@ -164,6 +167,44 @@ class Yardstick:
             row["worst_class"] = classifier.mean_and_least(accuracies)[1]
             row["spread"], row["least_spread"] = classifier.mean_and_least(spreads)
         return row, by_class
+
+
+def compare(
+    drawn: Iterable[np.ndarray],
+    labels: np.ndarray | None,
+    data: oracles.Labelled,
+    split: str,
+    count: int,
+) -> tuple[dict, list[list[str]] | None, str]:
+    """Measures samples beside real pictures, and prints the results.
+
+    Args:
+        drawn: the samples in batches, uint8 (B, S, S, C) each; walked once.
+        labels: int (N,), the classes that were asked for; None if none were.
+        data: the real pictures. Where they can have no oracle (`oracle.obstacle`), there is
+            Keras-Inception FID alone, as `keras_inception_fid` gives it.
+        split: of the real pictures, "test" or "train".
+        count: real pictures to compare with; fewer if the split has fewer.
+
+    Returns:
+        The results by name, to be written as JSON; a `table` of them, or None without an oracle;
+        and a line that says what they are against, or why there is no table.
+
+    Raises:
+        UserError: there are too few samples or real pictures.
+    """
+    if reason := oracles.obstacle(data):
+        said = f"fid, precision and so on: left out; {reason}"
+        print(said)
+        fid = keras_inception_fid(
+            map(to_unit, data.arrays(split, count)[0]),
+            (to_unit(one) for batch in drawn for one in batch),
+            data.channels,
+        )
+        return {"keras_inception_fid": fid}, None, said
+    results = Yardstick(data, count, split).table(np.concatenate(list(drawn)), labels)
+    print(format_table(results))
+    return {"results": results}, table(results), reference(results)
 
 
 def table(results: dict) -> list[list[str]]:

@@ -2,9 +2,8 @@
 
 from common import checkpoint
 from common.data import pictures
+from common.drawing import asked_classes, file_names
 from common.errors import UserError
-from common.generation import asked_classes
-from common.sampling import file_names
 
 import numpy as np
 import pytest

@@ -1,0 +1,146 @@
+"""What `predict` draws from noise: pictures one by one, a grid of them, or ways between them.
+
+Each way writes its files into a folder, shows them on a page, and says in a line what it has made.
+"""
+
+from collections.abc import Iterable, Iterator
+from math import ceil
+from pathlib import Path
+
+from common import walks
+from common.data import pictures
+from common.errors import UserError, at_least_one
+from common.pages import Beside, Page
+from common.sampling import Sampler, in_turn, sheet
+
+import numpy as np
+from tqdm import tqdm
+
+GRID = "grid.png"
+
+
+def draw_each(
+    sampler: Sampler, asked: list[int], seed: int, count: int, folder: Path, page: Page
+) -> str:
+    """Writes `count` pictures, of the asked classes in turn, a file each.
+
+    Args:
+        sampler: draws them.
+        asked: classes; none if the sampler takes no class.
+        seed: of the noise.
+        count: how many.
+        folder: made if it is not there.
+        page: to show them on.
+
+    Returns:
+        What was made, in a line.
+
+    Raises:
+        UserError: a file cannot be written.
+    """
+    labels = in_turn(asked, count)
+    names = iter(file_names(labels, count))
+    for batch in with_bar(sampler.draw(sampler.noise(seed, count), labels), count):
+        for picture in batch:
+            name = next(names)
+            pictures.write(folder / name, picture)
+            page.single(name.removesuffix(".png"), Beside(name, *picture.shape[:2]))
+    return f"{count} pictures in {folder}"
+
+
+def draw_grid(
+    sampler: Sampler, asked: list[int], seed: int, count: int, folder: Path, page: Page
+) -> str:
+    """Writes one picture, a `sheet` of `count` pictures or, up to whole rows, a few more.
+
+    Args, returns, raises: as `draw_each`.
+    """
+    rows = max(1, len(asked))
+    noise = sampler.noise(seed, ceil(count / rows))
+    pictures.write(folder / GRID, sheet(sampler, noise, asked))
+    page.single(GRID, Beside.of(folder / GRID))
+    return f"{len(noise) * rows} pictures in {folder / GRID}"
+
+
+def draw_ways(
+    sampler: Sampler,
+    asked: list[int],
+    seeds: tuple[int, int],
+    count: int,
+    frames: int,
+    folder: Path,
+    page: Page,
+) -> str:
+    """Writes ways through the noise, `count` or, up to equally many of each class, a few more.
+
+    Args:
+        seeds: of the noise at both ends.
+        frames: pictures on a way, 2 or more.
+
+    The others, returns, raises: as `draw_each`.
+    """
+    walks.write(sampler, asked, seeds, ceil(count / max(1, len(asked))), frames, folder)
+    for name in (walks.ROWS, walks.ANIMATION):
+        page.single(name, Beside.of(folder / name))
+    return f"{frames} frames in {folder / walks.ROWS} and .gif"
+
+
+def with_bar(batches: Iterable[np.ndarray], total: int) -> Iterator[np.ndarray]:
+    """The batches, with a progress bar over their pictures."""
+    with tqdm(total=total, unit="picture", disable=None) as bar:
+        for batch in batches:
+            yield batch
+            bar.update(len(batch))
+
+
+def file_names(labels: np.ndarray | None, count: int) -> list[str]:
+    """`0007.png`, of a class `0007_label_7.png`; more digits where the count needs them."""
+    digits = max(4, len(str(count - 1)))
+    of_class = [""] * count if labels is None else [f"_label_{label}" for label in labels]
+    return [f"{number:0{digits}}{suffix}.png" for number, suffix in enumerate(of_class)]
+
+
+# What is asked for, checked before anything is drawn.
+
+
+def asked_classes(class_names: list[str], label: str | None, run: str) -> list[int]:
+    """The classes to show, in their order; empty if the model takes no class.
+
+    Args:
+        class_names: of the model; none if it takes no class.
+        label: a class by its name, or else by its number, or None for all.
+        run: what the model is called in an error.
+
+    Raises:
+        UserError: there is no such class.
+    """
+    if label is None:
+        return list(range(len(class_names)))
+    if not class_names:
+        raise UserError(f"--label {label}: the model of {run} knows no classes; leave it out")
+    if label in class_names:
+        return [class_names.index(label)]
+    if label.isdecimal() and int(label) < len(class_names):
+        return [int(label)]
+    known = ", ".join(class_names[:20]) + (", ..." if len(class_names) > 20 else "")
+    raise UserError(f"--label {label}: give 0 to {len(class_names) - 1}, or one of {known}")
+
+
+def check_range(count: int | None, **seeds: int | None):
+    """Refuses a number of pictures, or a seed, that cannot be."""
+    at_least_one(count=count)
+    for option, seed in seeds.items():
+        if seed is not None and not 0 <= seed < 2**63:
+            raise UserError(f"--{option} {seed}: give 0 to {2**63 - 1}")
+
+
+def check_output(output: str, interpolate: int | None, grid: bool, seed_to: int | None):
+    """Refuses options of `predict` that do not fit together."""
+    if interpolate is not None and interpolate < 2:
+        raise UserError(f"--interpolate {interpolate}: give 2 frames or more, such as 16")
+    if interpolate and grid:
+        raise UserError("--grid: an interpolation is a grid already; leave one of them out")
+    if seed_to is not None and not interpolate:
+        raise UserError(f"--seed_to {seed_to}: needs --interpolate, such as 16")
+    if Path(output).exists() and not Path(output).is_dir():
+        raise UserError(f"--output {output}: is a file; name a folder")
