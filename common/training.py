@@ -1,12 +1,6 @@
 """A training run, from options to a served model."""
 
-import errno
-import gc
 import math
-import os
-import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,6 +10,7 @@ from common.adversarial import Adversarial, Jit
 from common.animation import animate
 from common.errors import UserError, at_least_one
 from common.group import Group, Strategy, group_of
+from common.loop import fit, say_stopped
 from common.run import Run, pick
 
 import keras
@@ -33,9 +28,6 @@ FREE_ON_RESUME = {
     *("epochs", "steps", "log_every", "sample_every", "checkpoint_every"),
     *("evaluate_every", "evaluate_count", "keep_best", "strategy"),
 }
-
-# What writing to a pipe or terminal fails with when its other end has closed.
-GONE = {errno.EPIPE, errno.EIO}
 
 # Options that may differ between the workers of one run; its data are compared by what they are.
 ONE_WORKERS = {"run", "dataset", "data_dir", "cache_mb"}
@@ -128,18 +120,13 @@ def train(model_class: type[Adversarial], task, run: Run, options: dict):
         run.check_data(fingerprint)
     options = options | data.found
     model = group.build(lambda: _model(model_class, options, data, settings.jit, group))
-    found = model.found
 
-    steps_per_epoch = data.training_count // settings.batch_size
-    if not steps_per_epoch:
-        raise UserError(
-            f"--batch_size {settings.batch_size}: the data set has only "
-            f"{data.training_count} training samples"
-        )
-    total = min(settings.epochs * steps_per_epoch, settings.steps or math.inf, model.total_steps)
+    epoch = _steps_per_epoch(data, settings.batch_size)
     start = run.step()
+    total = min(settings.epochs * epoch, settings.steps or math.inf, model.total_steps)
+    span = start, total
     rate = callbacks.LearningRate(
-        start, total, SCHEDULES[settings.schedule], group.updates(), model.rate_factor
+        *span, SCHEDULES[settings.schedule], group.updates(), model.rate_factor
     )
     if start:
         checkpoint.load(checkpoint.path_of(run.checkpoints, start), model)
@@ -154,7 +141,7 @@ def train(model_class: type[Adversarial], task, run: Run, options: dict):
             _export(task, run)
         return
 
-    span, written = (start, total), run if group.chief else None
+    written = run if group.chief else None
     saver = callbacks.Checkpoints(*span, settings.checkpoint_every, written, model.milestones)
     stopper = callbacks.StopOnSignal(start, group)
     hooks = [saver]
@@ -162,20 +149,16 @@ def train(model_class: type[Adversarial], task, run: Run, options: dict):
         draw = task.sampler(model, data)  # may refuse the data, so before there is a run
         measuring = _measuring(model, task, data, run, settings, span)
         alone = callbacks.Alone(start, run, new=not settings.resume)
-        run.write_config(model.name, options | found, fingerprint)
-        log = reports.Log(*span, settings.log_every, run, settings.batch_size, steps_per_epoch)
-        samples = reports.Samples(*span, settings.sample_every or steps_per_epoch, run, draw)
+        run.write_config(model.name, options | model.found, fingerprint)
+        log = reports.Log(*span, settings.log_every, run, settings.batch_size, epoch)
+        samples = reports.Samples(*span, settings.sample_every or epoch, run, draw)
         hooks = [log, saver, samples, *measuring, alone]
     hooks = [callbacks.FiniteLosses(start), rate, *hooks, stopper]
-    where = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
-    where += f", {group.size} replicas" if group.size > 1 else ""
-    print(
-        f"{run.folder}: {model.name} on {data.described}, steps {start} to {total} on the {where}",
-        flush=True,
-    )
-    _fit(model, data, run, settings, span, hooks, saver, rows)
+    _say_begun(run, model, data, span, group)
+    batches = data.stream(settings.batch_size, *span, rows)
+    fit(model, data, batches, span, run, hooks, saver, settings.jit)
     if stopper.received is not None and saver.step < total:
-        _say_stopped(saver, run)
+        say_stopped(saver, run)
         raise SystemExit(128 + stopper.received)
     if group.chief:
         _export(task, run)
@@ -189,6 +172,16 @@ def _model(model_class, options: dict, data, jit: Jit, group: Group) -> Adversar
     for update in model.updates.values():
         update.build()  # on the replica's device
     return model
+
+
+def _steps_per_epoch(data, batch_size: int) -> int:
+    steps = data.training_count // batch_size
+    if not steps:
+        raise UserError(
+            f"--batch_size {batch_size}: the data set has only {data.training_count} training "
+            "samples"
+        )
+    return steps
 
 
 def _check_alike(group: Group, start: int, options: dict, fingerprint: dict, model: Adversarial):
@@ -211,102 +204,17 @@ def _measuring(model, task, data, run: Run, settings: TrainingOptions, span) -> 
     return [reports.Measurements(*span, settings.evaluate_every, run, measure, best, sign)]
 
 
+def _say_begun(run: Run, model: Adversarial, data, span: tuple[int, int], group: Group):
+    where = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+    where += f", {group.size} replicas" if group.size > 1 else ""
+    start, total = span
+    print(
+        f"{run.folder}: {model.name} on {data.described}, steps {start} to {total} on the {where}",
+        flush=True,
+    )
+
+
 def _export(task, run: Run):
     print(f"exported to {task.export_trained(run)}")
     run.note_export()
     animate(run.samples, run.samples / "training.webp")
-
-
-def _fit(model, data, run: Run, settings: TrainingOptions, span, hooks, saver, rows=None):
-    """Keras' loop over the steps of `span`, its failures said in a line each."""
-    start, total = span
-
-    def kept() -> str:
-        if not saver.saved:
-            return "there was no checkpoint yet"
-        return f"the last good checkpoint, step {saver.saved}, is kept in {run.checkpoints}"
-
-    try:
-        with _dropping_iterators():
-            model.fit(
-                data.stream(settings.batch_size, start, total, rows),
-                steps_per_epoch=total - start,
-                callbacks=hooks,
-                shuffle=False,  # the stream is shuffled
-                verbose=0,
-            )
-        saver.save()  # of a run that a signal has ended; else nothing is left to save
-    except (callbacks.NotANumber, checkpoint.NotFinite) as error:
-        raise UserError(
-            f"training diverged: {error}; {kept()}; try a lower --learning_rate or another --seed"
-        ) from error
-    except UserError:
-        _save_between_steps(saver, hooks)
-        raise
-    except (OSError, tf.errors.ResourceExhaustedError) as error:
-        # A full disk is a ResourceExhaustedError where TensorFlow writes.
-        if isinstance(error, OSError) or os.strerror(errno.ENOSPC) in str(error):
-            _save_between_steps(saver, hooks)
-            if getattr(error, "errno", None) in GONE:
-                raise UserError(
-                    f"nobody takes the output any more; {kept()}; go on with: --resume "
-                    f"--run {run.folder}"
-                ) from error
-            reason = getattr(error, "strerror", None) or os.strerror(errno.ENOSPC)
-            raise UserError(
-                f"{run.folder}: cannot be written at step {saver.step} ({reason}); {kept()}; "
-                "make room, then --resume"
-            ) from error
-        raise UserError(
-            f"out of memory at step {saver.step}; {kept()}; "
-            "lower --batch_size, --image_size or --width"
-        ) from error
-    except tf.errors.OpError as error:
-        if data.error is not None:
-            saver.save()  # it failed between two steps, so the state is whole
-            _say_stopped(saver, run)
-            raise data.error from error
-        if model.group.is_lost(error):
-            kept_step = run.step()
-            again = f"step {kept_step} is kept in {run.checkpoints}" if kept_step else kept()
-            raise UserError(
-                f"a worker was lost in step {saver.step + 1}; {again}; "
-                "start all workers again, with --resume and the same --run"
-            ) from error
-        if (model.jit_step or model.jit_apply) and saver.step == start:
-            reason = str(error).splitlines()[0]
-            raise UserError(
-                f"--jit {settings.jit}: XLA cannot compile the step ({reason}); use --jit off"
-            ) from error
-        raise
-    finally:
-        for hook in hooks:
-            hook.release()
-
-
-def _save_between_steps(saver: callbacks.Checkpoints, hooks: list[callbacks.StepCallback]):
-    """Saves after a callback has failed, if it can: its failure is what is to be told."""
-    saver.step = hooks[0].step  # the first one has counted the step that all others follow
-    with suppress(UserError, checkpoint.NotFinite):
-        saver.save()
-
-
-@contextmanager
-def _dropping_iterators() -> Iterator[None]:
-    """Lets nothing hold on to the data iterator of a `fit` that did not come to its end.
-
-    Tracebacks do, and a cycle within Keras. The threads that load batches live as long, and one
-    that is in Python when the interpreter shuts down blocks the exit for ever.
-    """
-    keras.config.disable_traceback_filtering()  # it hides the frames that have to be cleared
-    try:
-        yield
-    except BaseException as error:
-        traceback.clear_frames(error.__traceback__)
-        raise
-    finally:
-        gc.collect()
-
-
-def _say_stopped(saver: callbacks.Checkpoints, run: Run):
-    print(f"stopped at step {saver.step}; go on with: --resume --run {run.folder}", flush=True)

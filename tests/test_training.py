@@ -7,10 +7,8 @@ import os
 import shutil
 import signal
 from dataclasses import replace
-from types import SimpleNamespace
 
-from common import callbacks, checkpoint, training
-from common.callbacks import NotANumber
+from common import callbacks, checkpoint
 from common.data import pair_sources, pictures
 from common.data.stream import sample_index
 from common.errors import UserError
@@ -20,7 +18,6 @@ from common.training import TrainingOptions
 from common.translation import PairedTranslation
 
 import pytest
-import tensorflow as tf
 from conftest import arrays, truncate
 from tiny import Tiny
 
@@ -295,35 +292,3 @@ def test_a_batch_larger_than_the_set(run_cli, tmp_path, pairs_folder):
 def test_numbers_out_of_range_are_refused_by_name(name, value):
     with pytest.raises(UserError, match=rf"--{name} {value}: give "):
         replace(TrainingOptions(), **{name: value})
-
-
-def no_space(kind):
-    return kind(None, None, "writer.cc: events.out; No space left on device")
-
-
-@pytest.mark.parametrize(
-    "error, said",
-    [
-        (OSError(errno.ENOSPC, "No space left on device"), r"runs/x: .*\(No space left.*--resume"),
-        (no_space(tf.errors.ResourceExhaustedError), r"runs/x: .*\(No space left.*--resume"),
-        (tf.errors.ResourceExhaustedError(None, None, "OOM"), "out of memory at step 6.*--batch"),
-        (NotANumber("l1 is nan at step 6"), "diverged: l1 is nan at step 6"),
-        (checkpoint.NotFinite("generator (kernel)"), r"diverged: generator \(kernel\)"),
-    ],
-)
-@pytest.mark.parametrize("saved", [0, 4])
-def test_what_ends_a_run_is_said_with_what_is_kept(error, said, saved):
-    def fit(*_, **__):
-        raise error
-
-    released = []
-    hooks = [SimpleNamespace(release=lambda: released.append(True), step=6)]
-    data = SimpleNamespace(stream=lambda *_: None, error=None)
-    saver = SimpleNamespace(saved=saved, step=6, save=lambda: None)
-    with pytest.raises(UserError, match=said) as caught:
-        run = SimpleNamespace(folder="runs/x", checkpoints="runs/x/c")
-        model = SimpleNamespace(fit=fit)
-        training._fit(model, data, run, TrainingOptions(), (0, 9), hooks, saver)
-    kept = "step 4, is kept in runs/x/c" if saved else "there was no checkpoint yet"
-    assert kept in str(caught.value) and "\n" not in str(caught.value)
-    assert released  # progress bar and signal handlers
