@@ -6,26 +6,25 @@ from itertools import islice
 from pathlib import Path
 from typing import ClassVar
 
-from common import bands, errors, files, pages
+from common import errors, files
 from common.adversarial import Adversarial
 from common.bands import Upscaler
-from common.data import bicubic, pictures, png_rows
+from common.data import bicubic, pictures
 from common.data.high_resolution import HighResolutionImages
 from common.data.high_resolution_sources import parts_of
 from common.data.skipping import BadPictures
 from common.errors import UserError
 from common.export_upscaler import export_upscaler, load_upscaler
 from common.metrics import enlargement
-from common.pages import THUMBNAIL, Beside, Page
+from common.pages import THUMBNAIL, Page
 from common.run import Run, write_json
 from common.task import Task, refuse_what_is_fixed
+from common.upscaling import enlarge_files, of_model
 
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
 SAMPLE_SIDE = 128  # px, the most that a sample shows of a picture
-_ALPHA_MARGIN = 4  # px: more than bicubic looks around
 
 
 class SuperResolution(Task):
@@ -107,16 +106,8 @@ class SuperResolution(Task):
             {program} predict RUN/export/{model}/1 FOLDER MORE.jpg --output DIR
         """
         upscaler = self._upscaler(run, best, step)
-        targets = files.output_paths(inputs, Path(output))
-        page = Page(f"{self.name}: {len(targets)} pictures enlarged", {"run": run}, side=THUMBNAIL)
-        bar = tqdm(targets.items(), unit="picture", disable=None)
-        for source, target in bar:
-            done = write_enlarged(
-                upscaler, source, target, tile, lambda *d: bar.set_postfix(tiles=d)
-            )
-            page.row(source.name, done)
-        page.write(Path(output) / pages.NAME)
-        print(f"{len(targets)} pictures enlarged to {output}")
+        page = Page(self.name, {"run": run}, side=THUMBNAIL)
+        enlarge_files(upscaler, inputs, output, tile, page)
 
     def evaluate(
         self,
@@ -234,12 +225,6 @@ class SuperResolution(Task):
         return models | {reached: last}
 
 
-def of_model(model: Adversarial) -> Upscaler:
-    """The model's sampling generator at inference, as a graph."""
-    graph = tf.function(lambda x: (model.sampler(x, training=False) + 1) / 2, reduce_retracing=True)
-    return Upscaler(lambda x: graph(tf.constant(x)).numpy(), model.scale, model.halo)
-
-
 def middle(picture: np.ndarray, side: int) -> np.ndarray:
     """The middle (side, side, C) of a picture that is as large or larger."""
     top, left = ((length - side) // 2 for length in picture.shape[:2])
@@ -271,38 +256,3 @@ def originals_in(folder: str, skip_bad: bool) -> Iterator[tuple[str, np.ndarray]
             yield path.name, pictures.read_layers(path)[0]
         except pictures.BadPicture as error:
             bad.meet(error)
-
-
-def write_enlarged(
-    upscaler: Upscaler,
-    source: Path,
-    target: Path,
-    tile: int,
-    progress: Callable[[int, int], None] | None = None,
-) -> dict[str, np.ndarray | Beside]:
-    """Enlarges the picture of a file, transparency and all, into a PNG file.
-
-    Returns:
-        For a row of a page, "input", scaled down, and "output".
-    """
-    picture, alpha = pictures.read_layers(source)
-    (height, width, channels), s = picture.shape, upscaler.scale
-    layers = channels + (alpha is not None)
-    pieces = bands.bands(upscaler, picture, tile, progress)
-    if alpha is not None:
-        pieces = with_alpha(pieces, alpha, s)
-    rows = (band for _, _, band in pieces)
-    png_rows.write(target, s * height, s * width, layers, rows)
-    thumbnail = pages.scaled_down(picture, THUMBNAIL)
-    return {"input": thumbnail, "output": Beside(target.name, s * height, s * width)}
-
-
-def with_alpha(
-    pieces: Iterable[tuple[int, int, np.ndarray]], alpha: np.ndarray, scale: int
-) -> Iterator[tuple[int, int, np.ndarray]]:
-    """The bands with transparency, uint8 (H, W, 1), enlarged as their last channel."""
-    for first, stop, band in pieces:
-        above = max(first - _ALPHA_MARGIN, 0)
-        part = bicubic.enlarge(alpha[above : stop + _ALPHA_MARGIN], scale)
-        part = part[scale * (first - above) : scale * (stop - above)]
-        yield first, stop, np.concatenate([band, part], axis=-1)

@@ -3,11 +3,12 @@
 import json
 import shutil
 
-from common import bands, checkpoint, cli
+from common import checkpoint, cli
 from common.data import bicubic, pictures
 from common.metrics import enlargement
 from common.run import Run
-from common.super_resolution import SuperResolution, of_model, write_enlarged
+from common.super_resolution import SuperResolution
+from common.upscaling import of_model
 from srgan.srgan import SRGAN
 
 import numpy as np
@@ -133,21 +134,6 @@ def test_tiles_and_a_saved_model_change_nothing(run_cli, finished, inputs, tmp_p
             assert_same(made[file], picture)
     alpha = written(tmp_path / "tiles")["clear.png"][..., 3]
     np.testing.assert_array_equal(alpha, whole["clear.png"][..., 3])  # across the bands
-
-
-def test_the_network_sees_no_more_than_a_tile_of_a_large_picture(tmp_path):
-    """What it holds is bounded by the tile, and a band is as high as one."""
-    seen = []
-
-    def call(x):
-        seen.append(x.shape)
-        return x.repeat(2, 1).repeat(2, 2)
-
-    pictures.write(tmp_path / "in.png", noise(200, 100, 0))
-    write_enlarged(bands.Upscaler(call, 2, 4), tmp_path / "in.png", tmp_path / "out.png", 32)
-    assert set(seen) == {(1, 32, 32, 3)}
-    expected = noise(200, 100, 0).repeat(2, 0).repeat(2, 1)
-    assert np.array_equal(pictures.read(tmp_path / "out.png"), expected)
 
 
 def test_the_signatures_of_the_export(finished, upscaler):
