@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from common.data import pictures
+from common.whole import appearing_whole
 
 import imageio.v3 as iio
 import numpy as np
@@ -30,5 +30,5 @@ def animate(samples: Path, target: Path):
     milliseconds = [1000 * FRAME_SECONDS] * (len(frames) - 1) + [1000 * LAST_FRAME_SECONDS]
     shown = np.stack(frames)
     content = iio.imwrite("<bytes>", shown, extension=target.suffix, duration=milliseconds, loop=0)
-    with pictures.appearing_whole(target) as part:
+    with appearing_whole(target) as part:
         part.write_bytes(content)

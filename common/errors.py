@@ -1,4 +1,4 @@
-"""The one exception that speaks to the user, and the ranges that options are checked against."""
+"""The one exception that speaks to the user, and what goes into it: reasons, ranges of options."""
 
 
 class UserError(Exception):
@@ -7,6 +7,16 @@ class UserError(Exception):
     The message is one line: it names the file or the option, says what is wrong and what to do.
     The command line prints it without a traceback and exits with status 2.
     """
+
+
+def one_line(error: BaseException) -> str:
+    """What another exception says, in one line; the name of its class if it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def reason_of(error: BaseException) -> str:
+    """What went wrong, in one line: of an OSError without its number and the file's name."""
+    return getattr(error, "strerror", None) or one_line(error)
 
 
 # Each takes options by name and raises a UserError for the first one that is out of its range. None

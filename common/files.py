@@ -4,7 +4,7 @@ import csv
 import math
 from pathlib import Path
 
-from common.data import pictures
+from common.data import listing
 from common.errors import UserError
 
 import numpy as np
@@ -20,7 +20,7 @@ def picture_files(inputs: list[str]) -> list[Path]:
     for source in map(Path, inputs):
         if not source.exists():
             raise UserError(f"{source}: no such picture or folder")
-        files += pictures.find(source) if source.is_dir() else [source]
+        files += listing.find(source) if source.is_dir() else [source]
     return files
 
 

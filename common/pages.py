@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from common.data import pictures
+from common.whole import appearing_whole
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -117,7 +118,7 @@ class Page:
         shown = vars(self) | {"generator": GENERATOR, "title": _text(self.title)}
         shown["facts"], shown["options"] = _written(self.facts), _written(self.options)
         content = _TEMPLATES.get_template("page.html").render(shown)
-        with pictures.appearing_whole(path) as part:
+        with appearing_whole(path) as part:
             part.write_text(content, encoding="utf-8")
         if self._path != path:  # more may be added, and the page be written again
             print(f"page: {path}")

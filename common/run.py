@@ -9,8 +9,8 @@ from pathlib import Path
 
 from common import checkpoint, files, pages
 from common.adversarial import Adversarial
-from common.data import pictures
 from common.errors import UserError
+from common.whole import appearing_whole
 
 import keras
 import numpy as np
@@ -243,5 +243,5 @@ def write_json(path: Path, content: dict):
     Raises:
         UserError: it cannot be written.
     """
-    with pictures.appearing_whole(path) as part:
+    with appearing_whole(path) as part:
         part.write_text(json.dumps(files.finite(content), indent=2, allow_nan=False) + "\n")

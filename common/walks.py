@@ -5,6 +5,7 @@ from pathlib import Path
 
 from common.data import pictures
 from common.sampling import Sampler
+from common.whole import appearing_whole
 
 import numpy as np
 from PIL import Image
@@ -96,5 +97,5 @@ def write_gif(path: Path, frames: list[np.ndarray]):
         duration=FRAME_MILLISECONDS,
         loop=0,
     )
-    with pictures.appearing_whole(path) as part:
+    with appearing_whole(path) as part:
         part.write_bytes(content.getvalue())

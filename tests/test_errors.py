@@ -18,3 +18,16 @@ def test_the_first_option_out_of_range_is_named(check, good, bad):
     for value in [*bad, float("nan")]:
         with pytest.raises(UserError, match=rf"^--decay {value}: give .+"):
             check(rate=good[0], decay=value, other=value)
+
+
+@pytest.mark.parametrize(
+    "error, line, reason",
+    [
+        (ValueError("two\n  lines"), "two lines", "two lines"),
+        (EOFError(), "EOFError", "EOFError"),
+        (OSError(2, "No such file", "a.txt"), "[Errno 2] No such file: 'a.txt'", "No such file"),
+    ],
+)
+def test_other_exceptions_are_told_in_a_line(error, line, reason):
+    assert errors.one_line(error) == line
+    assert errors.reason_of(error) == reason

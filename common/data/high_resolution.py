@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from typing import ClassVar
 
-from common.data import bicubic, pictures
+from common.data import bicubic, listing, pictures
 from common.data.high_resolution_sources import Source, find_splits
 from common.data.pictures import BadPicture
 from common.data.skipping import BadPictures
@@ -110,7 +110,7 @@ class HighResolutionImages:
             least: pixels; a picture with a shorter side is a bad one.
         """
         sources = self.splits[split]
-        names = pictures.distinct_names([source.path for source in sources])
+        names = listing.distinct_names([source.path for source in sources])
         for name, source in zip(names[:count], sources[:count], strict=True):
             try:
                 yield name, read(source, least, "to be judged; remove it")

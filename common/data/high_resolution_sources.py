@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from common.data import pictures
+from common.data import listing, pictures
 from common.data.download import fetch_archive
 from common.data.home import datasets
 from common.data.shares import shares
@@ -110,9 +110,9 @@ def embedded_splits(seed: int) -> Splits:
 def folder_splits(folder: Path, seed: int) -> Splits:
     """The pictures of a folder, under train/ and val/ or not; a missing val is cut from train."""
     root = folder / "train" if (folder / "train").is_dir() else folder
-    train = [PictureFile(path) for path in pictures.find(root)]
+    train = [PictureFile(path) for path in listing.find(root)]
     if root != folder and (folder / "val").is_dir():
-        return {"train": train, "val": [PictureFile(p) for p in pictures.find(folder / "val")]}
+        return {"train": train, "val": [PictureFile(p) for p in listing.find(folder / "val")]}
     if len(train) < 2:
         raise UserError(f"--dataset {folder}: one picture is too few to train on")
     count = min(MOST_HELD_OUT, max(1, len(train) // 20))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from common.data import image_arrays, pictures
+from common.data import image_arrays, listing, pictures
 from common.data.digits import Digits, labels
 from common.data.glyphs import CLASSES
 from common.data.home import datasets
@@ -216,8 +216,8 @@ def _by_class(root: Path) -> dict[str, list[Path]]:
                 f"--dataset {root}: has pictures, and folders of pictures; leave only the ones, "
                 "or the others as classes"
             )
-        return {"": pictures.find(root)}
-    return {path.name: pictures.find(path) for path in folders}
+        return {"": listing.find(root)}
+    return {path.name: listing.find(path) for path in folders}
 
 
 def _litter(folder: Path) -> bool:
@@ -226,6 +226,6 @@ def _litter(folder: Path) -> bool:
 
 def _holds_pictures(folder: Path) -> bool:
     try:
-        return bool(pictures.find(folder))
+        return bool(listing.find(folder))
     except UserError:
         return False

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from common.data import pictures
+from common.data import listing, pictures
 from common.data.download import fetch_archive
 from common.data.home import datasets
 from common.data.pictures import BadPicture
@@ -153,7 +153,7 @@ def cut_missing(splits: dict[str, list[Pair]], folder: Path, seed: int) -> dict[
 def find_pairs(*folders: Path) -> list[Pair]:
     """Side-by-side files of one folder, or the files of equal names of two."""
     if len(folders) == 1:
-        return [SideBySide(path) for path in pictures.find(folders[0])]
+        return [SideBySide(path) for path in listing.find(folders[0])]
     a, b = (by_stem(folder) for folder in folders)
     for alone in sorted(a.keys() ^ b.keys()):
         here, there = (folders[0], folders[1]) if alone in a else (folders[1], folders[0])
@@ -167,7 +167,7 @@ def find_pairs(*folders: Path) -> list[Pair]:
 def by_stem(folder: Path) -> dict[str, Path]:
     """The pictures of a folder by their names without suffix."""
     paths: dict[str, Path] = {}
-    for path in pictures.find(folder):
+    for path in listing.find(folder):
         if path.stem in paths:
             raise UserError(
                 f"{path} and {paths[path.stem].name}: two pictures of one name; "

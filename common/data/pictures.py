@@ -2,14 +2,12 @@
 
 import io
 import math
-import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import takewhile
 from pathlib import Path
 
-from common.errors import UserError
+from common.errors import UserError, reason_of
+from common.whole import appearing_whole
 
 import imageio.v3 as imageio
 import numpy as np
@@ -25,35 +23,6 @@ _TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_PLANES = 258, 262, 284
 
 class BadPicture(UserError):
     """A picture that cannot be read: missing, no picture, truncated, damaged or too large."""
-
-
-def find(folder: str | Path) -> list[Path]:
-    """Picture files that lie directly in `folder`, by suffix; hidden files are passed over.
-
-    Returns them in natural order (`2.png` before `10.png`), the same on every machine.
-    Raises UserError if the folder is missing, cannot be listed or holds no picture.
-    """
-    folder = Path(folder)
-    try:
-        paths = [path for path in folder.iterdir() if _is_picture(path)]
-    except OSError as error:
-        raise UserError(f"{folder}: {_reason(error)}; give a folder that holds pictures") from error
-    if not paths:
-        raise UserError(
-            f"{folder}: no pictures in this folder; put {' '.join(SUFFIXES)} files there"
-        )
-    return sorted(paths, key=_natural)
-
-
-def distinct_names(paths: Sequence[Path]) -> list[str]:
-    """The names of files; where several have one name, with the folders that not all share."""
-    often = Counter(path.name for path in paths)
-    levels = zip(*(path.parent.parts for path in paths), strict=False)
-    shared = len([*takewhile(lambda level: len({*level}) == 1, levels)])
-    return [
-        path.name if often[path.name] == 1 else Path(*path.parts[shared:]).as_posix()
-        for path in paths
-    ]
 
 
 def read(source: str | Path | bytes, channels: int = 3) -> np.ndarray:
@@ -120,7 +89,7 @@ def _said_in_one_line(source: str | Path | bytes) -> Iterator[None]:
     # A damaged file can make a decoder raise anything: OSError, SyntaxError, struct.error, ...
     except Exception as error:
         remedy = "check the path" if getattr(error, "strerror", None) else "replace or remove it"
-        raise BadPicture(f"{name}: {_reason(error)}; {remedy}") from error
+        raise BadPicture(f"{name}: {reason_of(error)}; {remedy}") from error
 
 
 def _upright(source: str | Path | bytes) -> Image.Image:
@@ -147,28 +116,6 @@ def write(path: str | Path, picture: np.ndarray) -> None:
     content = encode(picture, path.suffix.lower())
     with appearing_whole(path) as part:
         part.write_bytes(content)
-
-
-@contextmanager
-def appearing_whole(path: Path) -> Iterator[Path]:
-    """Gives a path to write a file to, which is renamed to `path` in the end; makes its folder.
-
-    Raises:
-        UserError: it cannot be written; nothing is left of it.
-    """
-    part = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            yield part
-            part.replace(path)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot be written ({_reason(error)}); make room or name another folder"
-        ) from error
 
 
 def encode(picture: np.ndarray, suffix: str = ".png") -> bytes:
@@ -250,15 +197,6 @@ def heap(shown: Sequence[np.ndarray]) -> np.ndarray:
     return grid([shown[i : i + columns] for i in range(0, len(shown), columns)])
 
 
-def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
-
-
-def _natural(path: Path) -> tuple[str, str]:
-    """Sort key: digits padded so that text order is number order; the bare name breaks ties."""
-    return re.sub(r"\d+", lambda digits: digits[0].zfill(20), path.name), path.name
-
-
 def _refuse_misread(image: Image.Image) -> None:
     """Raise ValueError for deep TIFFs that Pillow (10.1 to 13.0) decodes wrongly and silently."""
     tags = getattr(image, "tag_v2", {})
@@ -293,9 +231,3 @@ def _check(picture: np.ndarray) -> None:
         raise ValueError(
             f"a picture is uint8 (height, width, 1 or 3), not {picture.dtype} {picture.shape}"
         )
-
-
-def _reason(error: Exception) -> str:
-    """What went wrong, in one line."""
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return " ".join(text.split())

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from common.data.pictures import appearing_whole
+from common.whole import appearing_whole
 
 import numpy as np
 import png

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from common.data import pictures
+from common.data import listing, pictures
 from common.data.download import fetch_archive
 from common.data.home import datasets
 from common.data.image_sources import ArraySplit
@@ -239,16 +239,16 @@ def folder_splits(folder: Path, seed: int) -> dict[str, Domain]:
         heap = folder / domain
         train, test = folder / f"train{domain}", folder / f"test{domain}"
         if train.is_dir():
-            splits[train.name] = pictures.find(train)
+            splits[train.name] = listing.find(train)
         elif heap.is_dir() and not test.is_dir():
-            splits[train.name] = pictures.find(heap)
+            splits[train.name] = listing.find(heap)
         else:
             raise UserError(
                 f"--dataset {folder}: has no {train.name}/; give a folder with trainA/ and trainB/ "
                 "(testA/ and testB/ too, if you like), or with A/ and B/"
             )
         if test.is_dir():
-            splits[test.name] = pictures.find(test)
+            splits[test.name] = listing.find(test)
         else:
             splits |= cut(splits[train.name], domain, folder, seed)
     return {split: Files(splits[split]) for split in SPLITS}

@@ -1,10 +1,8 @@
 """Pictures of every kind come out right, and bad ones are named."""
 
-import errno
 import io
 import struct
 import zlib
-from pathlib import Path
 
 from common.data import pictures
 from common.errors import UserError
@@ -44,20 +42,6 @@ def png(samples, depth, colour, transparent=b""):
         + chunk(b"IDAT", zlib.compress(rows))
         + chunk(b"IEND", b"")
     )
-
-
-@pytest.mark.parametrize(
-    ("paths", "names"),
-    [
-        ("", ""),
-        ("/x/a.png /x/b.png", "a.png b.png"),
-        ("/x/a.png /x/y/a.png /z/b.png", "x/a.png x/y/a.png b.png"),
-        ("/x/y/a.png /x/z/a.png", "y/a.png z/a.png"),
-        ("/x/y/v/a.png /x/z/v/a.png texture.png", "/x/y/v/a.png /x/z/v/a.png texture.png"),
-    ],
-)
-def test_distinct_names(paths, names):
-    assert pictures.distinct_names([*map(Path, paths.split())]) == names.split()
 
 
 @pytest.mark.parametrize("suffix", pictures.SUFFIXES)
@@ -280,41 +264,6 @@ def test_tiffs_that_pillow_misreads_are_refused():
     assert colour.count(eight) == 1
     with pytest.raises(pictures.BadPicture, match="colour planes"):
         pictures.read(retagged(colour.replace(eight, sixteen), planes, 2))
-
-
-def test_find_sorts_naturally_and_skips_the_rest(tmp_path):
-    for name in ("10.png", "9.JPG", "a2.tiff", "a10.webp", ".hidden.png", "notes.txt", "01.gif"):
-        (tmp_path / name).touch()
-    (tmp_path / "folder.png").mkdir()
-    names = [path.name for path in pictures.find(str(tmp_path))]
-    assert names == ["01.gif", "9.JPG", "10.png", "a2.tiff", "a10.webp"]
-
-
-def test_find_names_the_folder(tmp_path):
-    with pytest.raises(UserError, match="missing"):
-        pictures.find(tmp_path / "missing")
-    (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="file"):
-        pictures.find(tmp_path / "file")
-    with pytest.raises(UserError, match="no pictures"):
-        pictures.find(tmp_path)
-
-
-def test_write_leaves_the_old_file_when_space_ends(tmp_path, monkeypatch):
-    path = tmp_path / "a.png"
-    pictures.write(path, np.zeros((4, 4, 3), np.uint8))
-    old = path.read_bytes()
-
-    def fill_the_disk(self, data):
-        with self.open("wb") as file:
-            file.write(data[:10])
-        raise OSError(errno.ENOSPC, "No space left on device", str(self))
-
-    monkeypatch.setattr(Path, "write_bytes", fill_the_disk)
-    with pytest.raises(UserError, match=r"a\.png.*No space left"):
-        pictures.write(path, noise())
-    assert path.read_bytes() == old
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_write_refuses(tmp_path):
