@@ -7,12 +7,11 @@ disk leaves the one before it untouched.
 
 import os
 import re
-import zipfile
 import zlib
 from pathlib import Path
 
 from common.adversarial import Adversarial
-from common.errors import UserError
+from common.errors import DAMAGE, UserError, one_line
 
 import numpy as np
 
@@ -114,9 +113,10 @@ def load(path: Path, model: Adversarial, networks: list[str] | None = None):
             if set(known) != set(wanted):
                 raise UserError(f"{path}: a checkpoint of another model or of other options")
             values = {key: archive[key] for key in wanted}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except DAMAGE as error:
         raise UserError(
-            f"{path}: the checkpoint is damaged ({error}); remove it to use the one before it"
+            f"{path}: the checkpoint is damaged ({one_line(error)}); remove it to use the one "
+            "before it"
         ) from error
     for key, value in values.items():
         if value.shape != tuple(wanted[key].shape):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from common.adversarial import Adversarial
 from common.data.high_resolution_sources import parts_of
-from common.errors import UserError
+from common.errors import UserError, one_line
 from common.run import Run
 from common.training import FREE_ON_RESUME, TrainingOptions, train
 
@@ -185,5 +185,4 @@ def _parse(parser: ArgumentParser, arguments: list[str]) -> dict:
     try:
         return parser.parse_args(spelled).as_dict()
     except ArgumentError as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{reason} (--help lists the options)") from error
+        raise UserError(f"{one_line(error)} (--help lists the options)") from error

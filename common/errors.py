@@ -1,5 +1,23 @@
 """The one exception that speaks to the user, and what goes into it: reasons, ranges of options."""
 
+import tarfile
+import tokenize
+import zipfile
+import zlib
+
+try:
+    from lzma import LZMAError
+except ImportError:  # a Python that was built without it
+    LZMAError = zlib.error
+
+# What reading a damaged archive raises (.npz, .zip, .tar.gz, .gz): the readers of Python and NumPy
+# check some of its bytes and stumble over others, such as a length, a date, a flag of encryption or
+# the text of an array's header. Mistakes of ours (TypeError, NameError, ...) are not among it.
+DAMAGE = (
+    *(OSError, EOFError, ValueError, LookupError, OverflowError, MemoryError, RuntimeError),
+    *(zlib.error, LZMAError, zipfile.BadZipFile, tarfile.TarError, tokenize.TokenError),
+)
+
 
 class UserError(Exception):
     """Something that the user can mend.

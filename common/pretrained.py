@@ -7,9 +7,8 @@ import socket
 from contextlib import suppress
 
 from common.data.home import keras_home
+from common.data.keras_files import NotDownloaded, get_file
 from common.errors import UserError
-
-import keras
 
 DOWNLOAD_TIMEOUT = 20.0  # seconds without a byte
 
@@ -31,15 +30,13 @@ def weights_file(name: str, url: str, md5: str, purpose: str) -> str:
     timeout = socket.getdefaulttimeout()
     socket.setdefaulttimeout(DOWNLOAD_TIMEOUT)
     try:
-        return keras.utils.get_file(name, url, cache_subdir=str(path.parent), file_hash=md5)
-    except Exception as error:  # Keras raises a bare Exception for a URL that fails
-        # Keras removes what a broken download left, but not a whole file with a wrong checksum.
-        with suppress(OSError):
+        return get_file(name, url, path.parent, md5)
+    except NotDownloaded as error:
+        with suppress(OSError):  # a whole file with a wrong checksum
             path.unlink()
-        reason = " ".join(str(error).split()).removeprefix(f"URL fetch failure on {url}: ")
         raise UserError(
             f"{purpose} needs {path}, which could not be downloaded: "
-            f"put the file of {url} there ({reason})"
+            f"put the file of {url} there ({error})"
         ) from error
     finally:
         socket.setdefaulttimeout(timeout)

@@ -194,6 +194,17 @@ def test_a_flipped_bit_is_noticed(trained, tmp_path):
         checkpoint.load(path, Tiny(ema=0.5))
 
 
+@pytest.mark.parametrize("place, value", [(2, 1), (4, 99)], ids=["encrypted", "compression"])
+def test_what_only_the_unpacking_meets_is_damage_too(trained, tmp_path, place, value):
+    path = checkpoint.save(tmp_path, 1, trained)
+    content = bytearray(path.read_bytes())
+    entry = content.rindex(b"PK\1\2") + 8 - 2  # the last of the directory: flags, compression
+    content[entry + place] = value
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"step_00000001.npz: the checkpoint is damaged"):
+        checkpoint.load(path, Tiny(ema=0.5))
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(UserError, match=r"step_00000009.npz: .*No such file"):
         checkpoint.load(checkpoint.path_of(tmp_path, 9), Tiny())

@@ -11,7 +11,7 @@ from typing import IO
 from urllib.parse import urlsplit
 
 from common import locks
-from common.errors import UserError
+from common.errors import DAMAGE, UserError, reason_of
 
 import requests
 import urllib3
@@ -162,9 +162,8 @@ def _unpack(archive: Path, target: Path, label: str) -> Path:
                 _unpack_zip(file, target)
             else:
                 _unpack_tar(file, target)
-    # Damaged bytes make the readers raise anything: EOFError, zlib.error, ValueError, even OSErrors
-    except Exception as error:
-        if isinstance(error, _BadArchive) or getattr(error, "errno", None) in _DISK_ERRORS:
+    except DAMAGE as error:  # OSErrors among it
+        if getattr(error, "errno", None) in _DISK_ERRORS:
             raise
         raise _BadArchive(_reason(error)) from error
     entries = [entry for entry in target.iterdir() if entry.name not in _LITTER]
@@ -218,5 +217,4 @@ def _reason(error: Exception) -> str:
         return f"no connection: {type(error).__name__}"  # its text runs over several lines
     if isinstance(error, urllib3.exceptions.HTTPError):
         return "the connection broke off; what has come is kept"
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return " ".join(text.split())
+    return reason_of(error)

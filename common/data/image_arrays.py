@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from common.errors import UserError
+from common.errors import DAMAGE, UserError, one_line
 
 import numpy as np
 
@@ -24,12 +24,15 @@ class Arrays(NamedTuple):
 def read_npz(path: Path) -> dict[str, np.ndarray]:
     """Those arrays of `KEYS` that a file holds. Raises UserError if it cannot be read."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            raise ValueError("it holds one array without a name")
+        with loaded as archive:
             return {key: archive[key] for key in KEYS if key in archive}
-    # A damaged file can make the readers raise anything.
-    except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{path}: no .npz file that can be read ({reason}); replace it") from error
+    except DAMAGE as error:
+        raise UserError(
+            f"{path}: no .npz file that can be read ({one_line(error)}); replace it"
+        ) from error
 
 
 def checked(given: dict[str, np.ndarray], origin: str) -> Arrays:

@@ -12,9 +12,9 @@ from threading import Thread
 from typing import NamedTuple
 
 from common.data.image_arrays import KEYS, read_npz
-from common.errors import UserError
+from common.data.keras_files import NotDownloaded, get_file
+from common.errors import DAMAGE, UserError, one_line
 
-import keras
 import numpy as np
 
 PATIENCE = 20.0  # seconds without a byte
@@ -52,21 +52,17 @@ def named_arrays(name: str, folder: Path) -> dict[str, np.ndarray]:
         try:
             if not paths[-1].exists():
                 _fetch(url, paths[-1], download.sha256)
-        except Exception as error:  # Keras raises a bare Exception for a URL that fails
-            reason = " ".join(str(error).split()).removeprefix(f"URL fetch failure on {url}: ")
+        except (NotDownloaded, OSError) as error:
             raise UserError(
                 f"--dataset {name}: {npz} is not there, and {url} could not be downloaded "
-                f"({reason}); check the network, put {npz.name} there, or name its folder with "
-                "--data_dir"
+                f"({one_line(error)}); check the network, put {npz.name} there, or name its "
+                "folder with --data_dir"
             ) from error
     try:
         return download.read(paths)
-    except UserError:
-        raise
-    except Exception as error:  # damaged bytes can make the readers raise anything
-        reason = " ".join(str(error).split())
+    except DAMAGE as error:
         where = ", ".join(map(str, paths))
-        raise UserError(f"--dataset {name}: damaged ({reason}); remove {where}") from error
+        raise UserError(f"--dataset {name}: damaged ({one_line(error)}); remove {where}") from error
 
 
 def _fetch(url: str, path: Path, sha256: str | None):
@@ -77,13 +73,12 @@ def _fetch(url: str, path: Path, sha256: str | None):
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as part:
-        result = []
+        result: list[str | NotDownloaded] = []
 
         def work():
             try:
-                got = keras.utils.get_file(path.name, url, cache_subdir=part, file_hash=sha256)
-                result.append(Path(got))
-            except Exception as error:
+                result.append(get_file(path.name, url, part, sha256))
+            except NotDownloaded as error:
                 result.append(error)
 
         thread = Thread(target=work, daemon=True)
@@ -94,9 +89,9 @@ def _fetch(url: str, path: Path, sha256: str | None):
             before, size = size, _size(part)
             if thread.is_alive() and size == before:
                 raise TimeoutError(f"no answer within {PATIENCE:.0f} s")
-        if isinstance(result[0], Exception):
+        if isinstance(result[0], NotDownloaded):
             raise result[0]
-        result[0].replace(path)
+        Path(result[0]).replace(path)
 
 
 def _size(folder: str) -> int:

@@ -86,7 +86,8 @@ def _said_in_one_line(source: str | Path | bytes) -> Iterator[None]:
         raise BadPicture(
             f"{name}: not a picture of a known format ({', '.join(_FORMATS)}); replace or remove it"
         ) from error
-    # A damaged file can make a decoder raise anything: OSError, SyntaxError, struct.error, ...
+    # A damaged file can make one of Pillow's decoders raise nearly anything: OSError, SyntaxError,
+    # struct.error, TypeError, KeyError, its own DecompressionBombError, a bare Exception, ...
     except Exception as error:
         remedy = "check the path" if getattr(error, "strerror", None) else "replace or remove it"
         raise BadPicture(f"{name}: {reason_of(error)}; {remedy}") from error

@@ -284,6 +284,21 @@ def without_headers_after_the_first():
     return flipped(download.gzip.compress(bytes(plain)), -5)
 
 
+def dated(mtime):
+    """A tar with a member of a date that no file can have."""
+    late = member("facades/late", tarfile.REGTYPE)
+    late.mtime = mtime
+    return tar_of(extra=[late])
+
+
+def marked(body, place, value):
+    """A zip whose headers, here and in its directory, have a byte changed after the version."""
+    assert body.count(b"\x14\0\0\0\0\0") == 2 * len(FILES)
+    mark = bytearray(b"\x14\0\0\0\0\0")
+    mark[place] = value
+    return body.replace(b"\x14\0\0\0\0\0", bytes(mark))
+
+
 BAD_ARCHIVES = {
     "cut.tar.gz": tar_of()[:-40_000],
     "cut_at_the_end.tar.gz": tar_of()[:-4],
@@ -295,6 +310,9 @@ BAD_ARCHIVES = {
     "cut.zip": zip_of()[:-40],
     "flipped.zip": flipped(zip_of(), 30_000),
     "page.zip": b"<html>log in</html>",
+    "encrypted.zip": marked(zip_of(), 2, 1),
+    "compression.zip": marked(zip_of(), 4, 99),
+    "date.tar.gz": dated(2**70),
 }
 
 

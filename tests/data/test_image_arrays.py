@@ -1,5 +1,8 @@
 """Arrays of pictures and labels: every form that is taken, and what is refused."""
 
+import io
+import zipfile
+
 from common.data.image_arrays import checked, read_npz
 from common.errors import UserError
 
@@ -34,6 +37,46 @@ def test_what_is_no_npz_file_is_named_in_one_line(tmp_path, damage):
     with pytest.raises(UserError, match=rf"^{path}: no .npz file that can be read") as caught:
         read_npz(path)
     assert "\n" not in str(caught.value)
+
+
+HEADER = "{'descr': '|u1', 'fortran_order': False, 'shape': (6, 5, 4), }"
+
+
+def npz_of(header):
+    """An .npz file of one array whose header says something else."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        text = header.encode()
+        head = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
+        archive.writestr("x_train.npy", head + GREYS.tobytes())
+    return content.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        npz_of(HEADER.replace(", }", "")),  # tokenize.TokenError
+        npz_of(HEADER.replace("'", "")),
+        npz_of(HEADER.replace("(6, 5", f"({2**62}, 5")),
+        npz_of(HEADER.replace("(6, 5", f"({2**40}, 5")),  # MemoryError
+        npz_of(HEADER.replace("|u1", "|O")),
+        npz_of(HEADER).replace(b"\0\0\0\0", b"\1\0\0\0"),  # flags: encrypted, RuntimeError
+        npz_of(HEADER).replace(b"\x14\0\0\0\0\0", b"\x14\0\0\0\x63\0"),  # NotImplementedError
+    ],
+    ids=["torn", "names", "overflow", "memory", "objects", "encrypted", "compression"],
+)
+def test_damage_that_only_a_reader_meets_is_named_too(tmp_path, content):
+    assert content != npz_of(HEADER)
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(UserError, match=r"a.npz: no .npz file that can be read") as caught:
+        read_npz(tmp_path / "a.npz")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_mistake_of_ours_is_no_damage(tmp_path, monkeypatch):
+    monkeypatch.setattr(np, "load", lambda path: None)
+    with pytest.raises(TypeError, match="allow_pickle"):
+        read_npz(tmp_path / "a.npz")
 
 
 def test_whole_numbers_stay_as_they_are():
