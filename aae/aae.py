@@ -89,13 +89,7 @@ class AAE(Adversarial):
         errors.below_one(beta_1=beta_1)
         if PRIORS[prior].code_size not in (None, code_size):
             raise UserError(f"--prior {prior}: add --code_size {PRIORS[prior].code_size}")
-        if labels and supervised:
-            raise UserError(f"--labels {labels}: with --supervised every picture has its label")
-        if (labels or supervised) and not classes:
-            option = f"--labels {labels}" if labels else "--supervised"
-            raise UserError(f"{option}: the data set has no labels; leave the option out")
-        if labels < 0 or 0 < labels < classes:
-            raise UserError(f"--labels {labels}: give 0, or {classes} or more: one of each class")
+        check_labels(labels, supervised, classes)
         self.image_size, self.channels, self.hidden = image_size, channels, hidden
         self.classes = classes if supervised or labels else 0  # that the decoder is told
         self.code_size, self.prior_std = code_size, prior_std
@@ -108,27 +102,20 @@ class AAE(Adversarial):
         self.encoder = self.build_encoder()
         self.decoder = self.build_decoder()
         self.discriminator = self.build_discriminator()
-        adversarial = {
-            "loss": losses.cross_entropy,
-            "loss_weights": 2.0 if labels else 1.0,  # the loss is the mean of the towers, not a sum
-        }
-        self.discriminator.compile(**adversarial, optimizer=adam(adversarial_learning_rate, beta_1))
-
-        x, y = self.encoder.input, keras.Input((classes,))
-        code = self.encoder(x)
-        self.combined = keras.Model(x, self.discriminator(code), name="combined")
-        self.combined.compile(**adversarial, optimizer=adam(adversarial_learning_rate, beta_1))
-        if supervised:
-            x, code = [x, y], Concatenate()([code, y])
-        self.autoencoder = keras.Model(x, self.decoder(code), name="autoencoder")
-        self.autoencoder.compile(
-            loss=losses.mse,
-            loss_weights=0.25,  # a difference in [-1, 1] is twice that in [0, 1]
-            optimizer=adam(learning_rate),
-        )
+        x = self.encoder.input
+        self.combined = keras.Model(x, self.discriminator(self.encoder(x)), name="combined")
+        self.autoencoder = self.build_autoencoder()
+        for player in (self.discriminator, self.combined):
+            player.compile(
+                loss=losses.cross_entropy,
+                loss_weights=2.0 if labels else 1.0,  # its mean over the towers becomes their sum
+                optimizer=adam(adversarial_learning_rate, beta_1),
+            )
+        # A difference in [-1, 1] is twice that in [0, 1].
+        self.autoencoder.compile(loss=losses.mse, loss_weights=0.25, optimizer=adam(learning_rate))
         if labels:
             logits = self.encoder.get_layer("logits").output
-            self.classifier = keras.Model(self.encoder.input, logits, name="classifier")
+            self.classifier = keras.Model(x, logits, name="classifier")
             self.classifier.compile(
                 loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
                 optimizer=adam(learning_rate),
@@ -167,6 +154,14 @@ class AAE(Adversarial):
             logits = Concatenate()([logits, dense(self.hidden_layers(y), 1)])
         logits = Activation("linear", dtype="float32")(logits)
         return keras.Model(code, logits, name="discriminator")
+
+    def build_autoencoder(self) -> keras.Model:
+        """Pictures x, supervised [x, one-hot y (B, classes)] -> x_hat (B, S, S, C)."""
+        x, y = self.encoder.input, keras.Input((self.classes,))
+        if not self.supervised:
+            return keras.Model(x, self.decoder(self.encoder(x)), name="autoencoder")
+        x_hat = self.decoder(Concatenate()([self.encoder(x), y]))
+        return keras.Model([x, y], x_hat, name="autoencoder")
 
     def build_sampler(self) -> keras.Model:
         """Noise (B, latent.size), or [noise, one-hot y (B, classes)] -> x (B, S, S, C)."""
@@ -277,6 +272,17 @@ class AAE(Adversarial):
 
     def move(self, name: str, tape: tf.GradientTape, loss: tf.Tensor):
         self._apply({name: self.updates[name].gradients(tape, loss)})
+
+
+def check_labels(labels: int, supervised: bool, classes: int):
+    """Refuses variants that do not fit together, or the data."""
+    if labels and supervised:
+        raise UserError(f"--labels {labels}: with --supervised every picture has its label")
+    if (labels or supervised) and not classes:
+        option = f"--labels {labels}" if labels else "--supervised"
+        raise UserError(f"{option}: the data set has no labels; leave the option out")
+    if labels < 0 or 0 < labels < classes:
+        raise UserError(f"--labels {labels}: give 0, or {classes} or more: one of each class")
 
 
 def adam(learning_rate: float, beta_1: float = 0.9) -> keras.optimizers.Adam:
