@@ -137,8 +137,13 @@ class Adversarial(keras.Model):
         """Options that `prepare` has resolved: a resumed run must not resolve them otherwise."""
         return {}
 
-    def begin(self):
-        """What a new run begins with besides its seed; of a resumed one the checkpoint has it."""
+    def origin(self) -> str | None:
+        """The run whose generator a new run begins with; None as a rule: it has its seed alone."""
+        return None
+
+    def origin_step(self, options: dict, newest: int) -> int:
+        """The step of `origin` to begin with, of a run with these options and this newest step."""
+        return newest
 
     # How a step is compiled.
 

@@ -131,7 +131,7 @@ def train(model_class: type[Adversarial], task, run: Run, options: dict):
     if start:
         checkpoint.load(checkpoint.path_of(run.checkpoints, start), model)
     else:
-        model.begin()
+        begin(model)
     group.spread()
     if group.place.workers > 1:
         _check_alike(group, start, options, fingerprint, model)
@@ -182,6 +182,22 @@ def _steps_per_epoch(data, batch_size: int) -> int:
             "samples"
         )
     return steps
+
+
+def begin(model: Adversarial):
+    """Gives the model of a new run the generator of its `origin`, if it has one.
+
+    Raises:
+        UserError: that is no run of this model, or one with other options.
+    """
+    folder = model.origin()
+    if folder is None:
+        return
+    run = Run.open(folder, model.name)
+    step = model.origin_step(run.config()["options"], run.step())
+    checkpoint.load(run.checkpoint_file(step=step), model, ["generator"])
+    if model.average_generator is not None:
+        model.average_generator.set_weights(model.generator.get_weights())
 
 
 def _check_alike(group: Group, start: int, options: dict, fingerprint: dict, model: Adversarial):

@@ -27,11 +27,10 @@ from typing import ClassVar, Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from common import checkpoint, cli, errors, losses, perceptual
+from common import cli, errors, losses, perceptual
 from common.adversarial import Adversarial, Update, watching
 from common.errors import UserError
 from common.layers import BatchNormalization, PixelShuffle
-from common.run import Run
 from common.super_resolution import SuperResolution
 
 import keras
@@ -166,18 +165,15 @@ class SRGAN(Adversarial):
         """Options as resolved: a resumed run must not take another content loss."""
         return {"content": self.content}
 
-    def begin(self):
-        """Stage 2 alone: the generator of the run that it goes on from."""
+    def origin(self) -> str | None:
+        """Stage 2 alone: the run whose generator it goes on from."""
         if (self.stage == "gan") != (self.begin_run is not None):
             raise UserError("--stage gan and --begin RUN belong together: give both, or neither")
-        if self.stage == "gan":
-            run = Run.open(self.begin_run, self.name)
-            options, step = run.config()["options"], run.step()
-            if options["stage"] == "both":
-                step = min(step, options["pretrain_steps"])
-            checkpoint.load(run.checkpoint_file(step=step), self, ["generator"])
-            if self.average_generator is not None:
-                self.average_generator.set_weights(self.generator.get_weights())
+        return self.begin_run
+
+    def origin_step(self, options: dict, newest: int) -> int:
+        """The end of its stage 1, if it went on to stage 2."""
+        return min(newest, options["pretrain_steps"]) if options["stage"] == "both" else newest
 
     # The networks (figure 4).
 

@@ -8,6 +8,7 @@ from common.data import bicubic, pictures
 from common.metrics import enlargement
 from common.run import Run
 from common.super_resolution import SuperResolution
+from common.training import begin
 from common.upscaling import of_model
 from srgan.srgan import SRGAN
 
@@ -201,7 +202,7 @@ def test_evaluate_on_what_was_held_out(run_cli, finished, train_folder):
 def test_the_second_stage_begins_where_the_first_of_a_run_ended(finished):
     options = {"image_size": 16, "blocks": 1, "width": 4, "content": "mse", "stage": "gan"}
     model = SRGAN(**options, begin=str(finished), ema=0.5)
-    model.begin()
+    begin(model)
     end_of_stage_1 = Run(finished).load_sampler(SRGAN, step=3).generator.variables
     for network in (model.generator, model.average_generator):
         for one, other in zip(network.variables, end_of_stage_1, strict=True):

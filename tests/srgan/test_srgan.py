@@ -94,7 +94,7 @@ def test_impossible_options_are_refused_by_name(option, value):
 @pytest.mark.parametrize("options", [{"stage": "gan"}, {"begin": "runs/x"}])
 def test_stage_gan_and_begin_belong_together(options):
     with pytest.raises(UserError, match="--stage gan and --begin RUN"):
-        small(**options).begin()
+        small(**options).origin()
 
 
 def test_the_course_of_the_stages():
@@ -109,6 +109,14 @@ def test_the_course_of_the_stages():
     second = small(stage="gan", gan_steps=6)
     assert second.total_steps == 6
     assert [second.rate_factor(step) for step in range(6)] == [1.0] * 3 + [0.1] * 3
+
+
+def test_stage_2_goes_on_from_the_end_of_stage_1():
+    model = small(stage="gan", begin="runs/x")
+    assert model.origin() == "runs/x" and small(stage="mse").origin() is None
+    of_both = {"stage": "both", "pretrain_steps": 10}
+    assert [model.origin_step(of_both, newest) for newest in (7, 12)] == [7, 10]
+    assert model.origin_step(of_both | {"stage": "mse"}, 12) == 12  # prolonged
 
 
 def log_sigmoid(logits):
