@@ -35,7 +35,7 @@ class Small(BGAN):
         x = keras.Input((4, 4, 1))
         h = layers.Flatten()(x)
         for _ in range(2):
-            h = layers.LeakyReLU(0.2)(layers.Dense(64)(h))
+            h = layers.LeakyReLU(0.2)(layers.Dense(192)(h))
         return keras.Model(x, layers.Dense(1)(h), name="discriminator")
 
 
