@@ -17,7 +17,7 @@ from common.metrics import codes, samples
 from common.metrics import oracle as oracles
 from common.pages import THUMBNAIL, Beside, Page
 from common.run import Run
-from common.sampling import Endpoint, batched, sampler_of
+from common.sampling import Endpoint, batched, pictures_of, sampler_of
 
 import keras
 import numpy as np
@@ -73,6 +73,7 @@ class AutoEncoding(Generation):
     """
 
     metrics: ClassVar[dict[str, int]] = Generation.metrics | {"reconstruction_mse": -1}
+    whole = True
 
     # While training.
 
@@ -225,15 +226,12 @@ class AutoEncoding(Generation):
                 page.single(name, shown)
         return {"autoencoder": results}
 
-    def load(self, run: Run, best: bool = False, **which) -> Adversarial:
-        return super().load(run, best, whole=True, **which)
-
     def signatures(self, model: Adversarial) -> dict[str, tuple[Endpoint, list[tf.TensorSpec]]]:
         """serving_encode, image to code (B, D); serving_reconstruct, image to image.
 
         Where the decoder has to be told the class, `label`, int32 (B,), goes to the second too.
         """
-        image = tf.TensorSpec((None, *model.encoder.input_shape[1:]), tf.float32, name="image")
+        image = pictures_of(model)
         label = tf.TensorSpec((None,), tf.int32, name="label")
 
         def encode(image):

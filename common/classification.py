@@ -1,7 +1,5 @@
 """What a user does with a generator whose discriminator tells classes: pictures in, classes out."""
 
-from collections.abc import Callable
-from functools import partial
 from inspect import signature
 from pathlib import Path
 
@@ -14,15 +12,12 @@ from common.generation import Generation, class_names
 from common.metrics import samples
 from common.pages import THUMBNAIL, Page
 from common.run import Run
-from common.sampling import BATCH_SIZE, Endpoint, batched
+from common.sampling import BATCH_SIZE, Endpoint, looking, pictures_of
 
 import numpy as np
 import tensorflow as tf
 
 SHOWN = 20  # rows that are printed; the file has them all
-
-# Pictures, uint8 (N, S, S, C) -> probabilities, float32 (N, classes).
-Classify = Callable[[np.ndarray], np.ndarray]
 
 
 class ClassifyingGeneration(Generation):
@@ -32,6 +27,8 @@ class ClassifyingGeneration(Generation):
         model_class: the model. Beyond what `Generation` asks for, its instances have
             `classify`, a graph of float32 (B, S, S, C) in [-1, 1] -> probabilities (B, classes).
     """
+
+    whole = True
 
     def predict(self, run: str, inputs: list[str] | None = None, /, *, output: str, **options):
         """Makes pictures from noise, or says which classes given pictures show.
@@ -63,7 +60,7 @@ class ClassifyingGeneration(Generation):
         model = self.load(opened, options["best"])
         names = class_names(opened) or [str(label) for label in range(model.classes)]
         sources = files.picture_files(inputs)
-        classify = compiled(model)
+        classify = looking(model, model.classify)
         rows = []
         title = f"{self.name}: {len(sources)} pictures classified"
         page = Page(title, {"run": run}, side=THUMBNAIL)
@@ -102,7 +99,7 @@ class ClassifyingGeneration(Generation):
         self, run: Run, model: Adversarial, data: LabelledImages, page: Page, show: int
     ) -> dict[str, dict]:
         x, labels = data.arrays("test", samples.COUNT)
-        right = compiled(model)(x).argmax(axis=1) == labels
+        right = looking(model, model.classify)(x).argmax(axis=1) == labels
         of_classes = [float(right[labels == label].mean()) for label in np.unique(labels)]
         result = {
             "count": len(x),
@@ -117,9 +114,6 @@ class ClassifyingGeneration(Generation):
         page.note(said)
         return {"classifier": result}
 
-    def load(self, run: Run, best: bool = False, **which) -> Adversarial:
-        return super().load(run, best, whole=True, **which)
-
     def signatures(self, model: Adversarial) -> dict[str, tuple[Endpoint, list[tf.TensorSpec]]]:
         """serving_classify: image, float32 (B, S, S, C), to probability (B, classes)."""
 
@@ -127,14 +121,3 @@ class ClassifyingGeneration(Generation):
             return {"probability": model.classify(image)}
 
         return {"serving_classify": (classify, [pictures_of(model)])}
-
-
-def compiled(model: Adversarial) -> Classify:
-    """The model's classifier as a graph, in batches."""
-    return partial(batched(model.classify, pictures_of(model)), prepared=pictures.to_unit)
-
-
-def pictures_of(model: Adversarial) -> tf.TensorSpec:
-    """What `classify` takes."""
-    shape = None, model.image_size, model.image_size, model.channels
-    return tf.TensorSpec(shape, tf.float32, name="image")

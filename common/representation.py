@@ -8,9 +8,7 @@ from common.metrics import samples
 from common.metrics.linear import linear_accuracy
 from common.pages import Page
 from common.run import Run
-from common.sampling import batched
-
-import tensorflow as tf
+from common.sampling import looking
 
 LABELS = 1000  # training pictures that the linear classifier learns from
 
@@ -22,6 +20,8 @@ class RepresentingGeneration(Generation):
         model_class: the model. Beyond what `Generation` asks for, its instances have `features`, a
             graph of float32 (B, S, S, C) in [-1, 1] -> float32 (B, F).
     """
+
+    whole = True
 
     def evaluate(self, run: str, /, **options):
         """Measures a run's pictures, beside real ones, and what its discriminator has learnt.
@@ -47,8 +47,7 @@ class RepresentingGeneration(Generation):
     ) -> dict[str, dict]:
         if data.classes < 2:
             return {}
-        shape = None, model.image_size, model.image_size, model.channels
-        features = batched(model.features, tf.TensorSpec(shape, tf.float32, name="image"))
+        features = looking(model, model.features)
         learnt, tested = data.arrays("train", LABELS), data.arrays("test", samples.COUNT)
 
         def accuracy(described):
@@ -57,7 +56,7 @@ class RepresentingGeneration(Generation):
         result = {
             "labels": len(learnt[0]),
             "count": len(tested[0]),
-            "accuracy": accuracy(lambda x: features(x, prepared=pictures.to_unit)),
+            "accuracy": accuracy(features),
             "accuracy_of_pixels": accuracy(lambda x: pictures.to_unit(x).reshape(len(x), -1)),
         }
         said = (
@@ -68,6 +67,3 @@ class RepresentingGeneration(Generation):
         print(said)
         page.note(said)
         return {"features": result}
-
-    def load(self, run: Run, best: bool = False, **which) -> Adversarial:
-        return super().load(run, best, whole=True, **which)

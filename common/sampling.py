@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from common.adversarial import Adversarial
 from common.data import pictures
@@ -92,6 +93,21 @@ def batched(function: Callable[[tf.Tensor], tf.Tensor], spec: tf.TensorSpec) -> 
         return np.concatenate([graph(tf.constant(part, tf.float32)).numpy() for part in parts])
 
     return run
+
+
+def pictures_of(model: Adversarial) -> tf.TensorSpec:
+    """What a network of the model takes that looks at its pictures: float32 (B, S, S, C)."""
+    shape = None, model.image_size, model.image_size, model.channels
+    return tf.TensorSpec(shape, tf.float32, name="image")
+
+
+def looking(model: Adversarial, function: Callable[[tf.Tensor], tf.Tensor]) -> Callable:
+    """A function of the model's pictures, float32 (B, S, S, C) in [-1, 1] -> (B, ...), in batches.
+
+    Returns:
+        uint8 (N, S, S, C) -> float32 (N, ...), as `batched` gives it.
+    """
+    return partial(batched(function, pictures_of(model)), prepared=pictures.to_unit)
 
 
 def signature(latent: Latent, classes: int) -> list[tf.TensorSpec]:

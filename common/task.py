@@ -25,10 +25,12 @@ class Task:
     Attributes:
         data: class of the data set.
         metrics: what `measure` gives, and whether more (+1) or less (-1) of it is better.
+        whole: whether the verbs need every network of the model, not the sampling one alone.
     """
 
     data: ClassVar[type]
     metrics: ClassVar[dict[str, int]]
+    whole: ClassVar[bool] = False
 
     def __init__(self, model_class: type[Adversarial]):
         self.model_class = model_class
@@ -44,7 +46,7 @@ class Task:
 
     def load(self, run: Run, best: bool = False, **which) -> Adversarial:
         """The model of a run with the weights that the verbs need, as `Run.load_sampler`."""
-        return run.load_sampler(self.model_class, best, **which)
+        return run.load_sampler(self.model_class, best, whole=self.whole, **which)
 
     def data_of(self, run: Run, **moved) -> Any:
         """The data of a run.

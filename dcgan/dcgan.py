@@ -41,7 +41,7 @@ from common.representation import RepresentingGeneration
 import keras
 import tensorflow as tf
 from keras import ops
-from keras.layers import Activation, Flatten, LeakyReLU, MaxPooling2D, ReLU, Reshape
+from keras.layers import Activation, Flatten, LeakyReLU, ReLU, Reshape
 
 
 class DCGAN(Adversarial):
@@ -186,10 +186,9 @@ class DCGAN(Adversarial):
             for layer in self.discriminator.layers
             if isinstance(layer, LeakyReLU) and layer.output.ndim == 4
         ]
-        seen = keras.Model(self.discriminator.inputs, maps)(pictures, training=False)
-        return ops.concatenate(
-            [Flatten()(MaxPooling2D(ceil(h.shape[1] / 4), padding="same")(h)) for h in seen], axis=1
-        )
+        seen = keras.Model(self.discriminator.input, maps)(pictures, training=False)
+        pooled = [ops.max_pool(h, ceil(h.shape[1] / 4), padding="same") for h in seen]
+        return ops.concatenate([Flatten()(h) for h in pooled], axis=1)
 
 
 if __name__ == "__main__":

@@ -10,13 +10,12 @@ import hashlib
 import math
 import os
 import time
-import zipfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 from common.data.home import keras_home
-from common.errors import UserError
+from common.errors import DAMAGE, UserError, one_line
 
 import keras
 import numpy as np
@@ -258,8 +257,8 @@ def _load(path: Path, judge: Oracle) -> bool:
         if [w.shape for w in weights] != [w.shape for w in judge.network.weights]:
             raise ValueError("other shapes")
         judge.network.set_weights(weights)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        print(f"oracle: {path} is damaged ({' '.join(str(error).split())[:80]})")
+    except DAMAGE as error:
+        print(f"oracle: {path} is damaged ({one_line(error)[:80]})")
         return False
     return True
 
