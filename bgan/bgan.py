@@ -136,7 +136,8 @@ class BGAN(Adversarial):
             optimizer=keras.optimizers.Adam(learning_rate, beta_1, epsilon=1e-8)
         )
         self.compile()
-        self.binary_sampler = self.build_binary_sampler() if self.discrete else None
+        if self.discrete:
+            self.probabilities, self.binary_sampler = self.build_samplers()
 
     @property
     def latent(self) -> Latent:
@@ -147,6 +148,10 @@ class BGAN(Adversarial):
     @property
     def sampler(self) -> keras.Model:
         return self.binary_sampler if self.discrete else self.sampling_network
+
+    @property
+    def also_drawn(self) -> list[keras.Model]:
+        return [self.probabilities] if self.discrete else []
 
     def aim(self, data):
         return BlackAndWhite(data) if self.discrete else data
@@ -199,17 +204,20 @@ class BGAN(Adversarial):
         log_w = ops.reshape(self.discriminator(pictures), (-1, self.samples))
         return keras.Model([z, u], [log_probability(x, g), log_w], name="combined")
 
-    def build_binary_sampler(self) -> keras.Model:
-        """Noise (B, latent.size) -> pictures of -1 and 1, float32 (B, S, S, C).
+    def build_samplers(self) -> tuple[keras.Model, keras.Model]:
+        """Noise (B, latent.size) -> pictures (B, S, S, C), float32: of shades, and of -1 and 1.
 
-        Behind z stands a normal n for each pixel, which is 1 if n is below the quantile of its
-        probability: Phi(n) is uniform, so the drawing is Bernoulli and a function of the noise.
+        The shades are the pixels' probabilities, from -1 for never to 1 for always. Behind z stands
+        a normal n for each pixel, which is 1 if n is below the quantile of its probability: Phi(n)
+        is uniform, so the drawing is Bernoulli and a function of the noise.
         """
         noise = keras.Input((self.latent.size,))
-        g = self.sampling_network(noise[:, : self.prior.size])
+        p = ops.sigmoid(self.sampling_network(noise[:, : self.prior.size]))
         n = ops.reshape(noise[:, self.prior.size :], (-1, *self.shape))
         below = 0.5 * (1.0 + ops.erf(n / 2.0**0.5))  # Phi(n)
-        return keras.Model(noise, ops.where(below < ops.sigmoid(g), 1.0, -1.0), name="sampler")
+        drawn = ops.where(below < p, 1.0, -1.0)
+        shades = keras.Model(noise, 2.0 * p - 1.0, name="probabilities")
+        return shades, keras.Model(noise, drawn, name="sampler")
 
     def losses_and_gradients(self, x: tf.Tensor, y: tf.Tensor) -> tuple[dict, dict]:
         """Losses of both players and the gradients of each with respect to its own weights.

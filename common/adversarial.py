@@ -125,6 +125,11 @@ class Adversarial(keras.Model):
         """What makes pictures, in the form that it is used and exported in."""
         return self.sampling_network
 
+    @property
+    def also_drawn(self) -> list[keras.Model]:
+        """Further networks of what `sampler` takes, whose pictures a sample grid shows beside."""
+        return []
+
     def prepare(self, data):
         """Takes from the data set what a step needs besides its batches; nothing, as a rule."""
 

@@ -1,4 +1,4 @@
-"""What `predict` draws from noise: pictures one by one, a grid of them, or ways between them.
+"""What `predict` draws from noise: pictures one by one, a grid, ways between them, or their sum.
 
 Each way writes its files into a folder, shows them on a page, and says in a line what it has made.
 """
@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from math import ceil
 from pathlib import Path
 
-from common import walks
+from common import arithmetic, walks
+from common.arithmetic import Term
 from common.data import pictures
 from common.errors import UserError, at_least_one
 from common.pages import Beside, Page
@@ -70,19 +71,38 @@ def draw_ways(
     frames: int,
     folder: Path,
     page: Page,
+    label_to: int | None = None,
 ) -> str:
     """Writes ways through the noise, `count` or, up to equally many of each class, a few more.
 
     Args:
         seeds: of the noise at both ends.
         frames: pictures on a way, 2 or more.
+        label_to: the class to which each way leads from the asked one; default none.
 
     The others, returns, raises: as `draw_each`.
     """
-    walks.write(sampler, asked, seeds, ceil(count / max(1, len(asked))), frames, folder)
+    ways = ceil(count / max(1, len(asked)))
+    walks.write(sampler, asked, seeds, ways, frames, folder, label_to)
     for name in (walks.ROWS, walks.ANIMATION):
         page.single(name, Beside.of(folder / name))
     return f"{frames} frames in {folder / walks.ROWS} and .gif"
+
+
+def draw_sum(
+    sampler: Sampler, label: int | None, seed: int, terms: list[Term], folder: Path, page: Page
+) -> str:
+    """Writes what the sum of some noise vectors gives, as `arithmetic.write` does.
+
+    Args:
+        label: the class of all pictures; None if the sampler takes no class.
+        terms: of the sum.
+
+    The others, returns, raises: as `draw_each`.
+    """
+    arithmetic.write(sampler, label, seed, terms, folder)
+    page.single(arithmetic.NAME, Beside.of(folder / arithmetic.NAME))
+    return f"the sum, and what it is made of, in {folder / arithmetic.NAME}"
 
 
 def with_bar(batches: Iterable[np.ndarray], total: int) -> Iterator[np.ndarray]:
@@ -103,13 +123,16 @@ def file_names(labels: np.ndarray | None, count: int) -> list[str]:
 # What is asked for, checked before anything is drawn.
 
 
-def asked_classes(class_names: list[str], label: str | None, run: str) -> list[int]:
+def asked_classes(
+    class_names: list[str], label: str | None, run: str, option: str = "label"
+) -> list[int]:
     """The classes to show, in their order; empty if the model takes no class.
 
     Args:
         class_names: of the model; none if it takes no class.
         label: a class by its name, or else by its number, or None for all.
         run: what the model is called in an error.
+        option: where the label is from, for an error.
 
     Raises:
         UserError: there is no such class.
@@ -117,13 +140,27 @@ def asked_classes(class_names: list[str], label: str | None, run: str) -> list[i
     if label is None:
         return list(range(len(class_names)))
     if not class_names:
-        raise UserError(f"--label {label}: the model of {run} knows no classes; leave it out")
+        raise UserError(f"--{option} {label}: the model of {run} knows no classes; leave it out")
     if label in class_names:
         return [class_names.index(label)]
     if label.isdecimal() and int(label) < len(class_names):
         return [int(label)]
     known = ", ".join(class_names[:20]) + (", ..." if len(class_names) > 20 else "")
-    raise UserError(f"--label {label}: give 0 to {len(class_names) - 1}, or one of {known}")
+    raise UserError(f"--{option} {label}: give 0 to {len(class_names) - 1}, or one of {known}")
+
+
+def last_class(sampler: Sampler, label: str | None, run: str) -> int | None:
+    """The class of --label_to, or None for none.
+
+    Raises:
+        UserError: there is no such class, or a SavedModel cannot mix classes.
+    """
+    if label is None:
+        return None
+    (found,) = asked_classes(sampler.class_names, label, run, "label_to")
+    if sampler.mixture is None:
+        raise UserError(f"--label_to {label}: {run} does not mix classes; export its run again")
+    return found
 
 
 def check_range(count: int | None, **seeds: int | None):
@@ -134,13 +171,27 @@ def check_range(count: int | None, **seeds: int | None):
             raise UserError(f"--{option} {seed}: give 0 to {2**63 - 1}")
 
 
-def check_output(output: str, interpolate: int | None, grid: bool, seed_to: int | None):
+def check_output(
+    output: str,
+    grid: bool,
+    interpolate: int | None,
+    seed_to: int | None,
+    label: str | None,
+    label_to: str | None,
+    arithmetic: str | None,
+):
     """Refuses options of `predict` that do not fit together."""
     if interpolate is not None and interpolate < 2:
         raise UserError(f"--interpolate {interpolate}: give 2 frames or more, such as 16")
+    if arithmetic and (grid or interpolate):
+        other = "grid" if grid else "interpolate"
+        raise UserError(f"--{other}: a sum is a picture of its own; leave one of them out")
     if interpolate and grid:
         raise UserError("--grid: an interpolation is a grid already; leave one of them out")
-    if seed_to is not None and not interpolate:
-        raise UserError(f"--seed_to {seed_to}: needs --interpolate, such as 16")
+    for option, value in (("seed_to", seed_to), ("label_to", label_to)):
+        if value is not None and not interpolate:
+            raise UserError(f"--{option} {value}: needs --interpolate, such as 16")
+    if label_to is not None and label is None:
+        raise UserError(f"--label_to {label_to}: needs --label, the class to begin with")
     if Path(output).exists() and not Path(output).is_dir():
         raise UserError(f"--output {output}: is a file; name a folder")

@@ -1,6 +1,6 @@
 """Noise-to-picture generators as SavedModels for TensorFlow Serving, and back.
 
-A SavedModel has two signatures, and what else the model can do; all are made of TensorFlow's own
+A SavedModel has these signatures, and what else the model can do; all are made of TensorFlow's own
 operations only: TensorFlow Serving runs them, and so does TensorFlow without Keras and without this
 project. What stands in brackets is there for a generator that takes a class.
 
@@ -12,6 +12,9 @@ project. What stands in brackets is there for a generator that takes a class.
                     [ label        int32 (), a class, or -1 for each class in turn ]
                    -> image        float32 (N, S, S, C)
                       image_bytes  string (N,): PNG files
+  [ serving_mixture   noise          float32 (B, size)
+                      class_weights  float32 (B, classes), such as 0.5 of two classes
+                   -> image          float32 (B, S, S, C) ]
 
 The same seed gives the same pictures, the first ones whatever the count. A label that is no class
 is answered by an error. The server returns `image_bytes` as base64 because its name ends in
@@ -31,6 +34,8 @@ from common.sampling import (
     Endpoint,
     Sampler,
     endpoint,
+    mixture_endpoint,
+    mixture_signature,
     seeded_endpoint,
     seeded_signature,
     signature,
@@ -39,6 +44,7 @@ from common.sampling import (
 import keras
 import tensorflow as tf
 
+MIXTURE = "serving_mixture"
 ABOUT = Path(serving.EXTRA, "sampler.json")  # what `load_sampler` needs besides the signatures
 
 
@@ -79,6 +85,9 @@ def export_sampler(
     archive.track(model if further else generator)
     archive.add_endpoint("serving_default", image, signature(latent, classes))
     archive.add_endpoint("serving_seed", seeded, seeded_signature(classes))
+    if classes:
+        takes = mixture_signature(latent, classes)
+        archive.add_endpoint(MIXTURE, mixture_endpoint(generator), takes)
     for signature_name, (function, takes) in (further or {}).items():
         archive.add_endpoint(signature_name, function, takes)
     names = class_names or [str(label) for label in range(classes)]
@@ -111,10 +120,12 @@ def load_sampler(folder: Path | str) -> Sampler:
             f"{Path(folder) / ABOUT} cannot be read ({reason}); export the model again"
         ) from error
 
-    def image(**inputs):  # holds on to `loaded`: the signature alone would lose the variables
-        return loaded.signatures["serving_default"](**inputs)
+    def called(signature_name: str) -> Endpoint:
+        # It holds on to `loaded`: the signature alone would lose the variables.
+        return lambda **inputs: loaded.signatures[signature_name](**inputs)
 
-    return Sampler(latent, class_names, image)
+    mixture = called(MIXTURE) if MIXTURE in loaded.signatures else None
+    return Sampler(latent, class_names, called("serving_default"), mixture)
 
 
 def _with_files(seeded: Endpoint) -> Endpoint:
@@ -141,4 +152,7 @@ def _warmup_requests(latent: Latent, classes: int) -> dict:
     if classes:
         requests["serving_default"]["label"] = tf.make_tensor_proto([0], tf.int32)
         requests["serving_seed"]["label"] = tf.make_tensor_proto(-1, tf.int32)
+        weights = tf.make_tensor_proto(1 / classes, tf.float32, (1, classes))
+        requests[MIXTURE] = requests["serving_default"] | {"class_weights": weights}
+        del requests[MIXTURE]["label"]
     return requests

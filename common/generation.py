@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 from common import pages
 from common.adversarial import Adversarial
+from common.arithmetic import parse
 from common.data.images import LabelledImages
 from common.drawing import (
     asked_classes,
@@ -14,7 +15,9 @@ from common.drawing import (
     check_range,
     draw_each,
     draw_grid,
+    draw_sum,
     draw_ways,
+    last_class,
     with_bar,
 )
 from common.errors import UserError, not_negative
@@ -49,12 +52,13 @@ class Generation(Task):
         """A function that draws a grid with the model as it is when it is called.
 
         The noise is always the same. The grid, uint8 (H, W, C), has 8 by 8 pictures, or a row of
-        ten for each of the first ten classes, with one noise in each column.
+        ten for each of the first ten classes, with one noise in each column; to the right of it are
+        those of what the model has `also_drawn`.
         """
-        sampler = sampler_of(model)
-        noise = sampler.noise(SEED, 10 if model.classes else 64)
+        samplers = [sampler_of(model, network=n) for n in (model.sampler, *model.also_drawn)]
+        noise = samplers[0].noise(SEED, 10 if model.classes else 64)
         asked = list(range(min(model.classes, 10)))
-        return lambda: sheet(sampler, noise, asked)
+        return lambda: np.concatenate([sheet(s, noise, asked) for s in samplers], axis=1)
 
     def metrics_of(self, model: Adversarial, data: LabelledImages) -> dict[str, int]:
         """Those of `metrics` that this model has on these data.
@@ -97,6 +101,8 @@ class Generation(Task):
         grid: bool = False,
         interpolate: int | None = None,
         seed_to: int | None = None,
+        label_to: str | None = None,
+        arithmetic: str | None = None,
         best: bool = False,
     ):
         """Makes pictures from noise: 0000.png, 0001.png, ... of equal seeds are equal pictures.
@@ -115,22 +121,35 @@ class Generation(Task):
                 in each column.
             interpolate: frames of a way through the noise, from that of --seed to that of
                 --seed_to: interpolation.png has them in a row, interpolation.gif one by one.
-            seed_to: of the noise at the end of the way; default the seed after --seed.
+            seed_to: of the noise at the end of the way; default the seed after --seed, and with
+                --label_to the same noise.
+            label_to: the class at the end of the way, which begins with that of --label.
+            arithmetic: sums of noise, such as 3,17,25-4,9,12+1,2,6: of the pictures that have these
+                numbers with this --seed the means are taken, subtracted and added. arithmetic.png
+                has a row for each mean, which comes first, and the last row begins with the sum.
             best: use the checkpoint that --keep_best kept, not the newest.
 
         Example:
             {program} predict RUN --output DIR --count 100 --seed 1
             {program} predict RUN --output DIR --interpolate 16
+            {program} predict RUN --output DIR --arithmetic 3,17,25-4,9,12+1,2,6
         """
         check_range(count, seed=seed, seed_to=seed_to)
-        check_output(output, interpolate, grid, seed_to)
+        check_output(output, grid, interpolate, seed_to, label, label_to, arithmetic)
+        terms = parse(arithmetic) if arithmetic else []
         sampler = self._sampler(run, best)
         asked = asked_classes(sampler.class_names, label, run)
         folder = Path(output)
         page = Page(f"{self.name}: pictures from noise", {"run": run, "seed": seed, "label": label})
         if interpolate:
-            seeds = seed, (seed + 1) % 2**63 if seed_to is None else seed_to
-            said = draw_ways(sampler, asked, seeds, count or 1, interpolate, folder, page)
+            last = last_class(sampler, label_to, run)
+            following = seed if label_to else (seed + 1) % 2**63
+            seeds = seed, following if seed_to is None else seed_to
+            said = draw_ways(sampler, asked, seeds, count or 1, interpolate, folder, page, last)
+        elif terms:
+            if len(asked) > 1:
+                raise UserError(f"--arithmetic {arithmetic}: needs --label, the class to show")
+            said = draw_sum(sampler, *asked or [None], seed, terms, folder, page)
         else:
             draw = draw_grid if grid else draw_each
             said = draw(sampler, asked, seed, count or 64, folder, page)

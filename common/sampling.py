@@ -26,11 +26,13 @@ class Sampler:
         latent: the noise that it takes.
         class_names: of the classes it can be asked for; none if it takes no label.
         image: its graph, an `Endpoint`.
+        mixture: the same for weights of the classes, `mixture_endpoint`; None if it takes no label.
     """
 
     latent: Latent
     class_names: list[str]
     image: Endpoint
+    mixture: Endpoint | None = None
 
     @property
     def classes(self) -> int:
@@ -46,34 +48,49 @@ class Sampler:
 
         Args:
             noise: z, float32 (N, size).
-            labels: integers (N,), or None for a generator that takes no label.
+            labels: integers (N,), or weights of the classes, float (N, classes), or None for a
+                generator that takes no label.
         """
         for start in range(0, len(noise), BATCH_SIZE):
             batch = slice(start, start + BATCH_SIZE)
-            inputs = {"noise": tf.constant(noise[batch], tf.float32)}
-            if labels is not None:
-                inputs["label"] = tf.constant(labels[batch], tf.int32)
-            yield pictures.to_uint8(self.image(**inputs)["image"])
+            z = tf.constant(noise[batch], tf.float32)
+            if labels is None:
+                drawn = self.image(noise=z)
+            elif labels.ndim == 1:
+                drawn = self.image(noise=z, label=tf.constant(labels[batch], tf.int32))
+            else:
+                weights = tf.constant(labels[batch], tf.float32)
+                drawn = self.mixture(noise=z, class_weights=weights)
+            yield pictures.to_uint8(drawn["image"])
 
     def all(self, noise: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
         """The pictures of `draw` in one array, uint8 (N, S, S, C)."""
         return np.concatenate(list(self.draw(noise, labels)))
 
 
-def sampler_of(model: Adversarial, class_names: list[str] | None = None) -> Sampler:
+def sampler_of(
+    model: Adversarial,
+    class_names: list[str] | None = None,
+    network: keras.Model | None = None,
+) -> Sampler:
     """The sampler of a model, which draws with its weights as they are when it is called.
 
     Args:
         model: has `sampler`, `latent` and `classes`.
         class_names: default the numbers of the classes.
+        network: takes the place of the model's `sampler`.
     """
-    names = [str(label) for label in range(model.classes)]
-    graph = tf.function(
-        endpoint(model.sampler, model.classes),
-        input_signature=signature(model.latent, model.classes),
-        autograph=False,
-    )
-    return Sampler(model.latent, (class_names or names) if model.classes else [], graph)
+    latent, classes, network = model.latent, model.classes, network or model.sampler
+    image = _graph(endpoint(network, classes), signature(latent, classes))
+    if not classes:
+        return Sampler(latent, [], image)
+    mixture = _graph(mixture_endpoint(network), mixture_signature(latent, classes))
+    names = [str(label) for label in range(classes)]
+    return Sampler(latent, class_names or names, image, mixture)
+
+
+def _graph(function: Callable, takes: list[tf.TensorSpec]) -> Callable:
+    return tf.function(function, input_signature=takes, autograph=False)
 
 
 def batched(function: Callable[[tf.Tensor], tf.Tensor], spec: tf.TensorSpec) -> Callable:
@@ -86,7 +103,7 @@ def batched(function: Callable[[tf.Tensor], tf.Tensor], spec: tf.TensorSpec) -> 
     Returns:
         run(x) or run(x, prepared): `prepared` makes a part of x what `function` takes.
     """
-    graph = tf.function(function, input_signature=[spec], autograph=False)
+    graph = _graph(function, [spec])
 
     def run(x: np.ndarray, prepared: Callable = lambda part: part) -> np.ndarray:
         parts = (prepared(x[i : i + BATCH_SIZE]) for i in range(0, len(x), BATCH_SIZE))
@@ -125,10 +142,10 @@ def endpoint(generator: keras.Model, classes: int) -> Endpoint:
 
     A label that is no class is an InvalidArgumentError when the function is run.
     """
+    mixture = mixture_endpoint(generator)
 
     def image(noise, label=None):
-        inputs = noise if label is None else [noise, one_hot(label, tf.shape(noise)[:1])]
-        return {"image": tf.cast(generator(inputs, training=False), tf.float32)}
+        return mixture(noise, None if label is None else one_hot(label, tf.shape(noise)[:1]))
 
     def one_hot(label, shape):
         # Out of range, tf.one_hot would give zeros: a picture of no class at all.
@@ -141,6 +158,25 @@ def endpoint(generator: keras.Model, classes: int) -> Endpoint:
         ]
         with tf.control_dependencies(checks):
             return tf.one_hot(label, classes)
+
+    return image
+
+
+def mixture_signature(latent: Latent, classes: int) -> list[tf.TensorSpec]:
+    """What a `mixture_endpoint` takes."""
+    weights = tf.TensorSpec((None, classes), tf.float32, name="class_weights")
+    return [tf.TensorSpec((None, latent.size), tf.float32, name="noise"), weights]
+
+
+def mixture_endpoint(generator: keras.Model) -> Endpoint:
+    """The function noise [, class_weights] -> {"image": float32}, for what lies between classes.
+
+    class_weights, float32 (B, classes), take the place of the one-hot class.
+    """
+
+    def image(noise, class_weights=None):
+        inputs = noise if class_weights is None else [noise, class_weights]
+        return {"image": tf.cast(generator(inputs, training=False), tf.float32)}
 
     return image
 

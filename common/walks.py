@@ -1,4 +1,4 @@
-"""Ways through the noise: what lies between two pictures of a generator."""
+"""Ways through noise and classes: what lies between two pictures of a generator."""
 
 import io
 from pathlib import Path
@@ -50,6 +50,7 @@ def write(
     count: int,
     frames: int,
     folder: Path,
+    label_to: int | None = None,
 ):
     """Writes interpolation.png, a row of frames for each way, and interpolation.gif.
 
@@ -60,6 +61,7 @@ def write(
         count: ways from noise to noise, of each class.
         frames: pictures on a way, 2 or more.
         folder: made if it is not there.
+        label_to: the class to which each way leads from the asked one; default none.
 
     Raises:
         UserError: a file cannot be written.
@@ -69,6 +71,10 @@ def write(
     rows = count * max(1, len(asked))
     noise = np.tile(way, (max(1, len(asked)), 1, 1)).reshape(rows * frames, -1)
     labels = np.repeat(asked, count * frames) if asked else None
+    if label_to is not None:
+        share = np.tile(np.linspace(0.0, 1.0, frames), rows)[:, None]
+        one_hot = np.eye(sampler.classes)
+        labels = (1 - share) * one_hot[labels] + share * one_hot[label_to]
     shown = sampler.all(noise, labels)
     shown = shown.reshape(rows, frames, *shown.shape[1:])
     write_frames(folder, shown)

@@ -1,6 +1,6 @@
 """`predict` of a generator: which pictures, under which names, from a run and from a SavedModel."""
 
-from common import checkpoint
+from common import checkpoint, export_sampler
 from common.data import pictures
 from common.drawing import asked_classes, file_names
 from common.errors import UserError
@@ -111,6 +111,46 @@ def test_interpolation_has_every_class_on_the_same_way(predict, conditional):
         assert_same(row[-1], own_pictures(conditional, 1, 2, [label] * 2)[way])
 
 
+def test_between_two_classes_the_noise_stays(predict, conditional):
+    for source in (conditional, conditional / "export/tiny_gan/1"):
+        options = "--interpolate 3 --label zero --label_to 2 --seed 4 --count 2"
+        frames = cells(pictures.read(predict(source, options) / "interpolation.png"), 2, 3)
+        assert_same(frames[:, 0], own_pictures(conditional, 4, 2, [0, 0]))
+        assert_same(frames[:, 2], own_pictures(conditional, 4, 2, [2, 2]))
+        model = network_of(conditional)
+        halves = np.array([[0.5, 0, 0.5]] * 2, np.float32)
+        middle = model.sampler([model.latent.of_seed(4, 2).numpy(), halves], training=False)
+        assert_same(frames[:, 1], pictures.to_uint8(middle))
+
+
+def test_between_two_classes_the_noise_moves_where_it_is_told_to(predict, conditional):
+    folder = predict(conditional, "--interpolate 2 --label 1 --label_to 0 --seed 4 --seed_to 9")
+    (frames,) = cells(pictures.read(folder / "interpolation.png"), 1, 2)
+    assert_same(frames[0], own_pictures(conditional, 4, 1, [1])[0])
+    assert_same(frames[1], own_pictures(conditional, 9, 1, [0])[0])
+
+
+@pytest.mark.parametrize("kind", ["plain", "conditional"])
+def test_sums_of_noise(request, predict, kind):
+    run = request.getfixturevalue(kind)
+    with_class = kind == "conditional"
+    options = "--arithmetic '0,3 - 4 + 2,5' --seed 6" + (" --label 1" if with_class else "")
+    model = network_of(run)
+    shown = pictures.read(predict(run, options) / "arithmetic.png", model.channels)
+    grid = cells(shown, 4, 3)
+    z = model.latent.of_seed(6, 6).numpy()
+    means = [(z[0] + z[3]) / 2, z[4], (z[2] + z[5]) / 2]
+    rows = [[means[0], z[0], z[3]], [means[1], z[4]], [means[2], z[2], z[5]]]
+    rows.append([means[0] - means[1] + means[2]])
+    one_hot = np.eye(3, dtype=np.float32)[[1]]
+    for row, noises in zip(grid, rows, strict=True):
+        for shown, noise in zip(row, noises, strict=False):
+            inputs = [noise[None], one_hot] if with_class else noise[None]
+            assert_same(shown, pictures.to_uint8(model.sampler(inputs, training=False))[0])
+    assert (grid[1, 2] == 255).all()  # a short row
+    assert (grid[3, 1] != grid[3, 0]).any() and (grid[3, 1] != grid[3, 2]).any()  # neighbours
+
+
 def test_averaged_weights_are_what_is_shown(predict, tmp_path):
     run = make_run(tmp_path / "averaged", ema=0.9)
     model = TinyGan(ema=0.9)
@@ -135,6 +175,14 @@ def test_predict_refuses_what_it_cannot_do(refused, plain, conditional, tmp_path
     check(plain, "--interpolate 4 --grid", "--grid")
     check(plain, "--seed_to 4", "--seed_to 4", "--interpolate")
     check(plain, "--label 1", "--label 1", "knows no classes")
+    check(plain, "--interpolate 4 --label 1 --label_to 0", "knows no classes")
+    check(conditional, "--label 1 --label_to 0", "--label_to 0", "--interpolate")
+    check(conditional, "--interpolate 4 --label_to 0", "--label_to 0", "--label")
+    check(conditional, "--interpolate 4 --label 1 --label_to 3", "--label_to 3", "0 to 2")
+    check(conditional, "--arithmetic 1-2", "--arithmetic 1-2", "--label")
+    check(plain, "--arithmetic 1-", "--arithmetic 1-", "3,17,25-4,9,12+1,2,6")
+    check(plain, "--arithmetic 1-2 --grid", "--grid", "sum")
+    check(plain, "--arithmetic 1-2 --interpolate 3", "--interpolate", "sum")
     check(conditional, "--label 3", "--label 3", "0 to 2", "zero, one, many")
     check(conditional, "--label two", "--label two", "zero, one, many")
     check(plain, "--best", "--keep_best")
@@ -143,6 +191,12 @@ def test_predict_refuses_what_it_cannot_do(refused, plain, conditional, tmp_path
     (tmp_path / "file").touch()
     refused(f"predict {plain} --output {tmp_path / 'file'}", str(tmp_path / "file"), "a file")
     refused(f"predict {plain} --output {tmp_path / 'file' / 'x'} --count 1", "cannot be written")
+
+
+def test_a_saved_model_from_before_mixtures(predict, refused, conditional, monkeypatch, tmp_path):
+    monkeypatch.setattr(export_sampler, "MIXTURE", "serving_something_else")
+    options = f"--output {tmp_path / 'out'} --interpolate 3 --label 0 --label_to 1"
+    refused(f"predict {conditional / 'export/tiny_gan/1'} {options}", "--label_to 1", "again")
 
 
 def test_classes_are_found_by_name_first():

@@ -72,16 +72,9 @@ def test_it_lies_where_the_server_looks(plain):
 
 
 def test_signatures(plain, conditional):
-    assert (
-        set(plain.signatures)
-        == set(conditional.signatures)
-        == {
-            "serving_default",
-            "serving_seed",
-        }
-    )
+    assert set(plain.signatures) == {"serving_default", "serving_seed"}
+    assert set(conditional.signatures) == {*plain.signatures, "serving_mixture"}
     for case, channels in ((plain, 1), (conditional, 3)):
-        assert set(case.signatures) == {"serving_default", "serving_seed"}
         by_noise, by_seed = (case.signatures[n] for n in ("serving_default", "serving_seed"))
         with_class = case is conditional
         noise = {"noise": tf.TensorSpec((None, 5), tf.float32, "noise")}
@@ -99,6 +92,18 @@ def test_signatures(plain, conditional):
         assert set(by_noise.structured_outputs) == {"image"}
         assert set(by_seed.structured_outputs) == {"image", "image_bytes"}
         assert by_seed.structured_outputs["image_bytes"].dtype == tf.string
+
+
+def test_between_classes(conditional):
+    noise = random_noise(3)
+    weights = np.array([[1, 0, 0], [0.5, 0, 0.5], [0, 0.25, 0.75]], np.float32)
+    mixture = conditional.signatures["serving_mixture"]
+    answer = mixture(noise=tf.constant(noise), class_weights=tf.constant(weights))["image"]
+    expected = conditional.model.sampler([noise, weights], training=False)
+    np.testing.assert_allclose(answer, expected, atol=1e-5)
+    whole = conditional.of_noise(noise[:1], [0])["image"]
+    np.testing.assert_allclose(answer[:1], whole, atol=1e-5)
+    assert np.abs(answer[1:2] - conditional.of_noise(noise[1:2], [0])["image"]).max() > 0.01
 
 
 PLAIN_TENSORFLOW = textwrap.dedent(
@@ -233,7 +238,7 @@ def test_warm_up_requests_can_be_read_and_served(request, case):
             assert spec.shape.is_compatible_with(inputs[key].shape)
         assert len(case.signatures[signature.decode()](**inputs)["image"]) == 1
         served.append(signature.decode())
-    assert served == ["serving_default", "serving_seed"]
+    assert served == list(case.signatures)
 
 
 @pytest.mark.parametrize("case", ["plain", "conditional"])

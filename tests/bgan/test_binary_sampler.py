@@ -2,6 +2,8 @@
 
 from bgan.bgan import BGAN
 from common import checkpoint
+from common.data.pictures import heap, to_uint8
+from common.generation import Generation
 
 import keras
 import numpy as np
@@ -39,6 +41,22 @@ def test_samples_are_black_and_white_and_a_function_of_their_own_noise(discrete)
     np.testing.assert_array_equal(together[2:3], discrete.sampler(noise[2:3], training=False))
     for old, variable in zip(before, discrete.variables, strict=True):
         np.testing.assert_array_equal(old, variable)
+
+
+def test_a_sample_grid_shows_the_probabilities_beside(discrete):
+    (shades,) = discrete.also_drawn
+    noise = discrete.latent.of_seed(3, 5).numpy()
+    g = np.asarray(discrete.generator(noise[:, :6], training=False))
+    np.testing.assert_allclose(shades(noise, training=False), 2 * expit(g) - 1, atol=1e-5)
+    grid = Generation(BGAN).sampler(discrete, None)()
+    assert grid.shape == (82, 164, 1)
+    noise = discrete.latent.of_seed(0, 64)
+    drawn, probable = (
+        heap(to_uint8(network(noise, training=False))) for network in (discrete.sampler, shades)
+    )
+    np.testing.assert_array_equal(grid[:, :82], drawn)
+    assert np.abs(grid[:, 82:].astype(int) - probable).max() <= 1
+    assert not small(objective="continuous").also_drawn
 
 
 def test_samples_are_bernoulli_with_the_generators_logits(discrete):
