@@ -4,11 +4,11 @@ import hashlib
 from collections.abc import Iterator
 from typing import ClassVar
 
-from common.data import bicubic, listing, pictures
+from common.data import bicubic, listing
 from common.data.high_resolution_sources import Source, find_splits
 from common.data.pictures import BadPicture
 from common.data.skipping import BadPictures
-from common.data.stream import stream
+from common.data.stream import stream, to_unit
 from common.errors import UserError
 
 import numpy as np
@@ -97,7 +97,7 @@ class HighResolutionImages:
         sides = self.image_size // self.scale, self.image_size
         shapes = [(side, side, 3) for side in sides]
         arguments = self.training_count, batch_size, self.seed, start, stop, rows
-        return stream(self._training_sample, shapes, *arguments)
+        return stream(self._training_sample, shapes, *arguments, finish=in_ranges)
 
     def originals(
         self, split: str, count: int | None = None, least: int = 1
@@ -129,7 +129,7 @@ class HighResolutionImages:
         if self.augment:
             turns, mirror = int(random.integers(4)), random.random() < 0.5
             lr, hr = (np.rot90(patch[:, ::-1] if mirror else patch, turns) for patch in (lr, hr))
-        return lr.astype(np.float32) / 255, pictures.to_unit(hr)
+        return lr, hr
 
     def _readable(self, index: int) -> np.ndarray:
         """The training picture at `index`, or the next one that can be read."""
@@ -148,6 +148,11 @@ class HighResolutionImages:
                 self._cache[number] = picture
             return picture
         raise UserError(f"--dataset {self.name}: not one training picture can be used")
+
+
+def in_ranges(lr: tf.Tensor, hr: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """uint8 -> float32: lr in [0, 1], hr in [-1, 1]."""
+    return tf.cast(lr, tf.float32) / 255.0, to_unit(hr)
 
 
 def read(source: Source, least: int, purpose: str) -> np.ndarray:

@@ -137,9 +137,10 @@ class PairedImages:
             except BadPicture as error:
                 self._bad.meet(error)
                 continue
-            yield pair.name, *self._as_condition_and_target(a, b)
+            yield pair.name, *map(pictures.to_unit, self._as_condition_and_target(a, b))
 
     def _training_sample(self, index: int, random: np.random.Generator):
+        """(x, y) as `stream` wants them, uint8."""
         try:
             a, b = self._resized(index)
         except UserError as error:
@@ -149,7 +150,7 @@ class PairedImages:
         top, left = random.integers(0, room, size=2, endpoint=True)
         mirror = self.flip and random.random() < 0.5
         crop = np.s_[top : top + self.image_size, left : left + self.image_size]
-        halves = (half[crop][:, ::-1] if mirror else half[crop] for half in (a, b))
+        halves = (pictures.mirrored(half[crop]) if mirror else half[crop] for half in (a, b))
         return self._as_condition_and_target(*halves)
 
     def _resized(self, index: int) -> tuple[np.ndarray, np.ndarray]:
@@ -171,6 +172,6 @@ class PairedImages:
     def _as_condition_and_target(self, a: np.ndarray, b: np.ndarray):
         sides = (a, b) if self.direction == "AtoB" else (b, a)
         return tuple(
-            pictures.to_unit(pictures.to_channels(side, channels))
+            pictures.to_channels(side, channels)
             for side, channels in zip(sides, self.channels, strict=True)
         )

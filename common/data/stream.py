@@ -15,6 +15,17 @@ import tensorflow as tf
 WORKERS = min(8, os.cpu_count() or 1)
 Sample = Callable[[int, np.random.Generator], tuple[np.ndarray, ...]]
 Load = Callable[[np.ndarray], tuple[np.ndarray, ...]]
+Finish = Callable[..., tuple[tf.Tensor, ...]]
+
+
+def to_unit(picture: tf.Tensor) -> tf.Tensor:
+    """uint8 in 0..255 -> float32 in [-1, 1], any shape: as that of `pictures`, in the graph."""
+    return tf.cast(picture, tf.float32) / 127.5 - 1.0
+
+
+def all_to_unit(*arrays: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    """A `Finish` for pictures: each array `to_unit`."""
+    return tuple(map(to_unit, arrays))
 
 
 # Batches are loaded ahead, so two epochs of each of two domains are in use around their border.
@@ -48,11 +59,12 @@ def stream(
     start: int,
     stop: int,
     rows: range | None = None,
+    finish: Finish = all_to_unit,
 ) -> tf.data.Dataset:
     """Batches for the steps from `start` to before `stop`, loaded ahead by threads.
 
     Args:
-        sample: sample(index, random) -> float32 arrays; must depend on nothing else.
+        sample: sample(index, random) -> uint8 arrays; must depend on nothing else.
         shapes: the shapes of these arrays.
         count: number of samples, at least `batch_size`.
         batch_size: samples a step.
@@ -60,17 +72,19 @@ def stream(
         start: first global step, counted from 0.
         stop: the step after the last.
         rows: which samples of each batch are made; default all.
+        finish: what becomes of a batch of these arrays in the graph, where floats are made with
+            less work than in Python; default `all_to_unit`.
 
     Returns:
-        A data set of tuples of float32 (batch_size or len(rows), *shape), in the same order every
-        time.
+        A data set of tuples of (batch_size or len(rows), *shape), float32 unless `finish` says
+        otherwise, in the same order every time.
     """
 
     def load(number: int) -> tuple[np.ndarray, ...]:
         random = np.random.default_rng([seed, 1, number])
         return sample(sample_index(number, count, batch_size, seed), random)
 
-    return numbered(load, shapes, batch_size, start, stop, rows)
+    return numbered(load, shapes, batch_size, start, stop, rows, finish)
 
 
 def numbered(
@@ -80,6 +94,7 @@ def numbered(
     start: int,
     stop: int,
     rows: range | None = None,
+    finish: Finish = all_to_unit,
 ) -> tf.data.Dataset:
     """As `stream`, of samples that are a function load(number) of their running number alone."""
 
@@ -90,11 +105,12 @@ def numbered(
         return load(step * batch_size + rows[row])
 
     def load_in_graph(made: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        arrays = tf.numpy_function(load_one, [made], [tf.float32] * len(shapes))
+        arrays = tf.numpy_function(load_one, [made], [tf.uint8] * len(shapes))
         return tuple(tf.ensure_shape(a, s) for a, s in zip(arrays, shapes, strict=True))
 
     made = tf.data.Dataset.range(start * len(rows), stop * len(rows))
-    return _ahead(_mapped(made, load_in_graph).batch(len(rows), drop_remainder=True))
+    batched = _mapped(made, load_in_graph).batch(len(rows), drop_remainder=True)
+    return _ahead(_mapped(batched, finish))
 
 
 def batches(

@@ -163,7 +163,7 @@ class UnpairedImages:
             yield HeldOut(source.name(index), self._shown(x), counterpart, label)
 
     def _training_sample(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """The `number`-th picture that training sees of each domain, counted from 0."""
+        """The `number`-th picture that training sees of each domain, from 0; uint8."""
         try:
             return tuple(
                 self._augmented(split, number, seed)
@@ -179,7 +179,8 @@ class UnpairedImages:
         room = self.load_size - self.image_size
         top, left = random.integers(0, room, size=2, endpoint=True)
         crop = picture[top : top + self.image_size, left : left + self.image_size]
-        return self._shown(crop[:, ::-1] if self.flip and random.random() < 0.5 else crop)
+        mirror = self.flip and random.random() < 0.5
+        return self._in_channels(pictures.mirrored(crop) if mirror else crop)
 
     def _resized(self, split: str, index: int) -> np.ndarray:
         """The training picture at `index`, or the next readable one; resized, before the crop."""
@@ -199,5 +200,7 @@ class UnpairedImages:
         raise UserError(f"--dataset {self.name}: not one picture of {split}/ can be read")
 
     def _shown(self, picture: np.ndarray) -> np.ndarray:
-        picture = pictures.to_channels(np.ascontiguousarray(picture), self.channels)
-        return pictures.to_unit(picture)
+        return pictures.to_unit(self._in_channels(picture))
+
+    def _in_channels(self, picture: np.ndarray) -> np.ndarray:
+        return pictures.to_channels(np.ascontiguousarray(picture), self.channels)

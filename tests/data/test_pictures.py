@@ -319,3 +319,11 @@ def test_a_square_is_cut_from_the_middle():
     np.testing.assert_array_equal(
         pictures.square(picture.transpose(1, 0, 2), 2), np.full((2, 2, 1), 200)
     )
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_mirrored_picture(channels):
+    picture = np.random.default_rng(0).integers(256, size=(4, 5, channels), dtype=np.uint8)
+    shown = pictures.mirrored(picture[1:])
+    np.testing.assert_array_equal(shown, np.fliplr(picture[1:]))
+    assert shown.flags.c_contiguous

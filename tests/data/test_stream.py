@@ -1,5 +1,6 @@
 """The stream is a pure function of seed and step."""
 
+from common.data import pictures
 from common.data import stream as stream_module
 from common.data.stream import batch_indices, permutation, sample_index, stream
 
@@ -9,16 +10,29 @@ import tensorflow as tf
 
 
 def draw(index, random):
-    return np.float32([index]), np.float32([[random.random()]])
+    return np.uint8([index]), random.integers(256, size=(1, 8), dtype=np.uint8)
 
 
 def batches(count=7, batch_size=2, seed=3, start=0, stop=12):
     """(indices, jitter) of every batch: (steps, batch_size) each."""
-    made = stream(draw, [(1,), (1, 1)], count, batch_size, seed, start, stop)
+    as_they_are = {"finish": lambda *arrays: arrays}
+    made = stream(draw, [(1,), (1, 8)], count, batch_size, seed, start, stop, **as_they_are)
     x, y = zip(*made.as_numpy_iterator(), strict=True)
-    assert all(a.shape == (batch_size, 1) and a.dtype == np.float32 for a in x)
-    assert all(b.shape == (batch_size, 1, 1) and b.dtype == np.float32 for b in y)
-    return np.stack(x)[..., 0].astype(int), np.stack(y)[..., 0, 0]
+    assert all(a.shape == (batch_size, 1) and a.dtype == np.uint8 for a in x)
+    assert all(b.shape == (batch_size, 1, 8) and b.dtype == np.uint8 for b in y)
+    return np.stack(x)[..., 0].astype(int), np.stack(y)[:, :, 0].view(np.uint64)[..., 0]
+
+
+def test_grey_levels_become_the_floats_of_numpy():
+    """Bit by bit: what runs in the graph may not round otherwise than what `pictures` does."""
+
+    def levels(index, random):
+        return np.arange(256, dtype=np.uint8), np.zeros(3, np.uint8)
+
+    ((x, y),) = stream(levels, [(256,), (3,)], 2, 2, 0, 0, 1).as_numpy_iterator()
+    assert x.dtype == y.dtype == np.float32 and y.shape == (2, 3)
+    np.testing.assert_array_equal(x, [pictures.to_unit(np.arange(256, dtype=np.uint8))] * 2)
+    np.testing.assert_array_equal(y, np.full((2, 3), -1))
 
 
 @pytest.mark.parametrize("start", [1, 3, 5, 11])  # an epoch is 3 steps
