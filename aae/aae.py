@@ -18,9 +18,9 @@ paper. Phase 3 is that of the semi-supervised variant alone: there the encoder s
 as a categorical code y_hat, and a second tower of D compares it with one-hot vectors.
 
 Deviations: Adam, where the paper has SGD with momentum for a thousand epochs. Phases 2a and 2b
-share one forward pass of the encoder, which neither moves before the other is done. No batch
-normalisation in the semi-supervised encoder. Of the paper's encoders only the deterministic one,
-and neither the prior that knows labels (section 2.3) nor clustering (section 6).
+share one forward pass of the encoder, which neither moves before the other is done. Of the paper's
+encoders only the deterministic one, and neither the prior that knows labels (section 2.3) nor
+clustering (section 6).
 
     python3 aae/aae.py --dataset mnist
 """
@@ -39,12 +39,13 @@ from common.data import pictures
 from common.data.few_labels import first_of_each_class
 from common.errors import UserError
 from common.latent import Latent
+from common.layers import BatchNormalization
 from common.parallel import draw
 from common.priors import PRIORS
 
 import keras
 import tensorflow as tf
-from keras.layers import Activation, Concatenate, Dense, Flatten, Rescaling, Reshape
+from keras.layers import Activation, Concatenate, Dense, Flatten, ReLU, Rescaling, Reshape
 
 
 class AAE(Adversarial):
@@ -128,7 +129,8 @@ class AAE(Adversarial):
     def build_encoder(self) -> keras.Model:
         """x (B, S, S, C) in [-1, 1] -> z (B, d), with labels z and y_hat (B, d + classes)."""
         x = keras.Input((self.image_size, self.image_size, self.channels))
-        h = self.hidden_layers(Flatten()(Rescaling(0.5, 0.5)(x)))  # pixels in [0, 1]
+        h = Flatten()(Rescaling(0.5, 0.5)(x))  # pixels in [0, 1]
+        h = self.hidden_layers(h, normalize=bool(self.labels))
         code = Activation("linear", dtype="float32", name="z")(dense(h, self.code_size))
         if self.labels:
             logits = Activation("linear", dtype="float32", name="logits")(dense(h, self.classes))
@@ -171,8 +173,11 @@ class AAE(Adversarial):
         x = self.decoder(Concatenate()([self.prior_code(z), y]))
         return keras.Model([z, y], x, name="sampler")
 
-    def hidden_layers(self, h):
-        return dense(dense(h, self.hidden, "relu"), self.hidden, "relu")
+    def hidden_layers(self, h, normalize: bool = False):
+        for _ in range(2):
+            h = dense(h, self.hidden, use_bias=not normalize)
+            h = ReLU()(BatchNormalization()(h) if normalize else h)
+        return h
 
     def prior_code(self, noise):
         """Noise (B, latent.size) from `latent` -> codes (B, code_size) that follow the prior."""
@@ -289,10 +294,10 @@ def adam(learning_rate: float, beta_1: float = 0.9) -> keras.optimizers.Adam:
     return keras.optimizers.Adam(learning_rate, beta_1, epsilon=1e-8)
 
 
-def dense(h, units: int, activation: str | None = None):
+def dense(h, units: int, use_bias: bool = True):
     """A dense layer with the paper's initial weights, N(0, 0.01)."""
     init = keras.initializers.RandomNormal(0.0, 0.01)
-    return Dense(units, activation, kernel_initializer=init)(h)
+    return Dense(units, use_bias=use_bias, kernel_initializer=init)(h)
 
 
 if __name__ == "__main__":

@@ -58,6 +58,7 @@ class CGAN(Adversarial):
         latent_size: components of the noise z; 100 in the paper.
         dropout: share of units dropped in the fully connected networks; 0.5 in the paper. The
             convolutional ones have no dropout.
+        pixel_dropout: share of pixels dropped before the fully connected discriminator.
         fake_labels: classes of the generated pictures in training: those of the batch, or drawn
             uniformly.
         matching_weight: weight of a further term of D, which calls a real picture with a wrong
@@ -80,6 +81,7 @@ class CGAN(Adversarial):
         width: int = 32,
         latent_size: int = 100,
         dropout: float = 0.5,
+        pixel_dropout: float = 0.2,
         fake_labels: Literal["batch", "uniform"] = "batch",
         matching_weight: float = 0.0,
         learning_rate: float = 2e-4,
@@ -96,11 +98,11 @@ class CGAN(Adversarial):
         errors.at_least_one(image_size=image_size, width=width, latent_size=latent_size)
         errors.above_zero(learning_rate=learning_rate)
         errors.not_negative(matching_weight=matching_weight, l2=l2)
-        errors.below_one(dropout=dropout, beta_1=beta_1)
+        errors.below_one(dropout=dropout, pixel_dropout=pixel_dropout, beta_1=beta_1)
         self.image_size, self.channels, self.classes = image_size, channels, classes
         self.network = network
         self.width = width
-        self.dropout = dropout
+        self.dropout, self.pixel_dropout = dropout, pixel_dropout
         self.fake_labels = fake_labels
         self.matching_weight = matching_weight
         self.l2 = l2
@@ -137,7 +139,7 @@ class CGAN(Adversarial):
         x, y = keras.Input((side, side, self.channels)), keras.Input((self.classes,))
         convolutional = self.network == "convolutional"
         h = self.convolutional_judge(x, y) if convolutional else self.paper_judge(x, y)
-        logit = dense(h, 1)
+        logit = dense(h, 1) if convolutional else affine(h, 1, 0.005)
         return keras.Model(
             [x, y], Activation("linear", dtype="float32")(logit), name="discriminator"
         )
@@ -171,15 +173,17 @@ class CGAN(Adversarial):
     def paper_generator(self, z, y):
         """Fully connected (section 4.1); its sigmoid's [0, 1] becomes the zoo's [-1, 1]."""
         side = self.image_size
-        h = Concatenate()([ReLU()(dense(z, self.units(200))), ReLU()(dense(y, self.units(1000)))])
-        h = Dropout(self.dropout)(ReLU()(dense(h, self.units(1200))))
-        h = Reshape((side, side, self.channels))(dense(h, side * side * self.channels))
+        h_z, h_y = (affine(h, self.units(n), 0.05) for h, n in ((z, 200), (y, 1000)))
+        h = Concatenate()([ReLU()(h_z), ReLU()(h_y)])
+        h = Dropout(self.dropout)(ReLU()(affine(h, self.units(1200), 0.05)))
+        h = affine(h, side * side * self.channels, 0.05)
+        h = Reshape((side, side, self.channels))(h)
         h = Activation("sigmoid", dtype="float32")(h)
         return Rescaling(2.0, -1.0, dtype="float32")(h)  # 2 sigmoid(a) - 1 = tanh(a / 2)
 
     def paper_judge(self, x, y):
         """Maxout layers (section 4.1) over pixels in [0, 1]; the last features."""
-        x = Flatten()(Rescaling(0.5, 0.5)(x))
+        x = Dropout(self.pixel_dropout)(Flatten()(Rescaling(0.5, 0.5)(x)))
         h = Concatenate()([maxout(x, self.units(240), 5), maxout(y, self.units(50), 5)])
         h = Dropout(self.dropout)(h)
         return Dropout(self.dropout)(maxout(h, self.units(240), 4))
@@ -242,9 +246,15 @@ def with_class(h, y):
     return Concatenate()([h, y])
 
 
+def affine(h, units: int, reach: float):
+    """A dense layer with initial weights from U(-reach, reach)."""
+    init = keras.initializers.RandomUniform(-reach, reach)
+    return keras.layers.Dense(units, kernel_initializer=init)(h)
+
+
 def maxout(h, units: int, pieces: int):
     """(B, N) -> (B, units), each the largest of `pieces` affine functions of the input."""
-    return ops.max(Reshape((units, pieces))(dense(h, units * pieces)), axis=-1)
+    return ops.max(Reshape((units, pieces))(affine(h, units * pieces, 0.005)), axis=-1)
 
 
 if __name__ == "__main__":

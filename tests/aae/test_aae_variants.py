@@ -2,6 +2,7 @@
 
 from aae.aae import AAE
 from common.errors import UserError
+from common.layers import BatchNormalization
 
 import keras
 import numpy as np
@@ -60,7 +61,7 @@ def test_semi_supervised_codes_are_a_style_and_probabilities(few_labels):
 
 def test_semi_supervised_each_tower_looks_at_its_part_and_their_losses_add_up(few_labels):
     x, _ = batch()
-    code, prior = few_labels.encoder(x).numpy(), drawn(few_labels)
+    code, prior = few_labels.encoder(x, training=True).numpy(), drawn(few_labels)
     real, fake = few_labels.discriminator(prior).numpy(), few_labels.discriminator(code).numpy()
     assert real.shape == (8, 2)
     other_class, other_style = prior.copy(), prior.copy()
@@ -83,11 +84,20 @@ def test_semi_supervised_classification_is_the_cross_entropy_of_labelled_picture
     chosen = keras.random.randint((50,), 0, 7, seed=few_labels.noise).numpy()
     few_labels.noise.state.assign(state)
     assert set(chosen) == set(range(7))
-    log_softmax = keras.ops.log_softmax(few_labels.classifier(x)).numpy()
-    expected = -log_softmax[chosen, y[chosen]].mean()
+    logits = few_labels.classifier(x[chosen], training=True)  # by the batch's own statistics
+    expected = -keras.ops.log_softmax(logits).numpy()[np.arange(50), y[chosen]].mean()
     assert float(few_labels.classify_labelled(50)["classification"]) == pytest.approx(
         expected, rel=1e-5
     )
+
+
+def test_the_semi_supervised_encoder_alone_is_normalised(few_labels):
+    def normalised(network):
+        return sum(isinstance(h, BatchNormalization) for h in network.layers)
+
+    assert normalised(few_labels.encoder) == 2
+    assert not normalised(few_labels.decoder) and not normalised(few_labels.discriminator)
+    assert not normalised(small().encoder)
 
 
 def test_semi_supervised_learns_its_labels(few_labels):

@@ -27,7 +27,7 @@ def convolutional():
 def paper():
     """The paper's layers, with weights that make a difference in so narrow a network; no dropout,
     so that a pass can be repeated."""
-    model = small(network="fully_connected", dropout=0.0)
+    model = small(network="fully_connected", dropout=0.0, pixel_dropout=0.0)
     for network in model.networks.values():
         network.set_weights([RANDOM.normal(0, 0.5, w.shape) for w in network.get_weights()])
     return model
@@ -151,6 +151,18 @@ def test_the_papers_networks_work_on_pixels_from_0_to_1(paper):
     np.testing.assert_allclose(paper.discriminator([x, one_hot(labels)]), logits, atol=1e-5)
 
 
+def test_the_papers_players_start_small_and_d_sees_four_fifths_of_the_pixels():
+    """Larger weights, and all pixels, let D win before G has learnt a thing."""
+    model = small(network="fully_connected", width=32, image_size=28)
+    for network, reach in ((model.generator, 0.05), (model.discriminator, 0.005)):
+        for kernel in (w for w in network.get_weights() if w.ndim == 2):
+            assert 0.9 * reach < np.abs(kernel).max() <= reach
+            assert kernel.std() == pytest.approx(reach / 3**0.5, rel=0.15)
+    (first, *_) = (h for h in model.discriminator.layers if isinstance(h, keras.layers.Dropout))
+    seen = np.asarray(first(tf.ones((20, 784)), training=True))
+    assert (seen == 0).mean() == pytest.approx(0.2, abs=0.02)
+
+
 def test_losses_are_the_papers(either):
     x, labels = batch()
     real, fake, _ = said(either, x, labels)
@@ -236,7 +248,7 @@ class Given:
     "options",
     [
         {"fake_labels": "uniform", "matching_weight": 1.0},
-        {"network": "fully_connected", "dropout": 0.0},
+        {"network": "fully_connected", "dropout": 0.0, "pixel_dropout": 0.0},
     ],
 )
 def test_xla_computes_the_same(options):
@@ -289,7 +301,7 @@ def test_data_without_classes_are_refused(classes):
 
 IMPOSSIBLE = """
 image_size=0 image_size=30 image_size=100 width=0 latent_size=0 dropout=1.0
-matching_weight=-1.0 learning_rate=0.0 beta_1=1.0 l2=-0.1 ema=1.0
+pixel_dropout=1.0 matching_weight=-1.0 learning_rate=0.0 beta_1=1.0 l2=-0.1 ema=1.0
 """
 
 
