@@ -208,6 +208,28 @@ class GaussianNoise(keras.layers.GaussianNoise):
         )
 
 
+class DoublingConvolution(keras.layers.Conv2DTranspose):
+    """Transposed convolution of kernel 3 and strides 2 that doubles the sides, without a bias.
+
+    Torch's `padding=1, output_padding=1`: pixel j of a side goes to 2j - 1, 2j and 2j + 1, where
+    Keras' padding "same" would put 2j, 2j + 1 and 2j + 2. To crop what "valid" gives instead takes
+    half as long again.
+
+    Input (batch, height, width, channels), output (batch, 2 height, 2 width, filters).
+    """
+
+    def __init__(self, filters, **kwargs):
+        fixed = {"kernel_size": 3, "strides": 2, "padding": "same", "use_bias": False}
+        super().__init__(filters, **(kwargs | fixed))
+
+    def call(self, inputs):
+        batch, height, width, _ = ops.shape(inputs)
+        shape = (batch, 2 * height, 2 * width, self.filters)
+        one_before = [[0, 0], [1, 0], [1, 0], [0, 0]]
+        kernel = ops.convert_to_tensor(self.kernel)
+        return tf.nn.conv2d_transpose(inputs, kernel, shape, self.strides, one_before)
+
+
 class PixelShuffle(keras.layers.Layer):
     """Sub-pixel upsampling (Shi et al., arXiv:1609.05158, section 3.2): channels become pixels.
 

@@ -30,14 +30,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from common import cli, errors, losses
 from common.adversarial import Adversarial, Update, watching
 from common.errors import UserError
-from common.layers import InstanceNormalization, ReflectionPadding
+from common.layers import DoublingConvolution, InstanceNormalization, ReflectionPadding
 from common.networks import normal_init, patchgan
 from common.pool import HistoryPool
 from common.unpaired_translation import UnpairedTranslation
 
 import keras
 import tensorflow as tf
-from keras.layers import Activation, Add, Conv2D, Conv2DTranspose, Cropping2D, ReLU, ZeroPadding2D
+from keras.layers import Activation, Add, Conv2D, ReLU, ZeroPadding2D
 
 
 class CycleGAN(Adversarial):
@@ -251,8 +251,7 @@ def conv_down(h, filters: int):
 
 def conv_up(h, filters: int):
     """3x3 transposed convolution that doubles the sides, the counterpart of `conv_down`."""
-    h = Conv2DTranspose(filters, 3, strides=2, use_bias=False, kernel_initializer=normal_init())(h)
-    return Cropping2D(((1, 0), (1, 0)))(h)
+    return DoublingConvolution(filters, kernel_initializer=normal_init())(h)
 
 
 if __name__ == "__main__":

@@ -87,7 +87,7 @@ def test_blocks_reflect_and_add_without_activation(model):
         layer.padding for layer in translator.layers if "Reflection" in type(layer).__name__
     ] == [3, 1, 1, 3]
     after = kinds[kinds.index("Add") + 1]
-    assert after == "Conv2DTranspose"  # not a ReLU
+    assert after == "DoublingConvolution"  # not a ReLU
     assert kinds.count("InstanceNormalization") == 3 + 2 + 2
     assert kinds[-3:] == ["ReflectionPadding", "Conv2D", "Activation"]  # none at the end
     assert translator.layers[-1].activation is keras.activations.tanh
