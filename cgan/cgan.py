@@ -16,8 +16,10 @@ Deviations: the paper's networks are fully connected; the default here is convol
 the conditional digit networks in the code of DCGAN (Radford et al. 2016): the one-hot class enters
 every layer. Both networks are trained with that code's Adam and L2 penalty, the paper's with its
 decaying SGD. z is uniform in [-1, 1] and not in [0, 1], which the first layer's weights and biases
-make up for. The discriminators end in a logit. Both players move at once, from one forward pass of
-G and one of D over its pictures. Tags for photos (section 4.2) are left out.
+make up for. Of initial weights the paper says nothing: those of the fully connected networks are
+as in GAN's code (Goodfellow et al. 2014), uniform up to 0.05 in G and 0.005 in D, which also drops
+a fifth of the pixels. The discriminators end in a logit. Both players move at once, from one
+forward pass of G and one of D over its pictures. Tags for photos (section 4.2) are left out.
 
     python3 cgan/cgan.py --dataset mnist
 """
@@ -58,7 +60,8 @@ class CGAN(Adversarial):
         latent_size: components of the noise z; 100 in the paper.
         dropout: share of units dropped in the fully connected networks; 0.5 in the paper. The
             convolutional ones have no dropout.
-        pixel_dropout: share of pixels dropped before the fully connected discriminator.
+        pixel_dropout: share of pixel values that the fully connected discriminator drops, 0.2 in
+            the code of GAN; the convolutional one drops none.
         fake_labels: classes of the generated pictures in training: those of the batch, or drawn
             uniformly.
         matching_weight: weight of a further term of D, which calls a real picture with a wrong

@@ -127,7 +127,7 @@ class Adversarial(keras.Model):
 
     @property
     def also_drawn(self) -> list[keras.Model]:
-        """Further networks of what `sampler` takes, whose pictures a sample grid shows beside."""
+        """Further networks of what `sampler` takes: `Generation` shows their pictures beside."""
         return []
 
     def prepare(self, data):

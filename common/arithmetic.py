@@ -15,7 +15,7 @@ from common.sampling import Sampler
 import numpy as np
 
 NAME = "arithmetic.png"
-LARGEST = 99_999  # number of a picture
+LARGEST = 9_999  # number of a picture: noise is made up to it
 NEAR = 0.25  # how far the neighbours of a sum may lie from it in each component, as in the paper
 
 
@@ -32,13 +32,13 @@ class Term(NamedTuple):
 
 
 def parse(expression: str) -> list[Term]:
-    """The terms of a sum such as 3,17,25-4,9,12+1,2,6; spaces do not count.
+    """The terms of a sum such as 3,17,25-4,9,12+1,2,6, with spaces around a sign or a comma or not.
 
     Raises:
-        UserError: it is no such sum.
+        UserError: it is no such sum, or a number is too large.
     """
-    written = re.sub(r"\s", "", expression)
-    if not re.fullmatch(r"\+?\d+(,\d+)*([+-]\d+(,\d+)*)*", written):
+    written = re.sub(r"\s*([,+-])\s*", r"\1", expression.strip())
+    if not re.fullmatch(r"\+?\d{1,9}(,\d{1,9})*([+-]\d{1,9}(,\d{1,9})*)*", written):
         raise UserError(
             f"--arithmetic {expression}: give numbers of pictures, such as 3,17,25-4,9,12+1,2,6"
         )

@@ -173,25 +173,29 @@ def check_range(count: int | None, **seeds: int | None):
 
 def check_output(
     output: str,
+    count: int | None,
     grid: bool,
     interpolate: int | None,
-    seed_to: int | None,
     label: str | None,
-    label_to: str | None,
+    way: dict[str, int | str | None],
     arithmetic: str | None,
 ):
-    """Refuses options of `predict` that do not fit together."""
+    """Refuses options of `predict` that do not fit together; `way` are those of --interpolate."""
     if interpolate is not None and interpolate < 2:
         raise UserError(f"--interpolate {interpolate}: give 2 frames or more, such as 16")
-    if arithmetic and (grid or interpolate):
-        other = "grid" if grid else "interpolate"
-        raise UserError(f"--{other}: a sum is a picture of its own; leave one of them out")
+    if arithmetic is not None:
+        others = {"count": count, "grid": grid or None, "interpolate": interpolate} | way
+        for option, value in others.items():
+            if value is not None:
+                raise UserError(
+                    f"--{option}: --arithmetic makes one picture; leave one of them out"
+                )
     if interpolate and grid:
         raise UserError("--grid: an interpolation is a grid already; leave one of them out")
-    for option, value in (("seed_to", seed_to), ("label_to", label_to)):
+    for option, value in way.items():
         if value is not None and not interpolate:
             raise UserError(f"--{option} {value}: needs --interpolate, such as 16")
-    if label_to is not None and label is None:
-        raise UserError(f"--label_to {label_to}: needs --label, the class to begin with")
+    if way["label_to"] is not None and label is None:
+        raise UserError(f"--label_to {way['label_to']}: needs --label, the class to begin with")
     if Path(output).exists() and not Path(output).is_dir():
         raise UserError(f"--output {output}: is a file; name a folder")

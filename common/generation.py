@@ -126,27 +126,31 @@ class Generation(Task):
             label_to: the class at the end of the way, which begins with that of --label.
             arithmetic: sums of noise, such as 3,17,25-4,9,12+1,2,6: of the pictures that have these
                 numbers with this --seed the means are taken, subtracted and added. arithmetic.png
-                has a row for each mean, which comes first, and the last row begins with the sum.
+                has a row for each mean, which comes first, and in the last row the sum, with some
+                neighbours of it. A model that knows classes needs --label too.
             best: use the checkpoint that --keep_best kept, not the newest.
 
         Example:
             {program} predict RUN --output DIR --count 100 --seed 1
             {program} predict RUN --output DIR --interpolate 16
+            {program} predict RUN --output DIR --interpolate 16 --label 3 --label_to 8
             {program} predict RUN --output DIR --arithmetic 3,17,25-4,9,12+1,2,6
         """
         check_range(count, seed=seed, seed_to=seed_to)
-        check_output(output, grid, interpolate, seed_to, label, label_to, arithmetic)
-        terms = parse(arithmetic) if arithmetic else []
+        way = {"seed_to": seed_to, "label_to": label_to}
+        check_output(output, count, grid, interpolate, label, way, arithmetic)
+        terms = None if arithmetic is None else parse(arithmetic)
         sampler = self._sampler(run, best)
         asked = asked_classes(sampler.class_names, label, run)
         folder = Path(output)
-        page = Page(f"{self.name}: pictures from noise", {"run": run, "seed": seed, "label": label})
+        facts = {"run": run, "seed": seed, "label": label, "arithmetic": arithmetic} | way
+        page = Page(f"{self.name}: pictures from noise", facts)
         if interpolate:
             last = last_class(sampler, label_to, run)
-            following = seed if label_to else (seed + 1) % 2**63
+            following = (seed + 1) % 2**63 if label_to is None else seed
             seeds = seed, following if seed_to is None else seed_to
             said = draw_ways(sampler, asked, seeds, count or 1, interpolate, folder, page, last)
-        elif terms:
+        elif terms is not None:
             if len(asked) > 1:
                 raise UserError(f"--arithmetic {arithmetic}: needs --label, the class to show")
             said = draw_sum(sampler, *asked or [None], seed, terms, folder, page)

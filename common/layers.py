@@ -218,9 +218,9 @@ class DoublingConvolution(keras.layers.Conv2DTranspose):
     Input (batch, height, width, channels), output (batch, 2 height, 2 width, filters).
     """
 
-    def __init__(self, filters, **kwargs):
-        fixed = {"kernel_size": 3, "strides": 2, "padding": "same", "use_bias": False}
-        super().__init__(filters, **(kwargs | fixed))
+    def __init__(self, filters, kernel_initializer="glorot_uniform", **kwargs):
+        fixed = {"strides": 2, "padding": "same", "use_bias": False}
+        super().__init__(filters, 3, kernel_initializer=kernel_initializer, **fixed, **kwargs)
 
     def call(self, inputs):
         batch, height, width, _ = ops.shape(inputs)
@@ -228,6 +228,12 @@ class DoublingConvolution(keras.layers.Conv2DTranspose):
         one_before = [[0, 0], [1, 0], [1, 0], [0, 0]]
         kernel = ops.convert_to_tensor(self.kernel)
         return tf.nn.conv2d_transpose(inputs, kernel, shape, self.strides, one_before)
+
+    def get_config(self):
+        config = super().get_config()
+        return {key: config[key] for key in ("name", "trainable", "dtype", "filters")} | {
+            "kernel_initializer": config["kernel_initializer"]
+        }
 
 
 class PixelShuffle(keras.layers.Layer):

@@ -14,7 +14,8 @@ import tensorflow as tf
 
 BATCH_SIZE = 256
 
-# noise (B, size), and label (B,) where there are classes -> {"image": (B, S, S, C)}
+# noise (B, size), and where there are classes label (B,), or class_weights (B, classes)
+# -> {"image": (B, S, S, C)}
 Endpoint = Callable[..., dict[str, tf.Tensor]]
 
 
@@ -26,7 +27,8 @@ class Sampler:
         latent: the noise that it takes.
         class_names: of the classes it can be asked for; none if it takes no label.
         image: its graph, an `Endpoint`.
-        mixture: the same for weights of the classes, `mixture_endpoint`; None if it takes no label.
+        mixture: the same for weights of the classes, a `mixture_endpoint`; None if it takes no
+            label, or is of a SavedModel from before there were mixtures.
     """
 
     latent: Latent

@@ -17,7 +17,10 @@ def test_a_sum_is_read():
     assert parse("0") == [Term(1, [0])]
 
 
-@pytest.mark.parametrize("wrong", ["", "a", "1,", "1--2", "1+", ",1", "-1", "1.5", "100000", "1*2"])
+NO_SUMS = ["", "a", "1,", "1--2", "1+", ",1", "-1", "1.5", "1*2", "3 17", "1,2 3", "10000"]
+
+
+@pytest.mark.parametrize("wrong", [*NO_SUMS, pytest.param("9" * 5000, id="endless")])
 def test_what_is_no_sum_is_refused(wrong):
     with pytest.raises(UserError, match="--arithmetic"):
         parse(wrong)

@@ -181,8 +181,9 @@ def test_predict_refuses_what_it_cannot_do(refused, plain, conditional, tmp_path
     check(conditional, "--interpolate 4 --label 1 --label_to 3", "--label_to 3", "0 to 2")
     check(conditional, "--arithmetic 1-2", "--arithmetic 1-2", "--label")
     check(plain, "--arithmetic 1-", "--arithmetic 1-", "3,17,25-4,9,12+1,2,6")
-    check(plain, "--arithmetic 1-2 --grid", "--grid", "sum")
-    check(plain, "--arithmetic 1-2 --interpolate 3", "--interpolate", "sum")
+    check(plain, "--arithmetic ''", "--arithmetic", "3,17,25-4,9,12+1,2,6")
+    for other in ("--grid", "--interpolate 3", "--count 5", "--seed_to 3", "--label_to 1"):
+        check(plain, f"--arithmetic 1-2 {other}", f"{other.split()[0]}: --arithmetic")
     check(conditional, "--label 3", "--label 3", "0 to 2", "zero, one, many")
     check(conditional, "--label two", "--label two", "zero, one, many")
     check(plain, "--best", "--keep_best")

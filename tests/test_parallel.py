@@ -158,7 +158,7 @@ def test_a_killed_worker_ends_the_others_and_resuming_is_exact(together, folder,
 
 def test_a_worker_makes_its_rows_only():
     def sample(index, random):
-        return np.float32([index]), np.float32([random.random()])
+        return np.uint8([index]), random.integers(256, size=1, dtype=np.uint8)
 
     def load(indices):
         return (indices.astype(np.float32),)

@@ -8,7 +8,7 @@ from common.data import bicubic, listing
 from common.data.high_resolution_sources import Source, find_splits
 from common.data.pictures import BadPicture
 from common.data.skipping import BadPictures
-from common.data.stream import stream, to_unit
+from common.data.stream import stream, to_unit_in_graph
 from common.errors import UserError
 
 import numpy as np
@@ -118,6 +118,7 @@ class HighResolutionImages:
                 self._bad.meet(error)
 
     def _training_sample(self, index: int, random: np.random.Generator):
+        """(lr, hr) as `stream` wants them, uint8."""
         try:
             picture = self._readable(index)
         except UserError as error:
@@ -152,7 +153,7 @@ class HighResolutionImages:
 
 def in_ranges(lr: tf.Tensor, hr: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """uint8 -> float32: lr in [0, 1], hr in [-1, 1]."""
-    return tf.cast(lr, tf.float32) / 255.0, to_unit(hr)
+    return tf.cast(lr, tf.float32) / 255.0, to_unit_in_graph(hr)
 
 
 def read(source: Source, least: int, purpose: str) -> np.ndarray:

@@ -18,14 +18,14 @@ Load = Callable[[np.ndarray], tuple[np.ndarray, ...]]
 Finish = Callable[..., tuple[tf.Tensor, ...]]
 
 
-def to_unit(picture: tf.Tensor) -> tf.Tensor:
+def to_unit_in_graph(picture: tf.Tensor) -> tf.Tensor:
     """uint8 in 0..255 -> float32 in [-1, 1], any shape: as that of `pictures`, in the graph."""
     return tf.cast(picture, tf.float32) / 127.5 - 1.0
 
 
 def all_to_unit(*arrays: tf.Tensor) -> tuple[tf.Tensor, ...]:
-    """A `Finish` for pictures: each array `to_unit`."""
-    return tuple(map(to_unit, arrays))
+    """A `Finish` for pictures: each array `to_unit_in_graph`."""
+    return tuple(map(to_unit_in_graph, arrays))
 
 
 # Batches are loaded ahead, so two epochs of each of two domains are in use around their border.
