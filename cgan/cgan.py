@@ -141,8 +141,7 @@ class CGAN(Adversarial):
         side = self.image_size
         x, y = keras.Input((side, side, self.channels)), keras.Input((self.classes,))
         convolutional = self.network == "convolutional"
-        h = self.convolutional_judge(x, y) if convolutional else self.paper_judge(x, y)
-        logit = dense(h, 1) if convolutional else affine(h, 1, 0.005)
+        logit = self.convolutional_judge(x, y) if convolutional else self.paper_judge(x, y)
         return keras.Model(
             [x, y], Activation("linear", dtype="float32")(logit), name="discriminator"
         )
@@ -166,12 +165,12 @@ class CGAN(Adversarial):
         return Activation("tanh", dtype="float32")(h)
 
     def convolutional_judge(self, x, y):
-        """Convolutions that halve the picture's side down to the base's; the last features."""
+        """Convolutions that halve the picture's side down to the base's; the logit."""
         h = x
         for stage, filters in enumerate(self.filters()):  # (B, 14, 14, 32), (B, 7, 7, 64)
             h = conv(with_class(h, y), filters, kernel=5, use_bias=stage == 0)
             h = LeakyReLU(0.2)(BatchNormalization()(h) if stage else h)
-        return with_class(Flatten()(h), y)
+        return dense(with_class(Flatten()(h), y), 1)
 
     def paper_generator(self, z, y):
         """Fully connected (section 4.1); its sigmoid's [0, 1] becomes the zoo's [-1, 1]."""
@@ -185,11 +184,11 @@ class CGAN(Adversarial):
         return Rescaling(2.0, -1.0, dtype="float32")(h)  # 2 sigmoid(a) - 1 = tanh(a / 2)
 
     def paper_judge(self, x, y):
-        """Maxout layers (section 4.1) over pixels in [0, 1]; the last features."""
+        """Maxout layers (section 4.1) over pixels in [0, 1]; the logit."""
         x = Dropout(self.pixel_dropout)(Flatten()(Rescaling(0.5, 0.5)(x)))
         h = Concatenate()([maxout(x, self.units(240), 5), maxout(y, self.units(50), 5)])
-        h = Dropout(self.dropout)(h)
-        return Dropout(self.dropout)(maxout(h, self.units(240), 4))
+        h = maxout(Dropout(self.dropout)(h), self.units(240), 4)
+        return affine(Dropout(self.dropout)(h), 1, 0.005)
 
     def units(self, paper: int) -> int:
         """Units of a fully connected layer that has `paper` units in the paper."""

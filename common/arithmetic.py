@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from common.data import pictures
 from common.errors import UserError
-from common.sampling import Sampler
+from common.sampling import Sampler, in_turn
 
 import numpy as np
 
@@ -44,10 +44,16 @@ def parse(expression: str) -> list[Term]:
         )
     found = re.findall(r"([+-]?)([\d,]+)", written)
     terms = [Term(-1 if sign == "-" else 1, [*map(int, n.split(","))]) for sign, n in found]
-    largest = max(number for term in terms for number in term.numbers)
-    if largest > LARGEST:
-        raise UserError(f"--arithmetic {expression}: give numbers up to {LARGEST}, not {largest}")
+    if largest(terms) > LARGEST:
+        raise UserError(
+            f"--arithmetic {expression}: give numbers up to {LARGEST}, not {largest(terms)}"
+        )
     return terms
+
+
+def largest(terms: list[Term]) -> int:
+    """The largest number of a picture in a sum."""
+    return max(number for term in terms for number in term.numbers)
 
 
 def combined(noise: np.ndarray, terms: list[Term]) -> tuple[np.ndarray, np.ndarray]:
@@ -61,7 +67,7 @@ def combined(noise: np.ndarray, terms: list[Term]) -> tuple[np.ndarray, np.ndarr
     return means, np.array([term.sign for term in terms]) @ means
 
 
-def write(sampler: Sampler, label: int | None, seed: int, terms: list[Term], folder: Path):
+def write(sampler: Sampler, asked: list[int], seed: int, terms: list[Term], folder: Path):
     """Writes arithmetic.png: a row for each term, and one for the sum.
 
     A row begins with the picture of the mean, behind which stand those that it is the mean of;
@@ -69,7 +75,7 @@ def write(sampler: Sampler, label: int | None, seed: int, terms: list[Term], fol
 
     Args:
         sampler: draws the pictures.
-        label: the class of all of them; None if the sampler takes no class.
+        asked: the class of all of them; none if the sampler takes no class.
         seed: of the noise.
         terms: of the sum.
         folder: made if it is not there.
@@ -77,7 +83,7 @@ def write(sampler: Sampler, label: int | None, seed: int, terms: list[Term], fol
     Raises:
         UserError: the file cannot be written.
     """
-    noise = sampler.noise(seed, 1 + max(number for term in terms for number in term.numbers))
+    noise = sampler.noise(seed, 1 + largest(terms))
     means, total = combined(noise, terms)
     rows = [[mean, *noise[term.numbers]] for mean, term in zip(means, terms, strict=True)]
     shape = max(len(row) for row in rows), len(total)
@@ -85,5 +91,5 @@ def write(sampler: Sampler, label: int | None, seed: int, terms: list[Term], fol
     around[0] = 0
     rows.append(list(total + around))
     z = np.concatenate(rows)
-    drawn = iter(sampler.all(z, None if label is None else np.full(len(z), label)))
+    drawn = iter(sampler.all(z, in_turn(asked, len(z))))
     pictures.write(folder / NAME, pictures.grid([[next(drawn) for _ in row] for row in rows]))

@@ -90,17 +90,17 @@ def draw_ways(
 
 
 def draw_sum(
-    sampler: Sampler, label: int | None, seed: int, terms: list[Term], folder: Path, page: Page
+    sampler: Sampler, asked: list[int], seed: int, terms: list[Term], folder: Path, page: Page
 ) -> str:
     """Writes what the sum of some noise vectors gives, as `arithmetic.write` does.
 
     Args:
-        label: the class of all pictures; None if the sampler takes no class.
+        asked: the class of all pictures; none if the sampler takes no class.
         terms: of the sum.
 
     The others, returns, raises: as `draw_each`.
     """
-    arithmetic.write(sampler, label, seed, terms, folder)
+    arithmetic.write(sampler, asked, seed, terms, folder)
     page.single(arithmetic.NAME, Beside.of(folder / arithmetic.NAME))
     return f"the sum, and what it is made of, in {folder / arithmetic.NAME}"
 

@@ -142,17 +142,16 @@ def _with_files(seeded: Endpoint) -> Endpoint:
 
 def _warmup_requests(latent: Latent, classes: int) -> dict:
     """A request for one picture a signature, for the server to start with."""
-    requests = {
-        "serving_default": {"noise": tf.make_tensor_proto(0.0, tf.float32, (1, latent.size))},
-        "serving_seed": {
-            "seed": tf.make_tensor_proto(0, tf.int64),
-            "count": tf.make_tensor_proto(1, tf.int32),
-        },
+    noise = {"noise": tf.make_tensor_proto(0.0, tf.float32, (1, latent.size))}
+    seed = {
+        "seed": tf.make_tensor_proto(0, tf.int64),
+        "count": tf.make_tensor_proto(1, tf.int32),
     }
-    if classes:
-        requests["serving_default"]["label"] = tf.make_tensor_proto([0], tf.int32)
-        requests["serving_seed"]["label"] = tf.make_tensor_proto(-1, tf.int32)
-        weights = tf.make_tensor_proto(1 / classes, tf.float32, (1, classes))
-        requests[MIXTURE] = requests["serving_default"] | {"class_weights": weights}
-        del requests[MIXTURE]["label"]
-    return requests
+    if not classes:
+        return {"serving_default": noise, "serving_seed": seed}
+    weights = tf.make_tensor_proto(1 / classes, tf.float32, (1, classes))
+    return {
+        "serving_default": noise | {"label": tf.make_tensor_proto([0], tf.int32)},
+        "serving_seed": seed | {"label": tf.make_tensor_proto(-1, tf.int32)},
+        MIXTURE: noise | {"class_weights": weights},
+    }

@@ -153,7 +153,7 @@ class Generation(Task):
         elif terms is not None:
             if len(asked) > 1:
                 raise UserError(f"--arithmetic {arithmetic}: needs --label, the class to show")
-            said = draw_sum(sampler, *asked or [None], seed, terms, folder, page)
+            said = draw_sum(sampler, asked, seed, terms, folder, page)
         else:
             draw = draw_grid if grid else draw_each
             said = draw(sampler, asked, seed, count or 64, folder, page)

@@ -231,9 +231,8 @@ class DoublingConvolution(keras.layers.Conv2DTranspose):
 
     def get_config(self):
         config = super().get_config()
-        return {key: config[key] for key in ("name", "trainable", "dtype", "filters")} | {
-            "kernel_initializer": config["kernel_initializer"]
-        }
+        free = "name", "trainable", "dtype", "filters", "kernel_initializer"
+        return {key: config[key] for key in free}
 
 
 class PixelShuffle(keras.layers.Layer):

@@ -167,7 +167,7 @@ def endpoint(generator: keras.Model, classes: int) -> Endpoint:
 def mixture_signature(latent: Latent, classes: int) -> list[tf.TensorSpec]:
     """What a `mixture_endpoint` takes."""
     weights = tf.TensorSpec((None, classes), tf.float32, name="class_weights")
-    return [tf.TensorSpec((None, latent.size), tf.float32, name="noise"), weights]
+    return [*signature(latent, 0), weights]
 
 
 def mixture_endpoint(generator: keras.Model) -> Endpoint:
