@@ -4,16 +4,16 @@ Adversarial Autoencoders
 Alireza Makhzani, Jonathon Shlens, Navdeep Jaitly, Ian Goodfellow, Brendan Frey.
 ICLR 2016 workshop, arXiv:1511.05644.
 
-With x a picture, z = Enc(x) its code and p(z) the prior, each batch is learnt from in phases; a
+With x an image, z = Enc(x) its code and p(z) the prior, each batch is learnt from in phases; a
 phase starts from the weights that the phases before it have moved:
 
     1   min over Enc, Dec   E[(x - Dec(Enc(x)))^2], the mean over pixels in [0, 1]
     2a  min over D          -E[log D(z')] - E[log(1 - D(Enc(x)))]   with z' drawn from p(z)
     2b  min over Enc        -E[log D(Enc(x))]
-    3   min over Enc        -E[log y_hat], the class of the few pictures that have a label
+    3   min over Enc        -E[log y_hat], the class of the few images that have a label
 
-D looks at codes, never at pictures, and a sample of the prior is what it takes for real. Encoder
-and decoder convert at their doors: pictures are in [-1, 1] outside and in [0, 1] inside, as in the
+D looks at codes, never at images, and a sample of the prior is what it takes for real. Encoder
+and decoder convert at their doors: images are in [-1, 1] outside and in [0, 1] inside, as in the
 paper. Phase 3 is that of the semi-supervised variant alone: there the encoder says the class too,
 as a categorical code y_hat, and a second tower of D compares it with one-hot vectors.
 
@@ -32,16 +32,17 @@ from typing import ClassVar, Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from common import cli, errors, losses
+from common import cli, errors
 from common.adversarial import Adversarial, Update, watching
-from common.autoencoding import AutoEncoding
-from common.data import pictures
-from common.data.few_labels import first_of_each_class
+from common.data.label_subset import first_of_each_class
+from common.distributed.collectives import sharded_random
 from common.errors import UserError
-from common.latent import Latent
-from common.layers import BatchNormalization
-from common.parallel import draw
-from common.priors import PRIORS
+from common.images import image_file
+from common.nn import losses
+from common.nn.code_priors import PRIORS
+from common.nn.latent import Latent
+from common.nn.layers import BatchNormalization
+from common.tasks.autoencoding import AutoEncoding
 
 import keras
 import tensorflow as tf
@@ -52,14 +53,14 @@ class AAE(Adversarial):
     """Encoder, decoder and a discriminator of codes, three multilayer perceptrons.
 
     Args:
-        image_size: side of the pictures in pixels.
-        channels: of the pictures, 1 or 3.
+        image_size: side of the images in pixels.
+        channels: of the images, 1 or 3.
         classes: of the labels; 0 where there are none.
         code_size: components of a code z.
         prior: of the codes: gaussian; mixture of ten Gaussians or swiss_roll, both in the plane.
         prior_std: what the prior is multiplied by, for gaussian its standard deviation.
-        supervised: tell the decoder each picture's label, so that the code holds the style alone.
-        labels: semi-supervised: how many training pictures have a label, such as 100; 0 for none.
+        supervised: tell the decoder each image's label, so that the code holds the style alone.
+        labels: semi-supervised: how many training images have a label, such as 100; 0 for none.
         hidden: units of each of the two hidden layers of every network.
         learning_rate: Adam's step size for reconstruction, and for classification from labels.
         adversarial_learning_rate: Adam's step size for D, and for the encoder against D.
@@ -121,7 +122,7 @@ class AAE(Adversarial):
                 loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
                 optimizer=adam(learning_rate),
             )
-        self.noise_to_picture = self.build_sampler()
+        self.noise_to_image = self.build_sampler()
         self.compile()
 
     # The networks. A code is one vector: z, then the class y where there is one.
@@ -158,7 +159,7 @@ class AAE(Adversarial):
         return keras.Model(code, logits, name="discriminator")
 
     def build_autoencoder(self) -> keras.Model:
-        """Pictures x, supervised [x, one-hot y (B, classes)] -> x_hat (B, S, S, C)."""
+        """Images x, supervised [x, one-hot y (B, classes)] -> x_hat (B, S, S, C)."""
         x, y = self.encoder.input, keras.Input((self.classes,))
         if not self.supervised:
             return keras.Model(x, self.decoder(self.encoder(x)), name="autoencoder")
@@ -203,8 +204,8 @@ class AAE(Adversarial):
 
     @property
     def sampler(self) -> keras.Model:
-        """Noise to pictures: the prior's function, then the decoder."""
-        return self.noise_to_picture
+        """Noise to images: the prior's function, then the decoder."""
+        return self.noise_to_image
 
     @property
     def sampling_network(self) -> keras.Model:
@@ -212,10 +213,10 @@ class AAE(Adversarial):
         return self.decoder
 
     def prepare(self, data):
-        """Keeps the pictures with labels: a function of data and seed, so in no checkpoint."""
+        """Keeps the images with labels: a function of data and seed, so in no checkpoint."""
         if self.labels:
             x, y = first_of_each_class(data, self.labels)
-            self.labelled = tf.constant(pictures.to_unit(x)), tf.constant(y)
+            self.labelled = tf.constant(image_file.to_unit(x)), tf.constant(y)
 
     # The phases of a step. Each moves its players, and returns its losses.
 
@@ -256,11 +257,11 @@ class AAE(Adversarial):
         return {"d_loss": d_loss, "d_accuracy": tf.reduce_mean(tf.cast(right, tf.float32))}
 
     def classify_labelled(self, count: int) -> dict[str, tf.Tensor]:
-        """Phase 3: moves the encoder's way to y_hat, on `count` of the pictures with labels."""
+        """Phase 3: moves the encoder's way to y_hat, on `count` of the images with labels."""
         if self.labelled is None:
             raise ValueError("prepare(data) comes before the first step")
         x, y = self.labelled
-        chosen = draw(keras.random.randint, (count,), 0, self.labels, seed=self.noise)
+        chosen = sharded_random(keras.random.randint, (count,), 0, self.labels, seed=self.noise)
         with watching(self.updates["classifier"].variables) as tape:
             logits = self.classifier(tf.gather(x, chosen), training=True)
             loss = self.classifier.compute_loss(y=tf.gather(y, chosen), y_pred=logits)
@@ -272,7 +273,7 @@ class AAE(Adversarial):
         z = self.prior_code(self.latent.draw(count, self.noise))
         if not self.labels:
             return z
-        y = draw(keras.random.randint, (count,), 0, self.classes, seed=self.noise)
+        y = sharded_random(keras.random.randint, (count,), 0, self.classes, seed=self.noise)
         return tf.concat([z, tf.one_hot(y, self.classes)], axis=1)
 
     def move(self, name: str, tape: tf.GradientTape, loss: tf.Tensor):
@@ -282,7 +283,7 @@ class AAE(Adversarial):
 def check_labels(labels: int, supervised: bool, classes: int):
     """Refuses variants that do not fit together, or the data."""
     if labels and supervised:
-        raise UserError(f"--labels {labels}: with --supervised every picture has its label")
+        raise UserError(f"--labels {labels}: with --supervised every image has its label")
     if (labels or supervised) and not classes:
         option = f"--labels {labels}" if labels else "--supervised"
         raise UserError(f"{option}: the data set has no labels; leave the option out")

@@ -3,19 +3,19 @@
 Conditional Image Synthesis with Auxiliary Classifier GANs
 Augustus Odena, Christopher Olah, Jonathon Shlens. ICML 2017, arXiv:1610.09585
 
-With x a picture of class c and x_fake = G(z, c') for noise z and a random class c', D says of each
-picture where it is from, S, and which class it shows, C:
+With x an image of class c and x_fake = G(z, c') for noise z and a random class c', D says of each
+image where it is from, S, and which class it shows, C:
 
     L_S = E[log P(S = real | x)] + E[log P(S = fake | x_fake)]             (equation 2)
     L_C = E[log P(C = c | x)] + E[log P(C = c' | x_fake)]                  (equation 3)
 
 D maximises L_S + L_C, G maximises L_C - L_S. Both heads of D end in logits, and the losses apply
-sigmoid and softmax. What remains of L_C for G is that its pictures be recognised, so its loss is
+sigmoid and softmax. What remains of L_C for G is that its images be recognised, so its loss is
 CE(c') plus -log P(S = real | x_fake), which takes the place of log P(S = fake | x_fake).
 
 Deviations: the default networks are small ones for digits; `--network cifar` gives the paper's for
-CIFAR-10. Both players move at once, from one forward pass of G and one of D over its pictures.
-D's moving averages follow the real pictures alone: they serve `classify`, which is for real ones,
+CIFAR-10. Both players move at once, from one forward pass of G and one of D over its images.
+D's moving averages follow the real images alone: they serve `classify`, which is for real ones,
 and in training each pass is normalised by its own batch whatever they are.
 
     python3 acgan/acgan.py --dataset mnist
@@ -30,14 +30,15 @@ from typing import ClassVar, Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from common import cli, errors, losses
+from common import cli, errors
 from common.adversarial import Adversarial, watching
-from common.classification import ClassifyingGeneration
+from common.distributed.collectives import sharded_random
 from common.errors import UserError
-from common.latent import Latent
-from common.layers import BatchNormalization, Dropout, GaussianNoise
-from common.networks import base_and_stages, conv, conv_transpose, dense
-from common.parallel import draw
+from common.nn import losses
+from common.nn.blocks import base_and_stages, conv, conv_transpose, dense
+from common.nn.latent import Latent
+from common.nn.layers import BatchNormalization, Dropout, GaussianNoise
+from common.tasks.discriminator import ClassifyingGeneration
 
 import keras
 import tensorflow as tf
@@ -56,16 +57,16 @@ class ACGAN(Adversarial):
     """Class-conditional generator, and a discriminator with a head that tells the class.
 
     Args:
-        image_size: side of the pictures in pixels, 4 to 7 times a power of two: 28, 32 or 64.
-        channels: channels of the pictures, 1 for grey or 3 for RGB.
+        image_size: side of the images in pixels, 4 to 7 times a power of two: 28, 32 or 64.
+        channels: channels of the images, 1 for grey or 3 for RGB.
         classes: number of classes, 2 or more.
-        network: digits, small ones, or cifar, which with a width of 32 and pictures of 32x32x3 are
+        network: digits, small ones, or cifar, which with a width of 32 and images of 32x32x3 are
             the paper's for CIFAR-10.
-        width: filters of G at half the pictures' side and of D's first layer (cifar: 3 width and
+        width: filters of G at half the images' side and of D's first layer (cifar: 3 width and
             width / 2), doubled from there on up to eight times (cifar: D up to 32 times).
         latent_size: components of the noise z, N(0, 1) each.
-        fake_class_weight: weight of the class term of D on generated pictures, 1 in the paper. 0
-            keeps the classifier from learning from pictures that do not show their class yet.
+        fake_class_weight: weight of the class term of D on generated images, 1 in the paper. 0
+            keeps the classifier from learning from images that do not show their class yet.
         dropout: share of units dropped in D; by default 0.3 for digits, 0.5 for cifar.
         activation_noise: standard deviation of the noise added to D's activations in training; 0,
             0.1 and 0.2 were tried in the paper.
@@ -94,7 +95,7 @@ class ACGAN(Adversarial):
         super().__init__(ema=ema, name="acgan")
         if classes < 2:
             raise UserError(
-                f"--dataset: ACGAN needs pictures of 2 classes or more, here are {classes}; give a "
+                f"--dataset: ACGAN needs images of 2 classes or more, here are {classes}; give a "
                 "folder with a subfolder for each class, or a labelled set such as mnist"
             )
         errors.at_least_one(width=width, latent_size=latent_size)
@@ -127,7 +128,7 @@ class ACGAN(Adversarial):
         self.compile()
 
     def build_generator(self) -> keras.Model:
-        """G: z (B, latent_size), one-hot c (B, classes) -> pictures (B, S, S, C) in [-1, 1]."""
+        """G: z (B, latent_size), one-hot c (B, classes) -> images (B, S, S, C) in [-1, 1]."""
         base, stages = base_and_stages(self.image_size)
         width = 3 * self.width if self.cifar else self.width
         *narrower, widest = (width * min(2**stage, 8) for stage in range(stages))
@@ -143,7 +144,7 @@ class ACGAN(Adversarial):
         return keras.Model([z, c], Activation("tanh", dtype="float32")(h), name="generator")
 
     def build_discriminator(self) -> keras.Model:
-        """D: pictures (B, S, S, C) -> logits of being real (B, 1), of the classes (B, classes)."""
+        """D: images (B, S, S, C) -> logits of being real (B, 1), of the classes (B, classes)."""
         x = h = keras.Input((self.image_size, self.image_size, self.channels))
         for layer, (filters, strides) in enumerate(self.convolutions()):
             h = conv(h, filters, kernel=3, strides=strides, use_bias=layer == 0)
@@ -175,12 +176,14 @@ class ACGAN(Adversarial):
         """Losses of both players and the gradients of each with respect to its own weights.
 
         Args:
-            x: pictures, float32 (B, S, S, C) in [-1, 1].
+            x: images, float32 (B, S, S, C) in [-1, 1].
             c: their classes, int32 (B,), from 0 to below `classes`.
         """
         D, G = self.updates["discriminator"], self.updates["generator"]
         z = self.latent.draw(ops.shape(x)[0], self.noise)
-        c_fake = draw(keras.random.randint, ops.shape(c), 0, self.classes, "int32", self.noise)
+        c_fake = sharded_random(
+            keras.random.randint, ops.shape(c), 0, self.classes, "int32", self.noise
+        )
         with watching(G.variables) as g_tape, watching(D.variables) as d_tape:
             with kept(self.discriminator.non_trainable_weights):
                 fake = self.combined([z, tf.one_hot(c_fake, self.classes)], training=True)
@@ -199,17 +202,17 @@ class ACGAN(Adversarial):
         accuracy = ops.mean(ops.cast(right, "float32"))
         return {"d_loss": d_loss, "g_loss": g_loss, "accuracy": accuracy}, gradients
 
-    def classify(self, pictures) -> tf.Tensor:
-        """What D takes real pictures to show.
+    def classify(self, images) -> tf.Tensor:
+        """What D takes real images to show.
 
         Args:
-            pictures: float32 (B, S, S, C) in [-1, 1].
+            images: float32 (B, S, S, C) in [-1, 1].
 
         Returns:
             Probabilities of the classes, float32 (B, classes). They depend on no draw, and those
-            of a picture not on the other pictures.
+            of an image not on the other images.
         """
-        _, logits = self.discriminator(pictures, training=False)
+        _, logits = self.discriminator(images, training=False)
         return tf.nn.softmax(logits)
 
 

@@ -3,11 +3,11 @@
 A round of the classic loop is calls of `predict` and `train_on_batch`, each on a whole batch, with
 noise drawn by NumPy. It does the work of one training step, or of `Case.steps` of them: the same
 batches move the same players. Some things are its way and are left to it: the generator runs again
-to be trained, its pictures for the discriminator come from `predict` and so are normalised by
+to be trained, its images for the discriminator come from `predict` and so are normalised by
 moving averages, and a discriminator moves twice, by the real batch and by the fake one.
 
 Left out of both sides: the L2 penalty of dcgan and cgan, which a compiled player does not know. Not
-here at all: bgan's default, discrete pictures, whose loss takes two outputs of a network at once
+here at all: bgan's default, discrete images, whose loss takes two outputs of a network at once
 and so is no loss of `train_on_batch`; bgan is measured with continuous ones.
 """
 
@@ -21,9 +21,9 @@ from aae.aae import AAE
 from acgan.acgan import ACGAN
 from bgan.bgan import BGAN
 from cgan.cgan import CGAN
-from common import losses
 from common.adversarial import Adversarial
-from common.training import TrainingOptions
+from common.nn import losses
+from common.training.train import TrainingOptions
 from cyclegan.cyclegan import CycleGAN
 from dcgan.dcgan import DCGAN
 from pix2pix.pix2pix import Pix2Pix
@@ -43,31 +43,31 @@ class Sizes(NamedTuple):
 
 
 def digits(model: Adversarial, count: int) -> tuple[np.ndarray, ...]:
-    """Pictures float32 (B, S, S, C) and classes int32 (B,)."""
-    x = pictures(count, model.image_size, model.channels)
+    """Images float32 (B, S, S, C) and classes int32 (B,)."""
+    x = images(count, model.image_size, model.channels)
     return x, RANDOM.integers(10, size=count, dtype="int32")
 
 
 def pairs(model: Adversarial, count: int) -> tuple[np.ndarray, ...]:
-    """Pictures and their counterparts, each float32 (B, S, S, C)."""
+    """Images and their counterparts, each float32 (B, S, S, C)."""
     return tuple(
-        pictures(count, model.image_size, channels)
+        images(count, model.image_size, channels)
         for channels in (model.channels_in, model.channels_out)
     )
 
 
 def two_domains(model: Adversarial, count: int) -> tuple[np.ndarray, ...]:
-    """Pictures of two domains, each float32 (B, S, S, C)."""
-    return tuple(pictures(count, model.image_size, model.channels) for _ in range(2))
+    """Images of two domains, each float32 (B, S, S, C)."""
+    return tuple(images(count, model.image_size, model.channels) for _ in range(2))
 
 
 def enlargements(model: SRGAN, count: int) -> tuple[np.ndarray, ...]:
-    """Small pictures in [0, 1] and large ones in [-1, 1], float32 (B, S, S, 3)."""
-    small = pictures(count, model.image_size // model.scale, 3)
-    return (small + 1) / 2, pictures(count, model.image_size, 3)
+    """Small images in [0, 1] and large ones in [-1, 1], float32 (B, S, S, 3)."""
+    small = images(count, model.image_size // model.scale, 3)
+    return (small + 1) / 2, images(count, model.image_size, 3)
 
 
-def pictures(count: int, size: int, channels: int) -> np.ndarray:
+def images(count: int, size: int, channels: int) -> np.ndarray:
     """Noise in [-1, 1], float32 (B, S, S, C)."""
     return RANDOM.uniform(-1, 1, (count, size, size, channels)).astype("float32")
 
@@ -126,7 +126,7 @@ def classic_gan(model: DCGAN | BGAN, players: SimpleNamespace, x: np.ndarray, _:
 
 
 def boundary(target, logits):
-    """BGAN's loss of G for continuous pictures, which has no target: 1/2 mean F^2."""
+    """BGAN's loss of G for continuous images, which has no target: 1/2 mean F^2."""
     return 0.5 * losses.least_squares(0.0, logits)
 
 
@@ -185,7 +185,7 @@ def classic_pix2pix(_: Pix2Pix, players: SimpleNamespace, x: np.ndarray, y: np.n
 
 
 def classic_cyclegan(model: CycleGAN, players: SimpleNamespace, a: np.ndarray, b: np.ndarray):
-    """cyclegan.py: each D on real and on translated pictures, then G and F by all six losses.
+    """cyclegan.py: each D on real and on translated images, then G and F by all six losses.
 
     It has no history: a discriminator sees the newest translations only.
     """

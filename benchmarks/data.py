@@ -1,15 +1,15 @@
-"""Pictures a second that the data sets give alone, and whether memory grows with their number.
+"""Images a second that the data sets give alone, and whether memory grows with their number.
 
 Each kind of set is made and streamed as training streams it, two passes long:
 
 - folders of PNG files (some distinct ones, the others hard links to them): the first pass reads
-  files, the second, where they fit into --cache_mb, memory. Class folders are read as `pictures`;
+  files, the second, where they fit into --cache_mb, memory. Class folders are read as `images`;
 - npz, an array of digits in a file: read into memory whole when it is opened, whatever --cache_mb
   says, so its peak grows with the file. What is larger than memory belongs in a folder;
 - digits and facades, the embedded sets: the first pass draws them, the second takes them from
   memory, facades within --cache_mb.
 
-Peak memory is that of a process of its own for each number of pictures.
+Peak memory is that of a process of its own for each number of images.
 
     python3 benchmarks/data.py
     python3 benchmarks/data.py --kind pairs --image_size 256 --counts [1000,20000] --cache_mb 256
@@ -28,19 +28,21 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import command_line
-from common.data import pair_sources, pictures, scenes
-from common.data.digits import digits
-from common.data.high_resolution import HighResolutionImages
-from common.data.images import LabelledImages
-from common.data.pairs import PairedImages
+from common.data.labelled import LabelledImages
+from common.data.paired import PairedImages
+from common.data.sources import paired
+from common.data.super_resolution import HighResolutionImages
+from common.data.synthetic import facades
+from common.data.synthetic.digits import digits
 from common.data.unpaired import UnpairedImages
 from common.errors import UserError
-from common.zoo import chosen
+from common.images import image_file
+from common.registry import chosen
 
 import numpy as np
 
 DISTINCT = 40  # files that are not links
-BATCH = 100  # digits; counts are multiples, so that a pass is whole batches and misses no picture
+BATCH = 100  # digits; counts are multiples, so that a pass is whole batches and misses no image
 
 
 # What makes a set: function(folder, size, count) -> the options that find it.
@@ -58,9 +60,9 @@ def files(
     for name in (*training, *others):
         (folder / name).mkdir()
     for number in range(DISTINCT):
-        photo, label_map = scenes.facade(0, number, size)
-        picture = np.concatenate([photo, label_map], axis=1) if side_by_side else photo
-        pictures.write(folder / training[0] / f"{number}.png", picture)
+        photo, label_map = facades.facade(0, number, size)
+        image = np.concatenate([photo, label_map], axis=1) if side_by_side else photo
+        image_file.write(folder / training[0] / f"{number}.png", image)
     for place, name in enumerate(training):
         share = count // len(training)
         for number in range(DISTINCT if place == 0 else 0, share):
@@ -72,7 +74,7 @@ def files(
 
 
 def array(folder: Path, _: int, count: int) -> dict:
-    """An .npz file; its picture is repeated without memory, which would hide what reading takes."""
+    """An .npz file; its image is repeated without memory, which would hide what reading takes."""
     x = digits(0, [0])
     y = np.arange(count) % 10
     many = np.broadcast_to(x, (count, *x.shape[1:]))
@@ -94,8 +96,8 @@ class Kind(NamedTuple):
     Attributes:
         data: the class, with the arguments that it needs.
         make: puts a set into an empty folder.
-        batch_size: pictures a step.
-        count: of training pictures, of a set that has no other.
+        batch_size: images a step.
+        count: of training images, of a set that has no other.
     """
 
     data: Callable
@@ -111,18 +113,18 @@ KINDS = {
         partial(UnpairedImages, channels=3),
         partial(files, ("trainA", "trainB"), ("testA", "testB")),
     ),
-    "pictures": Kind(LabelledImages, partial(files, ("train",), ("test",))),
+    "images": Kind(LabelledImages, partial(files, ("train",), ("test",))),
     "high_resolution": Kind(
         partial(HighResolutionImages, scale=4), partial(files, ("train",), ("val",))
     ),
     "npz": Kind(LabelledImages, array, BATCH),
     "digits": Kind(LabelledImages, embedded_digits, BATCH),
-    "facades": Kind(PAIRS, embedded_facades, count=pair_sources.EMBEDDED_COUNTS["train"]),
+    "facades": Kind(PAIRS, embedded_facades, count=paired.EMBEDDED_COUNTS["train"]),
 }
 
 
 def measure(name: str, size: int, count: int, cache_mb: int) -> dict:
-    """Pictures a second of two passes, and peak memory of this process in MiB."""
+    """Images a second of two passes, and peak memory of this process in MiB."""
     kind = KINDS[name]
     with tempfile.TemporaryDirectory() as folder:
         options = kind.make(Path(folder), size, count)
@@ -153,15 +155,15 @@ def main(
     cache_mb: int = 256,
     json: str | None = None,
 ):
-    """Prints pictures (or pairs) a second and peak memory.
+    """Prints images (or pairs) a second and peak memory.
 
     Args:
-        kind: of data set: pairs, unpaired, pictures, high_resolution, npz, digits or facades;
+        kind: of data set: pairs, unpaired, images, high_resolution, npz, digits or facades;
             several with commas between them, or all.
-        image_size: side of the training pictures in pixels; npz and digits keep their own, 28.
-        counts: how many training pictures, multiples of 100; default 500, which fit into memory,
+        image_size: side of the training images in pixels; npz and digits keep their own, 28.
+        counts: how many training images, multiples of 100; default 500, which fit into memory,
             and 5000. facades are always their 400.
-        cache_mb: megabytes of pictures that may stay in memory.
+        cache_mb: megabytes of images that may stay in memory.
         json: file for the results.
     """
     kinds, counts = chosen(kind, KINDS, "kind"), counts or [500, 5000]
@@ -169,7 +171,7 @@ def main(
         if count < BATCH or count % BATCH:
             raise UserError(f"--counts {count}: give multiples of {BATCH}")
     results = []
-    print(f"{'':18}{'pictures':>9}{'first pass':>12}{'second':>9}{'MiB before':>12}{'peak':>7}")
+    print(f"{'':18}{'images':>9}{'first pass':>12}{'second':>9}{'MiB before':>12}{'peak':>7}")
     for name in kinds:
         own = KINDS[name].count
         for count in [own] if own else counts:

@@ -25,8 +25,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import command_line
-from common import checkpoint, zoo
-from common.run import Run
+from common import registry
+from common.training import checkpoint
+from common.training.run_folder import Run
 
 import numpy as np
 
@@ -45,7 +46,7 @@ class Training:
 
     def start(self, folder: Path, resume: bool) -> "Process":
         command = [
-            *(sys.executable, zoo.ROOT / self.model / f"{self.model}.py", "--run", folder),
+            *(sys.executable, registry.ROOT / self.model / f"{self.model}.py", "--run", folder),
             *("--dataset", "embedded", "--steps", self.steps, "--seed", self.seed, *self.small),
             *("--checkpoint_every", self.checkpoint_every, "--log_every", self.checkpoint_every),
         ]
@@ -223,11 +224,11 @@ def main(
         seed: of the random moments, and of the training.
         folder: for the runs; default a temporary one. Runs that end equal are removed.
     """
-    names = zoo.chosen(model, zoo.NAMES)
+    names = registry.chosen(model, registry.NAMES)
     parent = Path(folder) if folder else Path(tempfile.mkdtemp(prefix="kill_and_resume_"))
     all_equal = True
     for name in names:
-        small = zoo.small_options(*zoo.classes(name)).split()
+        small = registry.small_options(*registry.classes(name)).split()
         training = Training(name, small, steps, checkpoint_every, seed)
         runs = parent / name
         runs.mkdir(parents=True, exist_ok=True)

@@ -10,9 +10,9 @@ from benchmarks import operations
 from benchmarks.cases import CASES, Sizes
 from benchmarks.classic import check_that_all_learn, check_the_classic_loop, players_apart
 from benchmarks.command_line import peak_mib
-from common import cli, zoo
+from common import cli, registry
 from common.adversarial import Adversarial, Jit
-from common.run import pick
+from common.training.run_folder import pick
 
 import keras
 import tensorflow as tf
@@ -116,14 +116,14 @@ class Work(NamedTuple):
         operations: floating-point operations of a step.
         peak: floating-point operations a second of the machine's best matrix product.
         waiting: seconds a step that training waits for batches of the embedded data.
-        pictures: of the embedded data that its stream alone gives a second, when each is drawn for
+        images: of the embedded data that its stream alone gives a second, when each is drawn for
             the first time.
     """
 
     operations: float
     peak: float
     waiting: float
-    pictures: float
+    images: float
 
 
 def work(name: str, sizes: Sizes, way: Way, rounds: int) -> Work:
@@ -153,7 +153,7 @@ def work(name: str, sizes: Sizes, way: Way, rounds: int) -> Work:
 
 def embedded_data(name: str, sizes: Sizes):
     """The model's generated data, as its command line would have them."""
-    model_class, task_class = zoo.classes(name)
+    model_class, task_class = registry.classes(name)
     task = task_class(model_class)
     options = cli.train_parser(model_class, task, "").get_defaults().as_dict()
     options |= {"dataset": "embedded", "image_size": sizes.image_size}

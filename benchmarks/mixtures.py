@@ -14,12 +14,12 @@ from typing import Literal
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import command_line
+from benchmarks.gaussian_mixtures import MIXTURES, Mixture
+from benchmarks.modes import mode_scores
 from bgan.bgan import BGAN
 from common.adversarial import Adversarial
-from common.data import pictures
-from common.data.mixtures import MIXTURES, Mixture
 from common.data.stream import batches
-from common.metrics.modes import mode_scores
+from common.images import image_file
 from dcgan.dcgan import DCGAN
 from wgan.wgan import WGAN
 
@@ -63,7 +63,7 @@ def perceptron(inputs: int, outputs: int):
 
 
 def train(model: Adversarial, points: np.ndarray, steps: int, batch_size: int, seed: int):
-    """Points float32 (N, 2), their centres in [-1, 1] as pictures are."""
+    """Points float32 (N, 2), their centres in [-1, 1] as images are."""
 
     def load(indices):
         return points[indices], np.zeros(len(indices), np.int32)
@@ -83,10 +83,10 @@ def scatter(samples: np.ndarray, mixture: Mixture, side: int = 400) -> np.ndarra
         inside = points[(np.abs(points) < reach).all(axis=1)]
         return tuple(((inside / reach + 1) / 2 * side).astype(int).T[::-1])
 
-    picture = np.full((side, side, 3), 255, np.uint8)
-    picture[pixels(samples)] = 0
-    picture[pixels(mixture.centres)] = (255, 0, 0)
-    return picture
+    image = np.full((side, side, 3), 255, np.uint8)
+    image[pixels(samples)] = 0
+    image[pixels(mixture.centres)] = (255, 0, 0)
+    return image
 
 
 def main(
@@ -95,7 +95,7 @@ def main(
     steps: int = 10_000,
     batch_size: int = 256,
     seed: int = 0,
-    picture: str | None = None,
+    image: str | None = None,
 ):
     """Trains on points and prints how many modes the samples cover.
 
@@ -107,7 +107,7 @@ def main(
         steps: of training; for wgan of its critic.
         batch_size: points a step.
         seed: of points, weights and noise.
-        picture: file for a scatter plot of the samples.
+        image: file for a scatter plot of the samples.
     """
     aim = MIXTURES[mixture]()
     keras.utils.set_random_seed(seed)
@@ -125,8 +125,8 @@ def main(
             f"{name:8} modes {row['modes']:2d} of {len(aim.centres)}  good {row['good']:.1%}  "
             f"kl {row['kl']:.3f}"
         )
-    if picture:
-        pictures.write(Path(picture), scatter(samples, aim))
+    if image:
+        image_file.write(Path(image), scatter(samples, aim))
 
 
 if __name__ == "__main__":

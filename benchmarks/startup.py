@@ -20,7 +20,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import command_line
-from common import zoo
+from common import registry
 from common.errors import UserError
 
 FIRST_STEP = "step 1/1"
@@ -28,7 +28,7 @@ FIRST_STEP = "step 1/1"
 
 def watched(name: str, *options: str) -> tuple[list[tuple[float, str]], float, float]:
     """Lines that a model's command prints and when, in seconds; those in all, and of processors."""
-    command = [sys.executable, "-u", str(zoo.ROOT / name / f"{name}.py"), *options]
+    command = [sys.executable, "-u", str(registry.ROOT / name / f"{name}.py"), *options]
     spent = _processor_seconds()
     begin = time.perf_counter()
     with subprocess.Popen(
@@ -83,7 +83,7 @@ def main(model: str = "all", options: str = "", json: str | None = None):
     """
     results = []
     print(f"{'seconds':10}{'help':>8}{'built':>8}{'1st step':>10}{'exported':>10}{'CPU':>8}")
-    for name in zoo.chosen(model, zoo.NAMES):
+    for name in registry.chosen(model, registry.NAMES):
         row = measure(name, options.split())
         print(
             f"{name:10}{row['help']:8.1f}{row['announced']:8.1f}{row['first_step']:10.1f}"

@@ -28,7 +28,7 @@ from benchmarks.cases import CASES, Sizes
 from benchmarks.command_line import in_own_process, print_markdown, run, write_results
 from benchmarks.measures import Way
 from common.errors import UserError
-from common.zoo import chosen
+from common.registry import chosen
 
 import numpy as np
 
@@ -90,8 +90,8 @@ def surroundings(name: str, sizes: Sizes, way: Way, row: dict, rounds: int) -> d
         "matrix_product_peak": work.peak,
         "share_of_peak": a_second / work.peak,
         "waiting_seconds": work.waiting,
-        "data_images_per_second": work.pictures,
-        "data_times_faster": work.pictures / row["images_per_second"],
+        "data_images_per_second": work.images,
+        "data_times_faster": work.images / row["images_per_second"],
     }
 
 
@@ -166,7 +166,7 @@ def main(
 
     Args:
         model: which model; several with commas between them, or all.
-        image_size: side of the pictures in pixels; default the model's, 28 for digits.
+        image_size: side of the images in pixels; default the model's, 28 for digits.
         width: filters of the first convolution, of aae units of a hidden layer; default the
             model's.
         batch_size: samples a step; default the model's.

@@ -8,22 +8,22 @@ With F(x) the discriminator's logit, an optimal one has w(x) = e^F(x) = p_data(x
 
     L_D = E[softplus(-F(x))] + E[softplus(F(x_hat))]
 
-Discrete: G(z) gives the logits g of the pixels, each Bernoulli given z. Of M pictures x_m drawn
+Discrete: G(z) gives the logits g of the pixels, each Bernoulli given z. Of M images x_m drawn
 for the same z, the weights w_m, normalised over these M, are the rewards of a policy gradient:
 
     w~_m = e^F(x_m) / sum_k e^F(x_k)
     L_G  = - E_z[ sum_m w~_m log p(x_m | z) ]       no gradient through w~_m or the drawing
     log p(x | z) = sum over pixels of x g - softplus(g), x in {0, 1}
 
-Continuous: G(z) is the picture, and is moved to the boundary where F is 0:
+Continuous: G(z) is the image, and is moved to the boundary where F is 0:
 
     L_G  = 1/2 E[F(G(z))^2]
 
 Deviations: by default the networks are smaller and M is 10, since a step of the published ones
-with 64 times 20 pictures takes seconds on a CPU: --width 64 --dense_units 1024 --samples 20 and
+with 64 times 20 images takes seconds on a CPU: --width 64 --dense_units 1024 --samples 20 and
 --batch_size 64 are the published configuration. z is normal where the authors' code draws from
 [0, 1]. Networks see -1 and 1 where theirs see 0 and 1. Both players move at once, with the same
-drawn pictures. The code's running estimate of log Z, towards which it moves F in the continuous
+drawn images. The code's running estimate of log Z, towards which it moves F in the continuous
 case, is left out: at the optimum it is 0. Pixels of more than two levels are left out.
 
     python3 bgan/bgan.py --dataset mnist
@@ -36,14 +36,15 @@ from typing import ClassVar, Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from common import cli, errors, losses
+from common import cli, errors
 from common.adversarial import Adversarial, watching
-from common.data.black_and_white import BlackAndWhite
-from common.generation import Generation
-from common.latent import Latent
-from common.layers import BatchNormalization
-from common.networks import base_and_stages, conv, conv_transpose, dense
-from common.parallel import draw
+from common.data.binarized import BlackAndWhite
+from common.distributed.collectives import sharded_random
+from common.nn import losses
+from common.nn.blocks import base_and_stages, conv, conv_transpose, dense
+from common.nn.latent import Latent
+from common.nn.layers import BatchNormalization
+from common.tasks.generation import Generation
 
 import keras
 import tensorflow as tf
@@ -78,17 +79,17 @@ def effective_samples(weights):
 
 
 class BGAN(Adversarial):
-    """Boundary-seeking GAN of binary pictures, or of continuous ones.
+    """Boundary-seeking GAN of binary images, or of continuous ones.
 
     Args:
-        image_size: side of the pictures in pixels: 4 to 7 times a power of two, such as 28 or 64.
-        channels: channels of the pictures, 1 for grey or 3 for RGB.
-        objective: discrete pictures are black and white, pixel by pixel and channel by channel;
+        image_size: side of the images in pixels: 4 to 7 times a power of two, such as 28 or 64.
+        channels: channels of the images, 1 for grey or 3 for RGB.
+        objective: discrete images are black and white, pixel by pixel and channel by channel;
             continuous ones have all shades.
         latent_size: components of z.
         width: filters of the largest maps; 64 in the paper.
         dense_units: units of a dense layer in each player; 1024 in the paper, 0 for none.
-        samples: M, pictures drawn for each z where they are discrete, at least 2; 20 in the paper.
+        samples: M, images drawn for each z where they are discrete, at least 2; 20 in the paper.
         learning_rate: Adam's step size, for both players.
         beta_1: Adam's decay of the first moment.
         ema: decay of the moving average of the generator's weights, from 0 (none) to below 1.
@@ -157,7 +158,7 @@ class BGAN(Adversarial):
         return BlackAndWhite(data) if self.discrete else data
 
     def build_generator(self) -> keras.Model:
-        """DCGAN's: z (B, latent_size) -> logits or pictures, float32 (B, S, S, C)."""
+        """DCGAN's: z (B, latent_size) -> logits or images, float32 (B, S, S, C)."""
         base, stages = base_and_stages(self.image_size)
         filters = [self.width * 2**k for k in reversed(range(stages))]
 
@@ -178,7 +179,7 @@ class BGAN(Adversarial):
         _, stages = base_and_stages(self.image_size)
         x = h = keras.Input(self.shape)
         for k in range(stages):
-            # Of M pictures for one z, batch statistics would say which batch is the real one.
+            # Of M images for one z, batch statistics would say which batch is the real one.
             normalize = k > 0 and not self.discrete
             h = conv(h, self.width * 2**k, kernel=5, use_bias=not normalize)
             h = LeakyReLU(0.2)(BatchNormalization()(h) if normalize else h)
@@ -200,12 +201,12 @@ class BGAN(Adversarial):
         u = keras.Input((self.samples, *self.shape))
         g = self.generator(z)  # (B, S, S, C)
         x = ops.cast(u < ops.expand_dims(ops.sigmoid(g), 1), "float32")  # (B, M, S, S, C)
-        pictures = ops.reshape(2.0 * x - 1.0, (-1, *self.shape))  # (B M, S, S, C)
-        log_w = ops.reshape(self.discriminator(pictures), (-1, self.samples))
+        images = ops.reshape(2.0 * x - 1.0, (-1, *self.shape))  # (B M, S, S, C)
+        log_w = ops.reshape(self.discriminator(images), (-1, self.samples))
         return keras.Model([z, u], [log_probability(x, g), log_w], name="combined")
 
     def build_samplers(self) -> tuple[keras.Model, keras.Model]:
-        """Noise (B, latent.size) -> pictures (B, S, S, C), float32: of shades, and of -1 and 1.
+        """Noise (B, latent.size) -> images (B, S, S, C), float32: of shades, and of -1 and 1.
 
         The shades are the pixels' probabilities, from -1 for never to 1 for always. Behind z stands
         a normal n for each pixel, which is 1 if n is below the quantile of its probability: Phi(n)
@@ -223,19 +224,21 @@ class BGAN(Adversarial):
         """Losses of both players and the gradients of each with respect to its own weights.
 
         Args:
-            x: pictures, float32 (B, S, S, C) in [-1, 1]; made black and white where discrete.
+            x: images, float32 (B, S, S, C) in [-1, 1]; made black and white where discrete.
             y: their labels, unused.
 
         Returns:
             Losses by name and, where discrete, `ess`, the effective number of samples: near 1 the
-            discriminator is too sure to learn from, at M it tells no picture from another.
+            discriminator is too sure to learn from, at M it tells no image from another.
         """
         D, G = self.updates["discriminator"], self.updates["generator"]
         count = ops.shape(x)[0]
         z = self.prior.draw(count, self.noise)
         if self.discrete:
             x = ops.where(x > 0, 1.0, -1.0)
-            u = draw(keras.random.uniform, (count, self.samples, *self.shape), seed=self.noise)
+            u = sharded_random(
+                keras.random.uniform, (count, self.samples, *self.shape), seed=self.noise
+            )
         logs = {}
         with watching(G.variables) as g_tape, watching(D.variables) as d_tape:
             if self.discrete:

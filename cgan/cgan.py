@@ -3,8 +3,8 @@
 Conditional Generative Adversarial Nets
 Mehdi Mirza, Simon Osindero. 2014, arXiv:1411.1784
 
-With x a picture of class y and z noise, D judges the pair of picture and class, so that a good
-picture of another class is a fake too:
+With x an image of class y and z noise, D judges the pair of image and class, so that a good
+image of another class is a fake too:
 
     min_G max_D  E[log D(x|y)] + E[log(1 - D(G(z|y')|y'))]                 (equation 2)
 
@@ -19,7 +19,7 @@ decaying SGD. z is uniform in [-1, 1] and not in [0, 1], which the first layer's
 make up for. Of initial weights the paper says nothing: those of the fully connected networks are
 as in GAN's code (Goodfellow et al. 2014), uniform up to 0.05 in G and 0.005 in D, which also drops
 a fifth of the pixels. The discriminators end in a logit. Both players move at once, from one
-forward pass of G and one of D over its pictures. Tags for photos (section 4.2) are left out.
+forward pass of G and one of D over its images. Tags for photos (section 4.2) are left out.
 
     python3 cgan/cgan.py --dataset mnist
 """
@@ -30,14 +30,15 @@ from typing import ClassVar, Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from common import cli, errors, losses
+from common import cli, errors
 from common.adversarial import Adversarial, watching
+from common.distributed.collectives import sharded_random
 from common.errors import UserError
-from common.generation import Generation
-from common.latent import Latent
-from common.layers import BatchNormalization, Dropout
-from common.networks import base_and_stages, conv, conv_transpose, dense
-from common.parallel import draw
+from common.nn import losses
+from common.nn.blocks import base_and_stages, conv, conv_transpose, dense
+from common.nn.latent import Latent
+from common.nn.layers import BatchNormalization, Dropout
+from common.tasks.generation import Generation
 
 import keras
 import tensorflow as tf
@@ -49,12 +50,12 @@ class CGAN(Adversarial):
     """Class-conditional generator and discriminator.
 
     Args:
-        image_size: side of the pictures in pixels; for the convolutional networks 4 to 7 times a
+        image_size: side of the images in pixels; for the convolutional networks 4 to 7 times a
             power of two, such as 28, 32 or 64.
-        channels: channels of the pictures, 1 for grey or 3 for RGB.
+        channels: channels of the images, 1 for grey or 3 for RGB.
         classes: number of classes, 2 or more.
         network: convolutional (the class enters every layer) or fully_connected (the paper's).
-        width: filters of the convolutions at half the pictures' side, doubled at each smaller side
+        width: filters of the convolutions at half the images' side, doubled at each smaller side
             up to eight times. The fully connected network is the paper's at 32, and as much
             narrower or wider as this is.
         latent_size: components of the noise z; 100 in the paper.
@@ -62,9 +63,9 @@ class CGAN(Adversarial):
             convolutional ones have no dropout.
         pixel_dropout: share of pixel values that the fully connected discriminator drops, 0.2 in
             the code of GAN; the convolutional one drops none.
-        fake_labels: classes of the generated pictures in training: those of the batch, or drawn
+        fake_labels: classes of the generated images in training: those of the batch, or drawn
             uniformly.
-        matching_weight: weight of a further term of D, which calls a real picture with a wrong
+        matching_weight: weight of a further term of D, which calls a real image with a wrong
             class a fake (matching-aware, Reed et al. 2016, algorithm 1); 0 for none.
         learning_rate: Adam's step size, for both players.
         beta_1: Adam's decay of the first moment.
@@ -95,7 +96,7 @@ class CGAN(Adversarial):
         super().__init__(ema=ema, name="cgan")
         if classes < 2:
             raise UserError(
-                f"--dataset: CGAN needs pictures of 2 classes or more, here are {classes}; give a "
+                f"--dataset: CGAN needs images of 2 classes or more, here are {classes}; give a "
                 "folder with a subfolder for each class, or a labelled set such as mnist"
             )
         errors.at_least_one(image_size=image_size, width=width, latent_size=latent_size)
@@ -130,14 +131,14 @@ class CGAN(Adversarial):
     # G and D: the convolutional ones, then the paper's.
 
     def build_generator(self) -> keras.Model:
-        """G: z (B, latent_size) and one-hot y (B, classes) -> pictures (B, S, S, C) in [-1, 1]."""
+        """G: z (B, latent_size) and one-hot y (B, classes) -> images (B, S, S, C) in [-1, 1]."""
         z, y = keras.Input((self.latent.size,)), keras.Input((self.classes,))
         convolutional = self.network == "convolutional"
         x = self.convolutional_generator(z, y) if convolutional else self.paper_generator(z, y)
         return keras.Model([z, y], x, name="generator")
 
     def build_discriminator(self) -> keras.Model:
-        """D: pictures (B, S, S, C) and one-hot y (B, classes) -> logits (B, 1), float32."""
+        """D: images (B, S, S, C) and one-hot y (B, classes) -> logits (B, 1), float32."""
         side = self.image_size
         x, y = keras.Input((side, side, self.channels)), keras.Input((self.classes,))
         convolutional = self.network == "convolutional"
@@ -152,7 +153,7 @@ class CGAN(Adversarial):
         return [self.width * min(2**stage, 8) for stage in range(stages)]
 
     def convolutional_generator(self, z, y):
-        """Transposed convolutions that double the base's side up to the picture's."""
+        """Transposed convolutions that double the base's side up to the image's."""
         base, _ = base_and_stages(self.image_size)
         *narrower, widest = self.filters()
         h = dense(with_class(z, y), base * base * widest, use_bias=False)
@@ -165,7 +166,7 @@ class CGAN(Adversarial):
         return Activation("tanh", dtype="float32")(h)
 
     def convolutional_judge(self, x, y):
-        """Convolutions that halve the picture's side down to the base's; the logit."""
+        """Convolutions that halve the image's side down to the base's; the logit."""
         h = x
         for stage, filters in enumerate(self.filters()):  # (B, 14, 14, 32), (B, 7, 7, 64)
             h = conv(with_class(h, y), filters, kernel=5, use_bias=stage == 0)
@@ -198,7 +199,7 @@ class CGAN(Adversarial):
         """Losses of both players and the gradients of each with respect to its own weights.
 
         Args:
-            x: pictures, float32 (B, S, S, C) in [-1, 1].
+            x: images, float32 (B, S, S, C) in [-1, 1].
             labels: their classes, int32 (B,), from 0 to below `classes`.
         """
         D, G = self.updates["discriminator"], self.updates["generator"]
@@ -227,11 +228,15 @@ class CGAN(Adversarial):
         """y' of a batch, int32 (B,); one draw for both players."""
         if self.fake_labels == "batch":
             return labels
-        return draw(keras.random.randint, ops.shape(labels), 0, self.classes, "int32", self.noise)
+        return sharded_random(
+            keras.random.randint, ops.shape(labels), 0, self.classes, "int32", self.noise
+        )
 
     def wrong_classes(self, labels: tf.Tensor) -> tf.Tensor:
         """For each label one of the other classes, drawn uniformly, int32 (B,)."""
-        steps = draw(keras.random.randint, ops.shape(labels), 1, self.classes, "int32", self.noise)
+        steps = sharded_random(
+            keras.random.randint, ops.shape(labels), 1, self.classes, "int32", self.noise
+        )
         return (labels + steps) % self.classes
 
     def penalty(self, variables: list[keras.Variable]) -> tf.Tensor | float:

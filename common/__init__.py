@@ -8,7 +8,7 @@ import os
 import platform
 import sys
 
-from common import standins
+from common import help_stubs
 
 os.environ["KERAS_BACKEND"] = "tensorflow"  # the only one: streams, tapes and exports are its
 # What goes wrong comes as an exception; TensorFlow's own log speaks to its makers.
@@ -33,7 +33,7 @@ def keep_freed_memory():
         mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
-if standins.asked_for_help(sys.argv):
-    standins.install()
+if help_stubs.asked_for_help(sys.argv):
+    help_stubs.install()
 else:
     keep_freed_memory()

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar, Literal, NamedTuple
 
-from common import parallel
+from common.distributed import collectives
+from common.distributed.replicas import Replicas
 from common.errors import UserError
-from common.group import Group
 
 import keras
 import tensorflow as tf
@@ -122,12 +122,12 @@ class Adversarial(keras.Model):
 
     @property
     def sampler(self) -> keras.Model:
-        """What makes pictures, in the form that it is used and exported in."""
+        """What makes images, in the form that it is used and exported in."""
         return self.sampling_network
 
     @property
     def also_drawn(self) -> list[keras.Model]:
-        """Further networks of what `sampler` takes: `Generation` shows their pictures beside."""
+        """Further networks of what `sampler` takes: `Generation` shows their images beside."""
         return []
 
     def prepare(self, data):
@@ -152,7 +152,7 @@ class Adversarial(keras.Model):
 
     # How a step is compiled.
 
-    def compile(self, jit: Jit = "auto", group: Group | None = None):
+    def compile(self, jit: Jit = "auto", group: Replicas | None = None):
         """Prepares `fit`; called again, only changes how the step is compiled.
 
         Args:
@@ -168,7 +168,7 @@ class Adversarial(keras.Model):
             UserError: jit is "on" and a layer cannot be compiled by XLA, or there are replicas; or
                 there are, and a layer knows nothing of them.
         """
-        self.group = group or Group()
+        self.group = group or Replicas()
         super().compile(optimizer=None, jit_compile=False)
         self._build_losses()
         if self.ema and self.average_generator is None:
@@ -183,7 +183,9 @@ class Adversarial(keras.Model):
                 f"--jit on: {self.group.size} replicas exchange sums within a step, which XLA "
                 "cannot compile; use --jit auto"
             )
-        alone = [layer.name for layer in self._flatten_layers() if parallel.is_alone(layer)]
+        alone = [
+            layer.name for layer in self._flatten_layers() if collectives.ignores_replicas(layer)
+        ]
         if several and alone:
             raise UserError(
                 f"--strategy: {', '.join(alone)} of {self.name} would look at one replica's rows "
@@ -247,7 +249,7 @@ class Adversarial(keras.Model):
     def _apply(self, gradients: dict[str, list[tf.Tensor]]):
         """Moves the players whose gradients these are; of several replicas, by their mean."""
         # Before the optimizers look: an overflow on one replica is one on all, and all skip it.
-        self._apply_means(parallel.mean(gradients))
+        self._apply_means(collectives.all_reduce_mean(gradients))
 
     def _apply_gradients(self, gradients: dict[str, list[tf.Tensor]]):
         updates = self.updates

@@ -8,10 +8,10 @@ from itertools import pairwise
 from pathlib import Path
 
 from common.adversarial import Adversarial
-from common.data.high_resolution_sources import parts_of
+from common.data.sources.super_resolution import parts_of
 from common.errors import UserError, one_line
-from common.run import Run
-from common.training import FREE_ON_RESUME, TrainingOptions, train
+from common.training.run_folder import Run
+from common.training.train import FREE_ON_RESUME, TrainingOptions, train
 
 import docstring_parser
 import tensorflow as tf

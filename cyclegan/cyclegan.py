@@ -3,7 +3,7 @@
 Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks
 Jun-Yan Zhu, Taesung Park, Phillip Isola, Alexei A. Efros. ICCV 2017, arXiv:1703.10593
 
-With G: A -> B and F: B -> A the translators, a and b pictures of the two domains:
+With G: A -> B and F: B -> A the translators, a and b images of the two domains:
 
     L_GAN(G, D_B) = E[(D_B(b) - 1)^2] + E[D_B(G(a))^2]   of D_B;  E[(D_B(G(a)) - 1)^2]   of G
     L_cyc(G, F)   = E[|F(G(a)) - a|] + E[|G(F(b)) - b|]                      (equation 2)
@@ -11,7 +11,7 @@ With G: A -> B and F: B -> A the translators, a and b pictures of the two domain
     L(G, F, D_A, D_B) = L_GAN(G, D_B) + L_GAN(F, D_A) + lambda L_cyc + lambda lambda_id L_id
 
 the last with least squares in place of the logarithm (section 4), where the loss of a discriminator
-is halved. A discriminator learns from a history of translations, of 50 pictures in each domain.
+is halved. A discriminator learns from a history of translations, of 50 images in each domain.
 
 Deviations: convolutions followed by instance normalisation have no bias, which the normalisation
 would cancel. The identity loss is on by default for every data set, as in the authors' code; the
@@ -27,13 +27,14 @@ from typing import ClassVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from common import cli, errors, losses
+from common import cli, errors
 from common.adversarial import Adversarial, Update, watching
 from common.errors import UserError
-from common.layers import DoublingConvolution, InstanceNormalization, ReflectionPadding
-from common.networks import normal_init, patchgan
-from common.pool import HistoryPool
-from common.unpaired_translation import UnpairedTranslation
+from common.nn import losses
+from common.nn.blocks import normal_init, patchgan
+from common.nn.image_pool import HistoryPool
+from common.nn.layers import DoublingConvolution, InstanceNormalization, ReflectionPadding
+from common.tasks.unpaired_translation import UnpairedTranslation
 
 import keras
 import tensorflow as tf
@@ -41,12 +42,12 @@ from keras.layers import Activation, Add, Conv2D, ReLU, ZeroPadding2D
 
 
 class CycleGAN(Adversarial):
-    """Two ResNet translators and two PatchGAN discriminators, trained on pictures without pairs.
+    """Two ResNet translators and two PatchGAN discriminators, trained on images without pairs.
 
     Args:
-        image_size: side of the training pictures in pixels, a multiple of 4; 256 in the paper,
+        image_size: side of the training images in pixels, a multiple of 4; 256 in the paper,
             128 by default in the authors' first code.
-        channels: of the pictures of both domains, 3 for RGB or 1 for grey.
+        channels: of the images of both domains, 3 for RGB or 1 for grey.
         width: filters of the first convolution of each network; 64 in the paper.
         blocks: residual blocks of a translator; default 9 from 256 pixels up and 6 from 128, as in
             the paper, and 3 below.
@@ -55,7 +56,7 @@ class CycleGAN(Adversarial):
         cycle_weight: lambda, the weight of the cycle loss; 10 in the paper.
         identity_weight: lambda_id, the weight of the identity loss as a share of lambda; 0 leaves
             its two forward passes out.
-        pool_size: pictures in the history of each domain; 0 for none.
+        pool_size: images in the history of each domain; 0 for none.
         learning_rate: Adam's step size, for all players.
         beta_1: Adam's decay of the first moment.
         ema: decay of the moving average of the translators' weights, from 0 (none) to below 1.
@@ -98,8 +99,8 @@ class CycleGAN(Adversarial):
             )
         self.image_size, self.channels, self.width = image_size, channels, width
         self.blocks, self.strided = blocks, strided
-        picture = image_size, image_size, channels
-        self.pool_a, self.pool_b = (HistoryPool(pool_size, picture, name=n) for n in "ab")
+        image = image_size, image_size, channels
+        self.pool_a, self.pool_b = (HistoryPool(pool_size, image, name=n) for n in "ab")
 
         self.generator = self.build_generator()
         G, F = (self.generator.get_layer(name) for name in ("AtoB", "BtoA"))
@@ -182,7 +183,7 @@ class CycleGAN(Adversarial):
         return keras.Model(x, Activation("tanh", dtype="float32")(h), name=name)
 
     def build_discriminator(self, domain: str) -> keras.Model:
-        """PatchGAN of one picture: (B, S, S, C) -> logits, (B, 14, 14, 1) for 128 pixels."""
+        """PatchGAN of one image: (B, S, S, C) -> logits, (B, 14, 14, 1) for 128 pixels."""
         x = keras.Input((None, None, self.channels))
         logits = patchgan(x, self.width, self.strided, InstanceNormalization)
         return keras.Model(x, logits, name=f"discriminator_{domain}")
@@ -193,7 +194,7 @@ class CycleGAN(Adversarial):
         """Losses of all players and the gradients of each with respect to its own weights.
 
         Args:
-            a: pictures of one domain, float32 (B, S, S, C) in [-1, 1].
+            a: images of one domain, float32 (B, S, S, C) in [-1, 1].
             b: of the other, which have nothing to do with them; the same shape.
         """
         generator = self.updates["generator"]
@@ -215,11 +216,11 @@ class CycleGAN(Adversarial):
     def discriminator_loss_and_gradients(
         self, domain: str, real: tf.Tensor, fake: tf.Tensor
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """One discriminator's loss and gradients on pictures and on translations of its history."""
+        """One discriminator's loss and gradients on images and on translations of its history."""
         name = f"discriminator_{domain}"
         D, update = self.networks[name], self.updates[name]
         with watching(update.variables) as tape:
-            # One pass: no layer of D looks at more than one picture.
+            # One pass: no layer of D looks at more than one image.
             scores = D(tf.concat([real, fake], axis=0), training=True)
             real, fake = tf.split(scores, 2)
             loss = D.compute_loss(y=tf.ones_like(real), y_pred=real)

@@ -11,10 +11,10 @@ What is new are the networks (section 3): strided convolutions and no pooling, b
 everywhere but at G's output and D's input, no hidden dense layers, ReLU and tanh in G, leaky ReLU
 in D.
 
-Deviations: both players move at once from one forward pass of G and one of D over its pictures; the
+Deviations: both players move at once from one forward pass of G and one of D over its images; the
 authors' code gives every other batch to each. G normalises by moving averages when it samples,
-where the authors take the statistics of the batch of samples: so a picture depends on its z alone.
-Pictures of digits' size keep a hidden dense layer in each player, as in the authors' code for
+where the authors take the statistics of the batch of samples: so an image depends on its z alone.
+Images of digits' size keep a hidden dense layer in each player, as in the authors' code for
 MNIST: two convolutions see 13 of 28 pixels, and no more than a sum over what they see would judge
 the whole. Digits have a bias in G's output and in D's first and last layer, as is usual for them;
 without (`--outer_bias false`) and with `--width 128` the networks for 64x64 are the paper's. The L2
@@ -31,12 +31,13 @@ from typing import ClassVar, Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from common import cli, errors, losses
+from common import cli, errors
 from common.adversarial import Adversarial, watching
-from common.latent import Latent
-from common.layers import BatchNormalization
-from common.networks import base_and_stages, conv, conv_transpose, dense, hidden_units
-from common.representation import RepresentingGeneration
+from common.nn import losses
+from common.nn.blocks import base_and_stages, conv, conv_transpose, dense, hidden_units
+from common.nn.latent import Latent
+from common.nn.layers import BatchNormalization
+from common.tasks.representation import RepresentingGeneration
 
 import keras
 import tensorflow as tf
@@ -45,19 +46,19 @@ from keras.layers import Activation, Flatten, LeakyReLU, ReLU, Reshape
 
 
 class DCGAN(Adversarial):
-    """Transposed convolutions against strided ones, trained on pictures without labels.
+    """Transposed convolutions against strided ones, trained on images without labels.
 
     Args:
-        image_size: side of the pictures in pixels, 4 to 7 times a power of two: 28 is made from
+        image_size: side of the images in pixels, 4 to 7 times a power of two: 28 is made from
             7x7 in two steps, 64 from 4x4 in four.
-        channels: of the pictures, 1 for grey or 3 for RGB.
-        width: filters next to the picture in each player, doubled with each halving of the sides;
+        channels: of the images, 1 for grey or 3 for RGB.
+        width: filters next to the image in each player, doubled with each halving of the sides;
             128 in the paper.
         latent_size: components of z.
         latent_distribution: of each component, U(-1, 1) as in the paper or N(0, 1).
         dense_units: units of a hidden dense layer in each player, 0 for none as in the paper;
             default 1024, as in the authors' code for digits, where two convolutions or fewer halve
-            the pictures, else 0.
+            the images, else 0.
         outer_bias: whether G's last layer and D's first and last have a bias; not in the paper.
         learning_rate: Adam's step size, for both players.
         beta_1: Adam's decay of the first moment.
@@ -110,7 +111,7 @@ class DCGAN(Adversarial):
         self.compile()
 
     def build_generator(self) -> keras.Model:
-        """z (B, latent) -> pictures (B, S, S, C) in [-1, 1] (figure 1)."""
+        """z (B, latent) -> images (B, S, S, C) in [-1, 1] (figure 1)."""
         base, stages = base_and_stages(self.image_size)
         filters = [self.width * 2**k for k in reversed(range(stages))]  # 1024, 512, 256, 128
 
@@ -127,7 +128,7 @@ class DCGAN(Adversarial):
         return keras.Model(z, Activation("tanh", dtype="float32")(h), name="generator")
 
     def build_discriminator(self) -> keras.Model:
-        """Pictures (B, S, S, C) -> logits (B, 1), the generator turned round (section 3)."""
+        """Images (B, S, S, C) -> logits (B, 1), the generator turned round (section 3)."""
         _, stages = base_and_stages(self.image_size)
 
         x = keras.Input((self.image_size, self.image_size, self.channels))
@@ -145,7 +146,7 @@ class DCGAN(Adversarial):
         """Losses of both players and the gradients of each with respect to its own weights.
 
         Args:
-            x: pictures, float32 (B, S, S, C) in [-1, 1].
+            x: images, float32 (B, S, S, C) in [-1, 1].
             y: their labels, not used.
         """
         D, G = self.updates["discriminator"], self.updates["generator"]
@@ -171,22 +172,22 @@ class DCGAN(Adversarial):
             return 0.0
         return self.l2 / 2 * sum(ops.sum(ops.square(w)) for w in variables)
 
-    def features(self, pictures: tf.Tensor) -> tf.Tensor:
+    def features(self, images: tf.Tensor) -> tf.Tensor:
         """What D's convolutions see, each pooled to at most 4x4 (section 5).
 
         Args:
-            pictures: float32 (B, S, S, C) in [-1, 1].
+            images: float32 (B, S, S, C) in [-1, 1].
 
         Returns:
             float32 (B, F), F = 16 times the sum of the filters: 28,672 in the paper, for 32x32 and
-            width 256. Those of a picture do not depend on the other pictures.
+            width 256. Those of an image do not depend on the other images.
         """
         maps = [
             layer.output
             for layer in self.discriminator.layers
             if isinstance(layer, LeakyReLU) and layer.output.ndim == 4
         ]
-        seen = keras.Model(self.discriminator.input, maps)(pictures, training=False)
+        seen = keras.Model(self.discriminator.input, maps)(images, training=False)
         pooled = [ops.max_pool(h, ceil(h.shape[1] / 4), padding="same") for h in seen]
         return ops.concatenate([Flatten()(h) for h in pooled], axis=1)
 

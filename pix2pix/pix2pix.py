@@ -3,7 +3,7 @@
 Image-to-Image Translation with Conditional Adversarial Networks
 Phillip Isola, Jun-Yan Zhu, Tinghui Zhou, Alexei A. Efros. CVPR 2017, arXiv:1611.07004
 
-With x a picture, y its counterpart and G(x) the translation, whose noise is dropout:
+With x an image, y its counterpart and G(x) the translation, whose noise is dropout:
 
     L_cGAN(G, D) = E[log D(x, y)] + E[log(1 - D(x, G(x)))]                 (equation 1)
     L_L1(G)      = E[|y - G(x)|]                                           (equation 3)
@@ -27,12 +27,13 @@ from typing import Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from common import cli, errors, losses
+from common import cli, errors
 from common.adversarial import Adversarial, watching
 from common.errors import UserError
-from common.layers import BatchNormalization, Dropout
-from common.networks import conv, conv_transpose, patchgan
-from common.translation import PairedTranslation
+from common.nn import losses
+from common.nn.blocks import conv, conv_transpose, patchgan
+from common.nn.layers import BatchNormalization, Dropout
+from common.tasks.paired_translation import PairedTranslation
 
 import keras
 import tensorflow as tf
@@ -42,10 +43,10 @@ OBJECTIVES = {"cross_entropy": losses.cross_entropy, "least_squares": losses.lea
 
 
 class Pix2Pix(Adversarial):
-    """U-Net generator and 70x70 PatchGAN discriminator, trained on pairs of pictures.
+    """U-Net generator and 70x70 PatchGAN discriminator, trained on pairs of images.
 
     Args:
-        image_size: side of the training pictures in pixels, a power of two from 32 up. The U-Net
+        image_size: side of the training images in pixels, a power of two from 32 up. The U-Net
             halves it down to a single pixel, so it has log2(image_size) levels.
         channels_in: channels of the condition x, 3 for RGB or 1 for grey.
         channels_out: channels of the counterpart y, 3 or 1.
@@ -54,8 +55,8 @@ class Pix2Pix(Adversarial):
         l1_weight: lambda, the weight of the mean absolute difference in [-1, 1]; 100 in the paper.
         dropout: share of units dropped in the first three decoder levels; 0.5 in the paper.
         inference_dropout: whether dropout stays on at inference, as in the paper.
-        inference_statistics: what normalises the generator at inference: each picture's own
-            statistics ("picture", as in the paper at batch size 1) or moving averages ("moving").
+        inference_statistics: what normalises the generator at inference: each image's own
+            statistics ("image", as in the paper at batch size 1) or moving averages ("moving").
         inference_seed: which dropout mask inference draws.
         learning_rate: Adam's step size, for both players.
         beta_1: Adam's decay of the first moment.
@@ -72,7 +73,7 @@ class Pix2Pix(Adversarial):
         l1_weight: float = 100.0,
         dropout: float = 0.5,
         inference_dropout: bool = True,
-        inference_statistics: Literal["picture", "moving"] = "picture",
+        inference_statistics: Literal["image", "moving"] = "image",
         inference_seed: int = 0,
         learning_rate: float = 2e-4,
         beta_1: float = 0.5,
@@ -129,7 +130,7 @@ class Pix2Pix(Adversarial):
 
         x = h = keras.Input((None, None, self.channels_in))
         skips = []
-        for level in range(levels):  # sides halve to 1: (B, 1, 1, 8 width) for a training picture
+        for level in range(levels):  # sides halve to 1: (B, 1, 1, 8 width) for a training image
             outer, inner = level == 0, level == levels - 1
             if not outer:
                 h = LeakyReLU(0.2)(h)

@@ -4,17 +4,17 @@ Photo-Realistic Single Image Super-Resolution Using a Generative Adversarial Net
 Christian Ledig, Lucas Theis, Ferenc Huszar, Jose Caballero, Andrew Cunningham, Alejandro Acosta,
 Andrew Aitken, Alykhan Tejani, Johannes Totz, Zehan Wang, Wenzhe Shi. CVPR 2017, arXiv:1609.04802
 
-With I_LR a picture that was shrunk from I_HR, G(I_LR) its enlargement and phi VGG19's features:
+With I_LR an image that was shrunk from I_HR, G(I_LR) its enlargement and phi VGG19's features:
 
     stage 1    L_G = mean (I_HR - G(I_LR))^2                               (equation 4)
     stage 2    L_G = mean (phi(I_HR) - phi(G(I_LR)))^2 + 1e-3 (-log D(G(I_LR)))   (3, 5, 6)
                L_D = -log D(I_HR) - log(1 - D(G(I_LR)))                    (equation 2)
 
 Stage 1 gives SRResNet; stage 2 goes on from it, and its second half has a tenth of the learning
-rate (section 3.2). Pictures are in [0, 1] when small and in [-1, 1] when large, as there.
+rate (section 3.2). Images are in [0, 1] when small and in [-1, 1] when large, as there.
 
 Deviations: both players move at once from one forward pass of G and one of D over the enlargement,
-where the paper alternates. Training pictures are also mirrored and turned (--augment). The output
+where the paper alternates. Training images are also mirrored and turned (--augment). The output
 has no tanh, whose saturation costs PSNR at black and white: what leaves the range is clipped.
 
     python3 srgan/srgan.py --dataset div2k
@@ -27,11 +27,12 @@ from typing import ClassVar, Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from common import cli, errors, losses, perceptual
+from common import cli, errors
 from common.adversarial import Adversarial, Update, watching
 from common.errors import UserError
-from common.layers import BatchNormalization, PixelShuffle
-from common.super_resolution import SuperResolution
+from common.nn import losses, perceptual
+from common.nn.layers import BatchNormalization, PixelShuffle
+from common.tasks.super_resolution import SuperResolution
 
 import keras
 import tensorflow as tf
@@ -43,7 +44,7 @@ class SRGAN(Adversarial):
 
     Args:
         scale: factor by which height and width grow, 4 as in the paper or 2.
-        image_size: side of the large training pictures in pixels, a multiple of `scale`.
+        image_size: side of the large training images in pixels, a multiple of `scale`.
         blocks: residual blocks of the generator; 16 in the paper.
         width: filters of the first convolution of each player; 64 in the paper.
         pooling: what makes a vector of the discriminator's last map: flatten as in the paper, or
@@ -178,7 +179,7 @@ class SRGAN(Adversarial):
     # The networks (figure 4).
 
     def build_generator(self) -> keras.Model:
-        """SRResNet: pictures (B, H, W, 3) in [0, 1] -> (B, scale H, scale W, 3), about [-1, 1]."""
+        """SRResNet: images (B, H, W, 3) in [0, 1] -> (B, scale H, scale W, 3), about [-1, 1]."""
 
         def convolved(h, filters, kernel=3):
             return Conv2D(filters, kernel, padding="same")(h)
@@ -205,7 +206,7 @@ class SRGAN(Adversarial):
         return 4 + 2 * self.blocks + 2 + 2
 
     def build_discriminator(self) -> keras.Model:
-        """Large pictures (B, S, S, 3) in [-1, 1] -> logits (B, 1)."""
+        """Large images (B, S, S, 3) in [-1, 1] -> logits (B, 1)."""
         x = keras.Input((self.image_size, self.image_size, 3))
         h = LeakyReLU(0.2)(Conv2D(self.width, 3, padding="same")(x))
         for k in range(1, 8):  # filters double with every other convolution, sides halve between
@@ -229,7 +230,7 @@ class SRGAN(Adversarial):
         """One step of the stage that it is in.
 
         Args:
-            batch: small pictures, float32 (B, S / scale, S / scale, 3) in [0, 1], and the large
+            batch: small images, float32 (B, S / scale, S / scale, 3) in [0, 1], and the large
                 ones that they were made of, float32 (B, S, S, 3) in [-1, 1].
 
         Returns:

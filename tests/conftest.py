@@ -1,9 +1,8 @@
-"""What several test files need: small pictures, the tiny translator's command line, one run."""
+"""What several test files need: small images, the tiny translator's command line, one run."""
 
 import os
 import shlex
 import shutil
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,33 +15,32 @@ os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 from common import cli
-from common.data import pictures
-from common.translation import PairedTranslation
+from common.images import image_file
+from common.tasks.paired_translation import PairedTranslation
+from tests.helpers.tiny import Tiny
 
 import keras
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
+pytest.register_assert_rewrite(
+    "tests.helpers.autoencoders", "tests.helpers.gan_fixtures"
+)  # test files import from these
 
-from tiny import Tiny
-
-pytest.register_assert_rewrite("autoencoders", "gan_fixtures")  # test files import from these
-
-TINY = Path(__file__).with_name("tiny.py")
+TINY = Path(__file__).with_name("helpers") / "tiny.py"
 
 
 def noise(height, width, seed, channels=3):
-    """A picture of flat blocks: different everywhere, and no codec or filter makes it grey."""
+    """An image of flat blocks: different everywhere, and no codec or filter makes it grey."""
     coarse = np.random.default_rng(seed).integers(0, 256, (5, 5, channels), np.uint8)
-    return pictures.resize(coarse, height, width)
+    return image_file.resize(coarse, height, width)
 
 
 def write_pairs(folder, count, side=20, first=0):
     """`count` side-by-side files; a and b of every pair differ from those of all others."""
     for number in range(first, first + count):
         both = np.concatenate([noise(side, side, [number, 0]), noise(side, side, [number, 1])], 1)
-        pictures.write(folder / f"{number}.png", both)
+        image_file.write(folder / f"{number}.png", both)
     return folder
 
 

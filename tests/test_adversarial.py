@@ -2,12 +2,12 @@
 
 from common.adversarial import Adversarial
 from common.errors import UserError
+from tests.helpers.tiny import Tiny
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny import Tiny
 
 RANDOM = np.random.default_rng(0)
 BATCH = tuple(tf.constant(RANDOM.uniform(-1, 1, (1, 16, 16, 3)), tf.float32) for _ in range(2))

@@ -5,14 +5,15 @@ import sys
 from pathlib import Path
 
 from common import cli
-from common.data import pair_sources, pictures
+from common.data.sources import paired
 from common.errors import UserError
-from common.translation import PairedTranslation
+from common.images import image_file
+from common.tasks.paired_translation import PairedTranslation
 from pix2pix.pix2pix import Pix2Pix
+from tests.conftest import noise, truncate, write_pairs
+from tests.helpers.tiny import Tiny
 
 import pytest
-from conftest import noise, truncate, write_pairs
-from tiny import Tiny
 
 PIX2PIX = Path(__file__).resolve().parents[1] / "pix2pix" / "pix2pix.py"
 
@@ -154,33 +155,33 @@ def refuses_data(run_cli, tmp_path):
 def test_data_that_is_not_there(refuses_data, tmp_path):
     refuses_data(tmp_path / "none", str(tmp_path / "none"), "no such folder", "facades")
     (tmp_path / "empty").mkdir()
-    refuses_data(tmp_path / "empty", str(tmp_path / "empty"), "no pictures")
+    refuses_data(tmp_path / "empty", str(tmp_path / "empty"), "no images")
     (tmp_path / "file").touch()
     refuses_data(tmp_path / "file", str(tmp_path / "file"), "no such folder")
 
 
-def test_held_out_pictures_that_cannot_be_read(refuses_data, tmp_path):
+def test_held_out_images_that_cannot_be_read(refuses_data, tmp_path):
     for split in ("train", "val", "test"):
         write_pairs(tmp_path / "data" / split, 2)
     bad = truncate(tmp_path / "data" / "val" / "1.png")
     refuses_data(tmp_path / "data", str(bad), "--skip_bad_images")
-    bad.write_text("no picture")
-    refuses_data(tmp_path / "data", str(bad), "not a picture")
-    pictures.write(bad, noise(20, 41, 0))
+    bad.write_text("no image")
+    refuses_data(tmp_path / "data", str(bad), "not an image")
+    image_file.write(bad, noise(20, 41, 0))
     refuses_data(tmp_path / "data", str(bad), "41 pixels wide")
 
 
 def test_partners_that_are_missing(refuses_data, tmp_path):
     for name in ("A/1.png", "A/2.png", "B/1.png"):
-        pictures.write(tmp_path / "data" / name, noise(9, 9, 0))
-    refuses_data(tmp_path / "data", str(tmp_path / "data/A/2.png"), "no picture named 2")
+        image_file.write(tmp_path / "data" / name, noise(9, 9, 0))
+    refuses_data(tmp_path / "data", str(tmp_path / "data/A/2.png"), "no image named 2")
 
 
 def test_a_named_set_without_network(refuses_data, tmp_path, monkeypatch):
     def fetch(url, folder, label):
         raise UserError(f"{label}: downloading {url} failed")
 
-    monkeypatch.setattr(pair_sources, "fetch_archive", fetch)
+    monkeypatch.setattr(paired, "fetch_archive", fetch)
     refuses_data("maps", "maps: downloading", options=f"--data_dir {tmp_path}")
 
 

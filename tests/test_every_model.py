@@ -3,30 +3,30 @@
 import inspect
 import shutil
 
-from common import cli, zoo
-from common.data import pictures
-from common.run import Run, pick
+from common import cli, registry
+from common.images import image_file
+from common.training.run_folder import Run, pick
+from tests.conftest import arrays, noise
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import arrays, noise
 from keras.optimizers import LossScaleOptimizer
 
 OPTIONS = "--dataset embedded --jit off --steps 4 --checkpoint_every 2 --log_every 2 --seed 3"
 
 
-@pytest.fixture(scope="module", params=zoo.NAMES)
+@pytest.fixture(scope="module", params=registry.NAMES)
 def model(request):
-    return zoo.classes(request.param)
+    return registry.classes(request.param)
 
 
 @pytest.fixture(scope="module")
 def run(model, tmp_path_factory):
     """Four steps of the model, made small, with an export; not to be changed."""
     folder = tmp_path_factory.mktemp("every") / "run"
-    options = f"{OPTIONS} {zoo.small_options(*model)} --run {folder}"
+    options = f"{OPTIONS} {registry.small_options(*model)} --run {folder}"
     cli.main(*model, options.split())
     return folder
 
@@ -139,7 +139,7 @@ def test_the_export_gives_what_the_run_gives(run, model, tmp_path):
     inputs, options = "", "--count 3 --seed 5"
     given = inspect.signature(task.predict).parameters.get("inputs")
     if given is not None and given.default is given.empty:  # a translator
-        pictures.write(tmp_path / "in.png", noise(32, 32, 0))
+        image_file.write(tmp_path / "in.png", noise(32, 32, 0))
         inputs, options = str(tmp_path / "in.png"), ""
     for source, output in ((run, "of_run"), (exported, "of_export")):
         line = f"predict {source} {inputs} --output {tmp_path / output} {options}"
@@ -148,7 +148,7 @@ def test_the_export_gives_what_the_run_gives(run, model, tmp_path):
     assert len(names) == (1 if inputs else 3)
     for name in names:
         one, other = (
-            pictures.read(tmp_path / folder / name).astype(int)
+            image_file.read(tmp_path / folder / name).astype(int)
             for folder in ("of_run", "of_export")
         )
         assert np.abs(one - other).max() <= 1  # of 255: rounded from floats that may differ

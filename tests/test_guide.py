@@ -5,10 +5,10 @@ import re
 import sys
 
 from common import cli
-from common.data import pictures
-from common.generation import Generation
-from common.run import Run
-from common.zoo import ROOT, small_options
+from common.images import image_file
+from common.registry import ROOT, small_options
+from common.tasks.generation import Generation
+from common.training.run_folder import Run
 
 import pytest
 
@@ -38,7 +38,7 @@ def test_the_example_trains_and_draws(example, tmp_path):
     assert Run(run).config()["model"] == "lsgan" and Run(run).step() == 2
     assert (run / "export" / "lsgan" / "1" / "saved_model.pb").is_file()
     cli.main(example, Generation, f"predict {run} --output {tmp_path / 'o'} --count 2".split())
-    assert pictures.read(tmp_path / "o" / "0001.png").shape == (32, 32, 3)
+    assert image_file.read(tmp_path / "o" / "0001.png").shape == (32, 32, 3)
 
 
 def test_what_the_guide_names_is_there():

@@ -3,7 +3,7 @@
 import json
 import re
 
-from common.zoo import ROOT
+from common.registry import ROOT
 from notebooks.execute import execute
 
 import nbformat
@@ -14,7 +14,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
 def outputs(notebook):
-    """What is printed, and how many pictures there are."""
+    """What is printed, and how many images there are."""
     found = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     assert not [output for output in found if output.output_type == "error"]
     shown = [output for output in found if "image/png" in output.get("data", {})]
@@ -28,8 +28,8 @@ def test_what_is_stored(path):
     nbformat.validate(stored)
     counts = [cell.execution_count for cell in stored.cells if cell.cell_type == "code"]
     assert counts == list(range(1, len(counts) + 1))
-    said, pictures = outputs(stored)
-    assert "exported to" in said and pictures >= 3
+    said, images = outputs(stored)
+    assert "exported to" in said and images >= 3
     assert not re.search(r"/(root|home|tmp|work|usr|opt)/", json.dumps(stored))
 
 

@@ -9,33 +9,38 @@ import subprocess
 import sys
 from pathlib import Path
 
-from common import cli, generation, pages, zoo
-from common import task as task_module
-from common.data import pair_sources, pictures
+from common import cli, registry
+from common.data.sources import paired
 from common.errors import UserError
-from common.metrics import frechet
+from common.images import image_file
+from common.metrics import frechet_distance
+from common.reports import result_page
+from common.tasks import base as task_module
+from common.tasks import generation
+from tests.conftest import noise, write_pairs
+from tests.helpers.shown_commands import blocks, commands, parse, parser
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from commands import blocks, commands, parse, parser
-from conftest import noise, write_pairs
 
-README = (zoo.ROOT / "README.md").read_text()
-PAGES = sorted(path for path in zoo.ROOT.glob("*/README.md") if path.parent.name in zoo.NAMES)
+README = (registry.ROOT / "README.md").read_text()
+PAGES = sorted(
+    path for path in registry.ROOT.glob("*/README.md") if path.parent.name in registry.NAMES
+)
 SHELL = "\n".join(blocks(README, "bash"))
 
 
-@pytest.mark.parametrize("page", [zoo.ROOT / "README.md", *PAGES], ids=lambda p: p.parent.name)
+@pytest.mark.parametrize("page", [registry.ROOT / "README.md", *PAGES], ids=lambda p: p.parent.name)
 def test_the_commands_of_a_readme_are_known(page):
     found = commands("\n".join(blocks(page.read_text(), "bash")))
     assert len(found) > 4
     for command in found:
         script = command[0]
         if script == "-m":  # pytest
-            assert (zoo.ROOT / command[2]).is_file()
+            assert (registry.ROOT / command[2]).is_file()
         elif script.startswith("benchmarks/"):
-            file = zoo.ROOT / script
+            file = registry.ROOT / script
             for option in re.findall(r"--(\w+)", " ".join(command)):
                 assert re.search(rf"^    {option}:", file.read_text(), re.M), f"{script} --{option}"
         else:
@@ -54,7 +59,7 @@ def test_a_command_that_cannot_be_is_found():
             parse(["pix2pix/pix2pix.py", *line.split()])
 
 
-@pytest.mark.parametrize("name", zoo.NAMES)
+@pytest.mark.parametrize("name", registry.NAMES)
 def test_help_ends_with_examples_that_are_known(name):
     for verb in cli.VERBS:
         help_text = parser(name, verb).format_help()
@@ -72,8 +77,8 @@ def test_help_ends_with_examples_that_are_known(name):
 # The commands of the project's README, run.
 
 
-class Yardstick:
-    """Stands in for the real one, whose oracle would have to be trained."""
+class ReferenceSet:
+    """Stands in for the real one, whose reference classifier would have to be trained."""
 
     def __init__(self, data, count, split="test"):
         pass
@@ -90,21 +95,21 @@ def place(tmp_path_factory):
     for split in ("train", "val", "test"):
         write_pairs(place / "data" / "facades" / split, 4, side=40)
     for split in ("trainA", "trainB", "testA", "testB"):
-        write_pictures(place / "data" / "horse2zebra" / split, 4)
-    folders = "MY_PICTURES PHOTOS MORE_PHOTOS Set5 Set14 PICTURE_OR_FOLDER..."
+        write_images(place / "data" / "horse2zebra" / split, 4)
+    folders = "MY_IMAGES PHOTOS MORE_PHOTOS Set5 Set14 IMAGE_OR_FOLDER..."
     for folder in (*folders.split(), "MY_CLASS_FOLDERS/a", "MY_CLASS_FOLDERS/b"):
-        write_pictures(place / folder, 6)
+        write_images(place / folder, 6)
     for name in ("in.png", "ZEBRA.png"):
-        pictures.write(place / name, noise(40, 50, 1))
+        image_file.write(place / name, noise(40, 50, 1))
     x = np.stack([noise(28, 28, number, 1)[..., 0] for number in range(40)])
     y = np.arange(40) % 10
     np.savez(place / "data" / "mnist.npz", x_train=x, y_train=y, x_test=x, y_test=y)
     return place
 
 
-def write_pictures(folder, count):
+def write_images(folder, count):
     for number in range(count):
-        pictures.write(folder / f"{number}.png", noise(48, 44, [number, len(folder.name)]))
+        image_file.write(folder / f"{number}.png", noise(48, 44, [number, len(folder.name)]))
 
 
 @pytest.fixture
@@ -117,7 +122,7 @@ def run(place, monkeypatch):
     def call(command):
         script, *rest = command
         name = script.split("/")[0]
-        model, task = zoo.classes(name)
+        model, task = registry.classes(name)
         if rest and rest[0] in cli.VERBS:
             made = sorted(place.glob(f"runs/{name}/*/config.json"), key=lambda p: p.stat().st_mtime)
             rest = [str(made[0].parent) if word == "RUN" else word for word in rest]
@@ -125,15 +130,17 @@ def run(place, monkeypatch):
         elif "--resume" in rest:
             rest += ["--steps", "3"]
         else:
-            rest += f"{zoo.small_options(model, task)} --steps 2 --jit off --data_dir data".split()
+            rest += (
+                f"{registry.small_options(model, task)} --steps 2 --jit off --data_dir data".split()
+            )
             rest += (
                 ["--evaluate_every", "1", "--evaluate_count", "4"] if "--keep_best" in rest else []
             )
         cli.main(model, task, rest)
 
     monkeypatch.chdir(place)
-    monkeypatch.setattr(generation.samples, "Yardstick", Yardstick)
-    monkeypatch.setattr(frechet, "keras_inception", missing)
+    monkeypatch.setattr(generation.generated_images, "ReferenceSet", ReferenceSet)
+    monkeypatch.setattr(frechet_distance, "keras_inception", missing)
     return call
 
 
@@ -163,7 +170,7 @@ def test_the_commands_run(name, run, eager, place, monkeypatch):
     for command in of_model:
         run(command)
         if "--output" in command and "export" not in command:
-            assert (place / command[command.index("--output") + 1] / pages.NAME).is_file()
+            assert (place / command[command.index("--output") + 1] / result_page.NAME).is_file()
         if "evaluate" in command:
             assert list(place.glob(f"runs/{name}/*/evaluation/index.html"))
 
@@ -171,7 +178,7 @@ def test_the_commands_run(name, run, eager, place, monkeypatch):
 @pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run")
 def test_the_first_commands_and_what_is_served(run, eager, place, monkeypatch):
     """The first commands of all; then what the README does with the export."""
-    monkeypatch.setattr(pair_sources, "EMBEDDED_COUNTS", {"train": 6, "val": 2, "test": 2})
+    monkeypatch.setattr(paired, "EMBEDDED_COUNTS", {"train": 6, "val": 2, "test": 2})
     for command in OF_MODELS:
         if "runs/first" in command:
             run(command)
@@ -180,7 +187,7 @@ def test_the_first_commands_and_what_is_served(run, eager, place, monkeypatch):
         assert named in README and (place / named).is_file()
     (python,) = blocks(README, "python")
     exec(compile(python, "README.md", "exec"), {})
-    assert pictures.read(place / "out.png").shape == (40, 50, 3)
+    assert image_file.read(place / "out.png").shape == (40, 50, 3)
 
     (serving,) = (block for block in blocks(README, "bash") if "docker" in block)
     answer = {"predictions": [{"b64": base64.b64encode(b"what the server made").decode()}]}

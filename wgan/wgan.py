@@ -8,17 +8,17 @@ With f the critic, its weights clipped to [-c, c] that it be Lipschitz, and z no
     W(P_r, P_g) ~ max_f  E[f(x)] - E[f(G(z))]      (equation 2, up to a factor)
     L_critic = -E[f(x)] + E[f(G(z))],    L_G = -E[f(G(z))]
 
-Algorithm 1: n_critic steps of the critic, each with pictures and noise of its own, then one of the
+Algorithm 1: n_critic steps of the critic, each with images and noise of its own, then one of the
 generator with fresh noise. A training step here is a step of the critic; the generator moves at its
 end when the critic has done its share.
 
 Every weight of the critic is clipped, also the gains and offsets of its batch normalisation: one
-that is not lets the critic grow as steep as it likes, and its estimate with it, while the pictures
+that is not lets the critic grow as steep as it likes, and its estimate with it, while the images
 get better (`--clip_normalization false`; measured in the README). Moving statistics are no weights
 and stay as they are.
 
 Deviations: clipped is after each step, where the authors' code does it before. In that code the
-critic scores fakes high; here it scores pictures high, as in the paper, and the estimate of the
+critic scores fakes high; here it scores images high, as in the paper, and the estimate of the
 distance is positive. The first 25 and each 500th step of the generator wait for `warm_up` steps of
 the critic, 100 in that code and 25 here. Digits are 28x28, made from 7x7 with a dense layer, not
 padded to 32x32; `--image_size 32` resizes them.
@@ -34,10 +34,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common import cli, errors
 from common.adversarial import Adversarial, Update, watching
-from common.generation import Generation
-from common.latent import Latent
-from common.layers import BatchNormalization
-from common.networks import base_and_stages, conv, conv_transpose, dense, hidden_units
+from common.nn.blocks import base_and_stages, conv, conv_transpose, dense, hidden_units
+from common.nn.latent import Latent
+from common.nn.layers import BatchNormalization
+from common.tasks.generation import Generation
 
 import keras
 import tensorflow as tf
@@ -62,13 +62,13 @@ class WGAN(Adversarial):
     """DCGAN's networks with 4x4 kernels, the generator slower than its critic, RMSprop.
 
     Args:
-        image_size: side of the pictures in pixels, 4 to 7 times a power of two: 28 is made from
+        image_size: side of the images in pixels, 4 to 7 times a power of two: 28 is made from
             7x7 in two steps, 64 from 4x4 in four.
-        channels: of the pictures, 1 for grey or 3 for RGB.
-        width: filters next to the picture in each player, doubled with each halving of the sides.
+        channels: of the images, 1 for grey or 3 for RGB.
+        width: filters next to the image in each player, doubled with each halving of the sides.
         latent_size: components of z, each N(0, 1).
         dense_units: units of a hidden dense layer in each player, 0 for none as in the paper;
-            default 1024 where two convolutions or fewer halve the pictures, else 0.
+            default 1024 where two convolutions or fewer halve the images, else 0.
         n_critic: steps of the critic for each of the generator.
         warm_up: as many for each of the first 25 steps of the generator and for every 500th.
         clip: c, the bound on the absolute value of the critic's weights.
@@ -147,7 +147,7 @@ class WGAN(Adversarial):
         return [weight for layer in layers for weight in layer.trainable_variables]
 
     def build_generator(self) -> keras.Model:
-        """z (B, latent) -> pictures (B, S, S, C) in [-1, 1]."""
+        """z (B, latent) -> images (B, S, S, C) in [-1, 1]."""
         base, stages = base_and_stages(self.image_size)
         filters = [self.width * 2**k for k in reversed(range(stages))]  # 512, 256, 128, 64
 
@@ -164,7 +164,7 @@ class WGAN(Adversarial):
         return keras.Model(z, Activation("tanh", dtype="float32")(h), name="generator")
 
     def build_critic(self) -> keras.Model:
-        """Pictures (B, S, S, C) -> scores (B, 1), any real numbers."""
+        """Images (B, S, S, C) -> scores (B, 1), any real numbers."""
         _, stages = base_and_stages(self.image_size)
 
         x = keras.Input((self.image_size, self.image_size, self.channels))
@@ -184,7 +184,7 @@ class WGAN(Adversarial):
         """One step of the critic; then one of the generator, if it is due.
 
         Args:
-            batch: pictures, float32 (B, S, S, C) in [-1, 1], and their labels, not used.
+            batch: images, float32 (B, S, S, C) in [-1, 1], and their labels, not used.
 
         Returns:
             `wasserstein`, the critic's estimate E[f(x)] - E[f(G(z))] and the negative of its loss;

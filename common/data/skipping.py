@@ -1,11 +1,11 @@
-"""What becomes of pictures that cannot be read."""
+"""What becomes of images that cannot be read."""
 
-from common.data.pictures import BadPicture
 from common.errors import UserError
+from common.images.image_file import BadImage
 
 
-class BadPictures:
-    """The bad pictures of a data set, each of which is an error, or is reported once.
+class BadImages:
+    """The bad images of a data set, each of which is an error, or is reported once.
 
     Args:
         skip: whether the set goes on without them.
@@ -15,11 +15,11 @@ class BadPictures:
         self.skip = skip
         self._said: set[str] = set()
 
-    def meet(self, error: BadPicture):
-        """Prints a line about a picture that is met for the first time.
+    def meet(self, error: BadImage):
+        """Prints a line about an image that is met for the first time.
 
         Raises:
-            UserError: bad pictures are not skipped.
+            UserError: bad images are not skipped.
         """
         if not self.skip:
             raise UserError(f"{error} (--skip_bad_images goes on without it)") from error

@@ -18,13 +18,13 @@ Load = Callable[[np.ndarray], tuple[np.ndarray, ...]]
 Finish = Callable[..., tuple[tf.Tensor, ...]]
 
 
-def to_unit_in_graph(picture: tf.Tensor) -> tf.Tensor:
-    """uint8 in 0..255 -> float32 in [-1, 1], any shape: as that of `pictures`, in the graph."""
-    return tf.cast(picture, tf.float32) / 127.5 - 1.0
+def to_unit_in_graph(image: tf.Tensor) -> tf.Tensor:
+    """uint8 in 0..255 -> float32 in [-1, 1], any shape: as that of `images`, in the graph."""
+    return tf.cast(image, tf.float32) / 127.5 - 1.0
 
 
 def all_to_unit(*arrays: tf.Tensor) -> tuple[tf.Tensor, ...]:
-    """A `Finish` for pictures: each array `to_unit_in_graph`."""
+    """A `Finish` for images: each array `to_unit_in_graph`."""
     return tuple(map(to_unit_in_graph, arrays))
 
 

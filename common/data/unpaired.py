@@ -1,27 +1,27 @@
-"""Unpaired pictures as streams of (a, b), which have nothing to do with each other."""
+"""Unpaired images as streams of (a, b), which have nothing to do with each other."""
 
 from collections.abc import Iterator
 from typing import ClassVar, Literal, NamedTuple
 
 from common import errors
-from common.data import pictures
-from common.data.pictures import BadPicture
-from common.data.scenes import SMALLEST
-from common.data.skipping import BadPictures
+from common.data.skipping import BadImages
+from common.data.sources.unpaired import DIGIT_SIDE, DIGITS, EMBEDDED, find
 from common.data.stream import numbered, sample_index
-from common.data.unpaired_sources import DIGIT_SIDE, DIGITS, EMBEDDED, find
+from common.data.synthetic.facades import SMALLEST
 from common.errors import UserError
+from common.images import image_file
+from common.images.image_file import BadImage
 
 import numpy as np
 import tensorflow as tf
 
 
 class HeldOut(NamedTuple):
-    """A picture as it is measured.
+    """An image as it is measured.
 
     Attributes:
         name: of its file.
-        x: the picture, float32 (image_size, image_size, channels) in [-1, 1].
+        x: the image, float32 (image_size, image_size, channels) in [-1, 1].
         counterpart: what it would be in the other domain, if that is known; the same shape.
         label: the digit that it shows, of a set of digits.
     """
@@ -33,11 +33,11 @@ class HeldOut(NamedTuple):
 
 
 class UnpairedImages:
-    """An unpaired data set: pictures of domain A and pictures of domain B, all square.
+    """An unpaired data set: images of domain A and images of domain B, all square.
 
-    Training pictures are resized to `load_size` by bicubic interpolation, cropped to `image_size`
+    Training images are resized to `load_size` by bicubic interpolation, cropped to `image_size`
     at random and mirrored at random, each by itself (Zhu et al. 2017, the authors' code). Each
-    domain is shuffled by itself; an epoch is a pass over the larger one. Held-out pictures are
+    domain is shuffled by itself; an epoch is a pass over the larger one. Held-out images are
     resized to `image_size` and left as they are.
 
     Args:
@@ -50,14 +50,14 @@ class UnpairedImages:
             (testA/, testB/), or A/ and B/. Default: apple2orange if it is on disk or can be
             downloaded, else embedded.
         data_dir: where named sets lie and are downloaded to; default ~/.keras/datasets.
-        image_size: side of the pictures in pixels; default 128, of digits 32.
+        image_size: side of the images in pixels; default 128, of digits 32.
         channels: 3 for RGB, 1 for grey; default 3, of digits 1.
         load_size: side before the random crop; default 143/128 of image_size, equal to it for none,
             as for digits.
-        flip: whether training pictures are mirrored at random; default yes, but not for digits.
-        skip_bad_images: let the next picture stand in for one that cannot be read, instead of
+        flip: whether training images are mirrored at random; default yes, but not for digits.
+        skip_bad_images: let the next image stand in for one that cannot be read, instead of
             stopping.
-        cache_mb: megabytes of resized training pictures that may stay in memory.
+        cache_mb: megabytes of resized training images that may stay in memory.
 
     Raises:
         UserError: the set cannot be found or read; the message says where it was looked for.
@@ -97,13 +97,13 @@ class UnpairedImages:
                 f"--image_size {self.image_size}: facades are drawn from {SMALLEST} px up"
             )
         self.error: UserError | None = None  # what stopped a stream: the graph loses the exception
-        self._bad = BadPictures(skip_bad_images)
+        self._bad = BadImages(skip_bad_images)
         self._cache: dict[tuple[str, int], np.ndarray] = {}
-        self._cache_limit = cache_mb * 2**20 // (3 * self.load_size**2)  # pictures
+        self._cache_limit = cache_mb * 2**20 // (3 * self.load_size**2)  # images
 
     @property
     def found(self) -> dict:
-        """Options as resolved: a resumed run must not find another set, or other pictures."""
+        """Options as resolved: a resumed run must not find another set, or other images."""
         return {
             "dataset": self.name,
             "image_size": self.image_size,
@@ -116,11 +116,11 @@ class UnpairedImages:
     def described(self) -> str:
         """The set in a few words."""
         a, b = (len(self.splits[split]) for split in ("trainA", "trainB"))
-        return f"{self.name} ({a} pictures of A, {b} of B, {self.image_size}x{self.image_size})"
+        return f"{self.name} ({a} images of A, {b} of B, {self.image_size}x{self.image_size})"
 
     @property
     def training_count(self) -> int:
-        """Pictures of the larger domain."""
+        """Images of the larger domain."""
         return max(len(self.splits[split]) for split in ("trainA", "trainB"))
 
     def fingerprint(self) -> dict[str, str]:
@@ -129,7 +129,7 @@ class UnpairedImages:
         The order of the batches and the cut of the splits depend on them.
         """
         return {
-            split: f"{len(domain)} pictures, {domain.digest()[:16]}"
+            split: f"{len(domain)} images, {domain.digest()[:16]}"
             for split, domain in self.splits.items()
         }
 
@@ -147,12 +147,12 @@ class UnpairedImages:
     def held_out(
         self, domain: Literal["A", "B"], split: Literal["train", "test"], count: int | None = None
     ) -> Iterator[HeldOut]:
-        """The first `count` pictures of a domain's split, in order, without augmentation."""
+        """The first `count` images of a domain's split, in order, without augmentation."""
         source = self.splits[f"{split}{domain}"]
         for index in range(len(source))[:count]:
             try:
                 x = source.read(index, self.image_size)
-            except BadPicture as error:
+            except BadImage as error:
                 self._bad.meet(error)
                 continue
             counterpart = label = None
@@ -163,7 +163,7 @@ class UnpairedImages:
             yield HeldOut(source.name(index), self._shown(x), counterpart, label)
 
     def _training_sample(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """The `number`-th picture that training sees of each domain, from 0; uint8."""
+        """The `number`-th image that training sees of each domain, from 0; uint8."""
         try:
             return tuple(
                 self._augmented(split, number, seed)
@@ -175,32 +175,32 @@ class UnpairedImages:
 
     def _augmented(self, split: str, number: int, seed: int) -> np.ndarray:
         random = np.random.default_rng([seed, 1, number])
-        picture = self._resized(split, sample_index(number, len(self.splits[split]), 1, seed))
+        image = self._resized(split, sample_index(number, len(self.splits[split]), 1, seed))
         room = self.load_size - self.image_size
         top, left = random.integers(0, room, size=2, endpoint=True)
-        crop = picture[top : top + self.image_size, left : left + self.image_size]
+        crop = image[top : top + self.image_size, left : left + self.image_size]
         mirror = self.flip and random.random() < 0.5
-        return self._in_channels(pictures.mirrored(crop) if mirror else crop)
+        return self._in_channels(image_file.mirrored(crop) if mirror else crop)
 
     def _resized(self, split: str, index: int) -> np.ndarray:
-        """The training picture at `index`, or the next readable one; resized, before the crop."""
+        """The training image at `index`, or the next readable one; resized, before the crop."""
         source = self.splits[split]
         for number in range(index, index + len(source)):
             number %= len(source)
             if (split, number) in self._cache:
                 return self._cache[split, number]
             try:
-                picture = source.read(number, self.load_size)
-            except BadPicture as error:
+                image = source.read(number, self.load_size)
+            except BadImage as error:
                 self._bad.meet(error)
                 continue
             if len(self._cache) < self._cache_limit:
-                self._cache[split, number] = picture
-            return picture
-        raise UserError(f"--dataset {self.name}: not one picture of {split}/ can be read")
+                self._cache[split, number] = image
+            return image
+        raise UserError(f"--dataset {self.name}: not one image of {split}/ can be read")
 
-    def _shown(self, picture: np.ndarray) -> np.ndarray:
-        return pictures.to_unit(self._in_channels(picture))
+    def _shown(self, image: np.ndarray) -> np.ndarray:
+        return image_file.to_unit(self._in_channels(image))
 
-    def _in_channels(self, picture: np.ndarray) -> np.ndarray:
-        return pictures.to_channels(np.ascontiguousarray(picture), self.channels)
+    def _in_channels(self, image: np.ndarray) -> np.ndarray:
+        return image_file.to_channels(np.ascontiguousarray(image), self.channels)

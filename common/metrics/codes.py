@@ -4,7 +4,7 @@ import numpy as np
 
 
 def squared_error(x: np.ndarray, x_hat: np.ndarray) -> float:
-    """Mean of (x - x_hat)^2 over pictures and pixels, which are taken to [0, 1].
+    """Mean of (x - x_hat)^2 over images and pixels, which are taken to [0, 1].
 
     Args:
         x, x_hat: uint8, of one shape (N, S, S, C). Rounding x_hat to 8 bits adds up to 4e-6.
@@ -38,7 +38,7 @@ def format_codes(results: dict) -> str:
         return f"means {a:.2f} to {b:.2f}, deviations {c:.2f} to {d:.2f}"
 
     lines = [
-        f"of {results['count']} real test pictures:",
+        f"of {results['count']} real test images:",
         f"reconstruction  squared error {results['reconstruction_mse']:.4f} on [0, 1]",
         f"codes           {written(results['codes'])}",
         f"prior           {written(results['prior'])}",

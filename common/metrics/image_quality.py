@@ -1,6 +1,6 @@
-"""How near a picture is to the picture it should have been: L1, PSNR, SSIM, one value a picture.
+"""How near an image is to the image it should have been: L1, PSNR, SSIM, one value an image.
 
-Pictures are float arrays (..., H, W, C) in [-1, 1], the range in which they flow inside the
+Images are float arrays (..., H, W, C) in [-1, 1], the range in which they flow inside the
 project, so the data range is 2. The sums are taken in float64: float32 loses digits in SSIM's
 variances, which are differences of nearly equal numbers.
 """
@@ -11,7 +11,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 DATA_RANGE = 2.0
-PICTURE = (-3, -2, -1)
+IMAGE = (-3, -2, -1)
 
 # Wang et al. 2004, section III.C.
 SSIM_SIGMA = 1.5
@@ -22,57 +22,57 @@ SSIM_K1, SSIM_K2 = 0.01, 0.03
 def l1(x, y):
     """Mean absolute difference in units of [-1, 1]: 0 is equal, 2 is black against white.
 
-    Halve it for pictures in [0, 1], multiply it by 127.5 for grey levels.
+    Halve it for images in [0, 1], multiply it by 127.5 for grey levels.
 
     Args:
-        x, y: pictures of one shape (..., H, W, C) in [-1, 1].
+        x, y: images of one shape (..., H, W, C) in [-1, 1].
 
     Returns:
-        float64 array (...): a value for each picture.
+        float64 array (...): a value for each image.
 
     Raises:
-        ValueError: the shapes differ or are not pictures.
+        ValueError: the shapes differ or are not images.
     """
     x, y = _same_shape(x, y)
-    return np.abs(x - y).mean(PICTURE)
+    return np.abs(x - y).mean(IMAGE)
 
 
 def psnr(x, y):
     """Peak signal-to-noise ratio in dB: 10 log10(2^2 / mean((x - y)^2)).
 
-    Infinite for equal pictures. The same number as for pictures in [0, 1] with peak 1, or in
+    Infinite for equal images. The same number as for images in [0, 1] with peak 1, or in
     [0, 255] with peak 255.
 
     Args, returns, raises: as `l1`.
     """
     x, y = _same_shape(x, y)
     with np.errstate(divide="ignore"):
-        return 10 * np.log10(DATA_RANGE**2 / np.square(x - y).mean(PICTURE))
+        return 10 * np.log10(DATA_RANGE**2 / np.square(x - y).mean(IMAGE))
 
 
 def ssim(x, y):
-    """Structural similarity in [-1, 1], 1 for equal pictures.
+    """Structural similarity in [-1, 1], 1 for equal images.
 
     Wang et al., Image Quality Assessment: From Error Visibility to Structural Similarity, 2004,
     equation 13: an 11x11 Gaussian window of sigma 1.5, only windows that lie wholly inside the
-    picture; the mean over windows and then over channels.
+    image; the mean over windows and then over channels.
 
     Args:
-        x, y: pictures of one shape (..., H, W, C) in [-1, 1], at least 11 px wide and high.
+        x, y: images of one shape (..., H, W, C) in [-1, 1], at least 11 px wide and high.
 
     Returns:
-        float64 array (...): a value for each picture.
+        float64 array (...): a value for each image.
 
     Raises:
-        UserError: the pictures are smaller than the window.
-        ValueError: the shapes differ or are not pictures.
+        UserError: the images are smaller than the window.
+        ValueError: the shapes differ or are not images.
     """
     x, y = _same_shape(x, y)
     window = 2 * SSIM_RADIUS + 1
     if min(x.shape[-3:-1]) < window:
         height, width = x.shape[-3:-1]
         raise UserError(
-            f"SSIM needs pictures of at least {window}x{window} px, these are {width}x{height}: "
+            f"SSIM needs images of at least {window}x{window} px, these are {width}x{height}: "
             "use larger ones"
         )
     # SSIM's luminance term is a ratio of intensities, which begin at black = 0; on [-1, 1] it would
@@ -85,7 +85,7 @@ def ssim(x, y):
     cov_xy = _window_mean(x * y) - mu_x * mu_y
     luminance = (2 * mu_x * mu_y + c1) / (mu_x**2 + mu_y**2 + c1)
     contrast_structure = (2 * cov_xy + c2) / (var_x + var_y + c2)
-    return (luminance * contrast_structure).mean(PICTURE)
+    return (luminance * contrast_structure).mean(IMAGE)
 
 
 def _window_mean(x):

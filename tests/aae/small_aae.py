@@ -13,7 +13,7 @@ SIDE, CLASSES = 6, 3
 
 
 class FewLabels:
-    """Data that give pictures to those who ask for labelled ones."""
+    """Data that give images to those who ask for labelled ones."""
 
     classes, class_names, training_count = CLASSES, ("a", "b", "c"), 60
 

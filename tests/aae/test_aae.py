@@ -1,11 +1,7 @@
 """AAE: the paper's networks, its losses in NumPy, and who moves in which phase."""
 
 from aae.aae import AAE
-
-import numpy as np
-import pytest
-import tensorflow as tf
-from small_aae import (
+from tests.aae.small_aae import (
     SIDE,
     batch,
     decoded,
@@ -18,6 +14,10 @@ from small_aae import (
     small,
     values,
 )
+
+import numpy as np
+import pytest
+import tensorflow as tf
 
 
 def count(network) -> int:
@@ -131,7 +131,7 @@ def test_the_prior_is_what_discriminator_and_encoder_take_for_real():
 
 
 def test_codes_follow_the_prior_only_with_the_adversarial_phases():
-    """Pictures of two free numbers; the code's deviations must become those of the prior."""
+    """Images of two free numbers; the code's deviations must become those of the prior."""
     random = np.random.default_rng(0)
     free = random.uniform(-1, 1, (64, 2))
     x = np.tanh(free @ random.normal(size=(2, SIDE * SIDE))).reshape(64, SIDE, SIDE, 1)

@@ -2,13 +2,8 @@
 
 from aae.aae import AAE
 from common.errors import UserError
-from common.layers import BatchNormalization
-
-import keras
-import numpy as np
-import pytest
-import tensorflow as tf
-from small_aae import (
+from common.nn.layers import BatchNormalization
+from tests.aae.small_aae import (
     CLASSES,
     SIDE,
     batch,
@@ -20,6 +15,11 @@ from small_aae import (
     restore,
     small,
 )
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
 
 
 @pytest.mark.parametrize("options", [{}, {"labels": 7}, {"supervised": True}])
@@ -76,7 +76,7 @@ def test_semi_supervised_each_tower_looks_at_its_part_and_their_losses_add_up(fe
     assert float(losses["g_loss"]) == pytest.approx(-log_sigmoid(moved).mean(0).sum(), rel=1e-5)
 
 
-def test_semi_supervised_classification_is_the_cross_entropy_of_labelled_pictures(few_labels):
+def test_semi_supervised_classification_is_the_cross_entropy_of_labelled_images(few_labels):
     x, y = (part.numpy() for part in few_labels.labelled)
     assert len(x) == 7 and x.min() >= -1 and x.max() <= 1
     assert np.bincount(y).tolist() == [3, 2, 2]
@@ -104,11 +104,11 @@ def test_semi_supervised_learns_its_labels(few_labels):
     few_labels.classifier.optimizer.learning_rate = 0.03
     losses = [float(few_labels.classify_labelled(20)["classification"]) for _ in range(40)]
     assert losses[-1] < 0.1 * losses[0]
-    pictures, classes = few_labels.labelled
-    assert (np.argmax(few_labels.classifier(pictures), axis=1) == classes.numpy()).all()
+    images, classes = few_labels.labelled
+    assert (np.argmax(few_labels.classifier(images), axis=1) == classes.numpy()).all()
 
 
-def test_labelled_pictures_come_before_the_first_step(monkeypatch):
+def test_labelled_images_come_before_the_first_step(monkeypatch):
     model = small(labels=7)
     monkeypatch.setattr(model, "labelled", None)
     with pytest.raises(ValueError, match="prepare"):

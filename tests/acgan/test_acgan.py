@@ -64,7 +64,7 @@ def class_loss(logits, labels):
 
 
 def said(model, x):
-    """The next step's classes c', and what D says in it of generated and real pictures."""
+    """The next step's classes c', and what D says in it of generated and real images."""
     before = values(model.variables)
     z = model.latent.draw(x.shape[0], model.noise)
     c_fake = keras.random.randint(x.shape[:1], 0, CLASSES, "int32", model.noise)
@@ -152,8 +152,8 @@ def test_classes_of_the_fakes_are_uniform_and_g_is_told_them(shared):
     assert np.abs(a - b).max() > 1e-5
 
 
-def test_moving_averages_of_d_are_those_of_real_pictures_alone(shared):
-    """As if D had never seen a generated picture; those of G move."""
+def test_moving_averages_of_d_are_those_of_real_images_alone(shared):
+    """As if D had never seen a generated image; those of G move."""
     x, c = batch()
     norm = [layer for layer in shared.discriminator.layers if "batch_norm" in layer.name]
     before = values(shared.variables)
@@ -168,7 +168,7 @@ def test_moving_averages_of_d_are_those_of_real_pictures_alone(shared):
     assert all(moved(of_generator, shared.generator.non_trainable_weights))
 
 
-def test_classify_gives_probabilities_of_each_picture_alone():
+def test_classify_gives_probabilities_of_each_image_alone():
     model = small(image_size=16, dropout=0.5, activation_noise=0.2)
     for statistic in model.discriminator.non_trainable_weights:
         statistic.assign(RANDOM.uniform(0.5, 2, statistic.shape))
@@ -195,19 +195,19 @@ def test_dropout_and_noise_are_on_in_training():
 
 
 def test_it_learns_to_tell_easy_classes():
-    """Black, grey and white pictures: the class head is right on new ones after some steps."""
+    """Black, grey and white images: the class head is right on new ones after some steps."""
     model = small(learning_rate=5e-3)
     c = np.arange(48) % CLASSES
 
-    def pictures():
+    def images():
         x = RANDOM.normal(np.array([-0.8, 0.0, 0.8])[c][:, None, None, None], 0.1, (48, 8, 8, 1))
         return tf.constant(x, tf.float32)
 
     model.compile(jit="off")
     step = tf.function(model.train_step, autograph=False)
     for _ in range(150):
-        step((pictures(), tf.constant(c, tf.int32)))
-    assert (np.argmax(model.classify(pictures()), 1) == c).mean() > 0.95
+        step((images(), tf.constant(c, tf.int32)))
+    assert (np.argmax(model.classify(images()), 1) == c).mean() > 0.95
 
 
 def test_one_step_moves_every_weight_and_an_update_only_its_own_player():
@@ -238,7 +238,7 @@ def test_a_sample_depends_on_its_noise_and_class_alone(shared):
 
 
 @pytest.mark.parametrize("network", ["digits", "cifar"])
-def test_mixed_precision_keeps_pictures_and_losses_in_float32(network):
+def test_mixed_precision_keeps_images_and_losses_in_float32(network):
     keras.config.set_dtype_policy("mixed_float16")
     model, (x, labels) = small(network=network), batch(size=8)
     losses, _ = model.losses_and_gradients(x, labels)

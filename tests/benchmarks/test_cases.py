@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from benchmarks import cases, classic
 from benchmarks.cases import CASES, Sizes
-from common import zoo
+from common import registry
 from common.errors import UserError
 
 import keras
@@ -70,7 +70,7 @@ def test_sizes_are_the_models_own_unless_asked_for():
 
 
 def test_models_are_chosen_by_name():
-    assert zoo.chosen("all", CASES) == sorted(CASES)
-    assert zoo.chosen("wgan, aae", CASES) == ["wgan", "aae"]
+    assert registry.chosen("all", CASES) == sorted(CASES)
+    assert registry.chosen("wgan, aae", CASES) == ["wgan", "aae"]
     with pytest.raises(UserError, match="--model gone"):
-        zoo.chosen("wgan,gone", zoo.NAMES)
+        registry.chosen("wgan,gone", registry.NAMES)

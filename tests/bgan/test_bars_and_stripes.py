@@ -4,7 +4,7 @@ Bars and stripes (MacKay 2003, Information Theory, Inference, and Learning Algor
 43.2): a pattern is drawn as four rows or as four columns, each black or white with even chances.
 
 G's pixels are independent given z, so a z can stand for one pattern only, and to go over from rows
-to columns a z would have to pass through pictures that are neither. What G can do is to move the
+to columns a z would have to pass through images that are neither. What G can do is to move the
 borders between the parts of z-space that stand for different patterns: so it has a z of one
 component and waves of it, which depend on z locally. An MLP in their place, which all z share, ends
 with the 16 patterns of one direction, and a total variation of 0.44.
@@ -47,7 +47,7 @@ def bars_and_stripes() -> np.ndarray:
 
 
 def shares(patterns: np.ndarray) -> np.ndarray:
-    """How often each of the 2^16 pictures is among these: bool (N, 4, 4) -> (65536,)."""
+    """How often each of the 2^16 images is among these: bool (N, 4, 4) -> (65536,)."""
     return np.bincount(patterns.reshape(-1, 16) @ BITS, minlength=2**16) / len(patterns)
 
 

@@ -81,7 +81,7 @@ def test_the_small_networks():
     assert (count(model.generator), count(model.discriminator)) == (259_041, 55_233)
 
 
-def test_batch_statistics_only_where_pictures_are_continuous(discrete, continuous):
+def test_batch_statistics_only_where_images_are_continuous(discrete, continuous):
     def normalized(network):
         return sum("batch_normalization" in layer.name for layer in network.layers)
 
@@ -147,7 +147,7 @@ def test_losses_are_the_papers(discrete):
     assert 1 < ess < discrete.samples
 
 
-def test_real_pictures_are_black_and_white_for_the_discriminator(discrete):
+def test_real_images_are_black_and_white_for_the_discriminator(discrete):
     x, y = batch()
     state = discrete.noise.state.numpy()
     grey, _ = discrete.losses_and_gradients(x, y)

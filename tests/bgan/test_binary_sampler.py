@@ -1,9 +1,9 @@
 """BGAN's sampler: pixels drawn as a function of the noise, with no weights of its own."""
 
 from bgan.bgan import BGAN
-from common import checkpoint
-from common.data.pictures import heap, to_uint8
-from common.generation import Generation
+from common.images.image_file import heap, to_uint8
+from common.tasks.generation import Generation
+from common.training import checkpoint
 
 import keras
 import numpy as np

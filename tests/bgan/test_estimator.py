@@ -82,7 +82,7 @@ def exact_gradient():
 
 
 def expected_gradient(M):
-    """The policy gradient's mean, over all 4^M ways to draw M pictures."""
+    """The policy gradient's mean, over all 4^M ways to draw M images."""
     p = probabilities(G_LOGITS)
     log_w = np.log(P_DATA / p.mean(0))
     draws = np.array(list(product(range(4), repeat=M)))  # (4^M, M)

@@ -77,7 +77,7 @@ def log_sigmoid(logits):
 def said(model, x, labels, fake_labels=None, wrong_labels=None):
     """What D says in the next step: of real, generated and mismatched pairs. Noise is not used up.
 
-    Without other labels the generated pictures are of the batch's classes.
+    Without other labels the generated images are of the batch's classes.
     """
     before = values(model.variables)
     z = model.latent.draw(x.shape[0], model.noise)
@@ -191,7 +191,7 @@ def test_uniform_classes_of_the_fakes_are_the_same_for_both_players():
     assert np.abs(np.asarray(fake) - of_labels).max() > 1e-4  # they would have told
 
 
-def test_matching_term_calls_a_real_picture_of_another_class_a_fake():
+def test_matching_term_calls_a_real_image_of_another_class_a_fake():
     model, (x, labels) = small(matching_weight=2.0), batch(12)
     before = values(model.variables)
     model.latent.draw(12, model.noise)
@@ -284,7 +284,7 @@ def test_a_sample_depends_on_its_noise_and_class_alone(either):
 
 
 @pytest.mark.parametrize("network", ["convolutional", "fully_connected"])
-def test_mixed_precision_keeps_pictures_and_losses_in_float32(network):
+def test_mixed_precision_keeps_images_and_losses_in_float32(network):
     keras.config.set_dtype_policy("mixed_float16")
     model, (x, labels) = small(network=network), batch()
     losses, _ = model.losses_and_gradients(x, labels)

@@ -1,7 +1,7 @@
 """CycleGAN: the paper's networks, its losses in NumPy, and who moves in a step."""
 
-from common import training
 from common.errors import UserError
+from common.training import train
 from cyclegan.cyclegan import CycleGAN, conv_down, conv_up, depths
 
 import keras
@@ -13,7 +13,7 @@ RANDOM = np.random.default_rng(0)
 PLAYERS = ["generator", "discriminator_a", "discriminator_b"]
 
 
-def pictures(count=2, size=16, channels=3):
+def images(count=2, size=16, channels=3):
     x = RANDOM.uniform(-1, 1, (count, size, size, channels))
     return tf.constant(x, tf.float32)
 
@@ -102,7 +102,7 @@ def test_every_multiple_is_translated(model, sides):
 
 
 def test_translations_do_not_depend_on_their_neighbours(model):
-    x = pictures(3)
+    x = images(3)
     translate = model.generator.get_layer("AtoB")
     alone = translate(x[1:2], training=False)
     np.testing.assert_allclose(alone[0], translate(x, training=True)[1], atol=1e-5)
@@ -184,7 +184,7 @@ def generator_loss(model, a, b, cycle_weight, identity_weight):
 
 
 def test_losses_are_the_papers(restored):
-    a, b = pictures(), pictures()
+    a, b = images(), images()
     losses, _ = restored.losses_and_gradients(a, b)
     fake_b, fake_a, cycle_a, cycle_b, *_ = forward(restored, a, b)
     assert float(losses["cycle_a"]) == pytest.approx(l1(cycle_a, a), rel=1e-4)
@@ -202,15 +202,15 @@ def test_losses_are_the_papers(restored):
 
 def test_weights_of_the_losses_and_passes_left_out():
     model = small(cycle_weight=3.0, identity_weight=0.0)
-    a, b = pictures(), pictures()
+    a, b = images(), images()
     losses, _ = model.losses_and_gradients(a, b)
     assert float(losses["g_loss"]) == pytest.approx(generator_loss(model, a, b, 3, 0), rel=1e-4)
     assert len(model.combined.outputs) == 4  # neither G(b) nor F(a)
 
 
 def test_discriminators_learn_from_the_history_and_translators_do_not(restored, monkeypatch):
-    a, b = pictures(), pictures()
-    old_a, old_b = pictures(), pictures()
+    a, b = images(), images()
+    old_a, old_b = images(), images()
     fresh, _ = restored.losses_and_gradients(a, b)
     monkeypatch.setattr(
         type(restored.pool_a), "__call__", lambda pool, x: {"a": old_a, "b": old_b}[pool.name]
@@ -226,17 +226,17 @@ def test_discriminators_learn_from_the_history_and_translators_do_not(restored, 
 
 
 def test_each_domain_has_its_own_history(restored):
-    a, b = pictures(), pictures()
+    a, b = images(), images()
     fake_b, fake_a, *_ = forward(restored, a, b)
     restored.losses_and_gradients(a, b)
-    np.testing.assert_allclose(restored.pool_a.pictures[:2], fake_a, atol=1e-5)
-    np.testing.assert_allclose(restored.pool_b.pictures[:2], fake_b, atol=1e-5)
+    np.testing.assert_allclose(restored.pool_a.images[:2], fake_a, atol=1e-5)
+    np.testing.assert_allclose(restored.pool_b.images[:2], fake_b, atol=1e-5)
     assert int(restored.pool_a.count) == int(restored.pool_b.count) == 2
 
 
 def test_gradients_are_those_of_the_losses_alone(restored):
     """Against a plain tape over everything; both cycles must reach both translators."""
-    a, b = pictures(), pictures()
+    a, b = images(), images()
     G, F = (restored.generator.get_layer(name) for name in ("AtoB", "BtoA"))
     D_A, D_B = restored.discriminator_a, restored.discriminator_b
     mean, square = tf.reduce_mean, tf.square
@@ -271,7 +271,7 @@ def moved(before, variables):
 def test_one_step_moves_every_weight_of_all_players(restored):
     before = {name: values(net.trainable_variables) for name, net in restored.networks.items()}
     assert list(before) == PLAYERS
-    losses = restored.train_step((pictures(), pictures()))
+    losses = restored.train_step((images(), images()))
     assert all(np.isfinite(float(loss)) for loss in losses.values())
     for name, network in restored.networks.items():
         assert all(moved(before[name], network.trainable_variables)), name
@@ -290,14 +290,14 @@ def test_an_update_moves_only_its_own_player(restored, player):
 def test_a_checkpoint_holds_the_histories_and_their_lots(model):
     held = {v.path for v in model.state()["model"]}
     for name in "ab":
-        assert {f"{name}/pictures", f"{name}/count"} <= held
+        assert {f"{name}/images", f"{name}/count"} <= held
     assert len([path for path in held if "seed_generator" in path]) == 2
 
 
 def test_the_average_is_of_both_translators():
     model = small(ema=0.5)
     before = values(model.generator.variables)
-    model.train_step((pictures(), pictures()))
+    model.train_step((images(), images()))
     assert model.sampling_network is model.average_generator
     for old, new, average in zip(
         before, model.generator.variables, model.average_generator.variables, strict=True
@@ -307,7 +307,7 @@ def test_the_average_is_of_both_translators():
 
 def test_the_rate_is_constant_for_the_first_half_and_then_falls_to_0():
     assert CycleGAN.defaults["schedule"] == "linear"
-    factor = training.SCHEDULES["linear"]
+    factor = train.SCHEDULES["linear"]
     done = np.linspace(0, 1, 201)
     expected = np.where(done <= 0.5, 1, 1 - (done - 0.5) / 0.5)
     np.testing.assert_allclose([factor(x) for x in done], expected, atol=1e-12)

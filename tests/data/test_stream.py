@@ -1,8 +1,8 @@
 """The stream is a pure function of seed and step."""
 
-from common.data import pictures
 from common.data import stream as stream_module
 from common.data.stream import batch_indices, permutation, sample_index, stream
+from common.images import image_file
 
 import numpy as np
 import pytest
@@ -24,14 +24,14 @@ def batches(count=7, batch_size=2, seed=3, start=0, stop=12):
 
 
 def test_grey_levels_become_the_floats_of_numpy():
-    """Bit by bit: what runs in the graph may not round otherwise than what `pictures` does."""
+    """Bit by bit: what runs in the graph may not round otherwise than what `images` does."""
 
     def levels(index, random):
         return np.arange(256, dtype=np.uint8), np.zeros(3, np.uint8)
 
     ((x, y),) = stream(levels, [(256,), (3,)], 2, 2, 0, 0, 1).as_numpy_iterator()
     assert x.dtype == y.dtype == np.float32 and y.shape == (2, 3)
-    np.testing.assert_array_equal(x, [pictures.to_unit(np.arange(256, dtype=np.uint8))] * 2)
+    np.testing.assert_array_equal(x, [image_file.to_unit(np.arange(256, dtype=np.uint8))] * 2)
     np.testing.assert_array_equal(y, np.full((2, 3), -1))
 
 

@@ -1,28 +1,28 @@
-"""Unpaired pictures: what a training batch and a held-out picture hold, to the pixel."""
+"""Unpaired images: what a training batch and a held-out image hold, to the pixel."""
 
-from common.data import pictures
 from common.data.unpaired import UnpairedImages
 from common.errors import UserError
+from common.images import image_file
+from tests.conftest import noise, truncate
 
 import numpy as np
 import pytest
-from conftest import noise, truncate
 from PIL import Image
 
 COUNTS = {"trainA": 6, "trainB": 4, "testA": 2, "testB": 3}
 
 
-def picture(split, number):
+def image(split, number):
     return noise(20, 20, [sorted(COUNTS).index(split), number])
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Pictures of two domains, all different; not to be changed."""
+    """Images of two domains, all different; not to be changed."""
     folder = tmp_path_factory.mktemp("unpaired")
     for split, count in COUNTS.items():
         for number in range(count):
-            pictures.write(folder / split / f"{number}.png", picture(split, number))
+            image_file.write(folder / split / f"{number}.png", image(split, number))
     return folder
 
 
@@ -31,21 +31,21 @@ def unpaired(folder, image_size=16, seed=0, **options):
 
 
 def training(data, batch_size=1, start=0, stop=12):
-    """Training pictures a and b: (steps * batch_size, H, W, C) each."""
+    """Training images a and b: (steps * batch_size, H, W, C) each."""
     batches = data.stream(batch_size, start, stop).as_numpy_iterator()
     a, b = zip(*batches, strict=True)
     return np.concatenate(a), np.concatenate(b)
 
 
-def bicubic(picture, side):
+def bicubic(image, side):
     """Pillow's own resize: (H, W, 3) -> float32 (side, side, 3) in [-1, 1]."""
-    image = Image.fromarray(picture).resize((side, side), Image.Resampling.BICUBIC)
-    return np.asarray(image, np.float32) / 127.5 - 1
+    resized = Image.fromarray(image).resize((side, side), Image.Resampling.BICUBIC)
+    return np.asarray(resized, np.float32) / 127.5 - 1
 
 
 def places(shown, split, side):
-    """(number, top, left, flip) of every training picture, of which there must be exactly one."""
-    wholes = [bicubic(picture(split, number), side) for number in range(COUNTS[split])]
+    """(number, top, left, flip) of every training image, of which there must be exactly one."""
+    wholes = [bicubic(image(split, number), side) for number in range(COUNTS[split])]
     found = []
     for one in shown:
         (place,) = [
@@ -74,7 +74,7 @@ def test_each_domain_is_cropped_and_mirrored_by_itself(folder):
 
 def test_each_domain_is_shuffled_by_itself_and_passed_through_wholly(folder):
     data = unpaired(folder, load_size=16, flip=False)
-    a, b = training(data, 4, stop=6)  # 24 pictures of each: 4 passes of A, 6 of B
+    a, b = training(data, 4, stop=6)  # 24 images of each: 4 passes of A, 6 of B
     for shown, split in ((a, "trainA"), (b, "trainB")):
         count = COUNTS[split]
         passes = np.reshape([place[0] for place in places(shown, split, 16)], (-1, count))
@@ -84,13 +84,13 @@ def test_each_domain_is_shuffled_by_itself_and_passed_through_wholly(folder):
 
 
 def test_equal_counts_are_not_paired(tmp_path):
-    """With one permutation for both, picture n of A would always meet picture n of B."""
+    """With one permutation for both, image n of A would always meet image n of B."""
     for split in ("trainA", "trainB"):
         for number in range(8):
             grey = np.full((8, 8, 3), 30 * number, np.uint8)
-            pictures.write(tmp_path / split / f"{number}.png", grey)
+            image_file.write(tmp_path / split / f"{number}.png", grey)
     for split in ("testA", "testB"):
-        pictures.write(tmp_path / split / "0.png", noise(8, 8, 0))
+        image_file.write(tmp_path / split / "0.png", noise(8, 8, 0))
     a, b = training(unpaired(tmp_path, image_size=8), stop=40)
     assert np.mean(a.mean((1, 2, 3)) == b.mean((1, 2, 3))) < 0.5
 
@@ -140,7 +140,7 @@ def test_facades_are_not_drawn_too_small():
         UnpairedImages(0, "embedded", image_size=12)
 
 
-def test_grey_pictures(folder):
+def test_grey_images(folder):
     colour, grey = (
         training(unpaired(folder), 2, stop=3),
         training(unpaired(folder, channels=1), 2, stop=3),
@@ -153,29 +153,29 @@ def test_grey_pictures(folder):
 
 def test_the_cache_changes_nothing_and_saves_reading(folder, monkeypatch):
     reads = []
-    read = pictures.read
-    monkeypatch.setattr(pictures, "read", lambda path, *a: reads.append(path) or read(path, *a))
+    read = image_file.read
+    monkeypatch.setattr(image_file, "read", lambda path, *a: reads.append(path) or read(path, *a))
     without = training(unpaired(folder, cache_mb=0), stop=18)
     assert len(reads) == 36
     reads.clear()
     cached = training(unpaired(folder, cache_mb=1), stop=18)
-    assert len(set(reads)) == 10 and len(reads) <= 13  # two threads may want one picture at once
+    assert len(set(reads)) == 10 and len(reads) <= 13  # two threads may want one image at once
     for a, b in zip(cached, without, strict=True):
         np.testing.assert_array_equal(a, b)
 
 
-def test_held_out_pictures_are_resized_only(folder):
+def test_held_out_images_are_resized_only(folder):
     data = unpaired(folder)
     first, again = list(data.held_out("B", "test")), list(data.held_out("B", "test"))
     assert [one.name for one in first] == ["0.png", "1.png", "2.png"]
     assert len(list(data.held_out("B", "test", 2))) == 2
     for number, (one, two) in enumerate(zip(first, again, strict=True)):
-        np.testing.assert_allclose(one.x, bicubic(picture("testB", number), 16), atol=1e-6)
+        np.testing.assert_allclose(one.x, bicubic(image("testB", number), 16), atol=1e-6)
         np.testing.assert_array_equal(one.x, two.x)
         assert one.counterpart is None and one.label is None
 
 
-def test_held_out_pictures_of_generated_sets_have_counterparts():
+def test_held_out_images_of_generated_sets_have_counterparts():
     data = UnpairedImages(0, "embedded", image_size=32)
     (day,) = data.held_out("A", "test", 1)
     assert day.counterpart.shape == day.x.shape == (32, 32, 3) and day.label is None
@@ -188,7 +188,7 @@ def test_held_out_pictures_of_generated_sets_have_counterparts():
 
 def test_the_fingerprint_tells_sets_apart(folder, tmp_path):
     found = unpaired(folder).fingerprint()
-    assert found["trainA"].startswith("6 pictures, ") and set(found) == set(COUNTS)
+    assert found["trainA"].startswith("6 images, ") and set(found) == set(COUNTS)
     embedded = [UnpairedImages(seed, "embedded").fingerprint() for seed in (0, 0, 1)]
     assert embedded[0] == embedded[1] != embedded[2]
     assert len(set(embedded[0].values())) == 4
@@ -200,16 +200,16 @@ def test_the_fingerprint_tells_sets_apart(folder, tmp_path):
 
 @pytest.fixture
 def damaged(tmp_path):
-    """Four pictures of each split, of which one is truncated in trainB and in testA."""
+    """Four images of each split, of which one is truncated in trainB and in testA."""
     for split in COUNTS:
         for number in range(4):
-            pictures.write(tmp_path / split / f"{number}.png", noise(16, 16, [number]))
+            image_file.write(tmp_path / split / f"{number}.png", noise(16, 16, [number]))
     truncate(tmp_path / "trainB" / "2.png")
     truncate(tmp_path / "testA" / "0.png")
     return tmp_path
 
 
-def test_a_bad_picture_stops_the_stream_and_is_named(damaged):
+def test_a_bad_image_stops_the_stream_and_is_named(damaged):
     data = unpaired(damaged)
     with pytest.raises(Exception, match=r"trainB/2\.png"):
         training(data, stop=4)
@@ -218,7 +218,7 @@ def test_a_bad_picture_stops_the_stream_and_is_named(damaged):
         list(data.held_out("A", "test"))
 
 
-def test_bad_pictures_are_skipped_on_demand_and_named_once(damaged, capsys):
+def test_bad_images_are_skipped_on_demand_and_named_once(damaged, capsys):
     data = unpaired(damaged, skip_bad_images=True, load_size=16, flip=False)
     a, b = training(data, stop=8)
     good = {bicubic(noise(16, 16, [n]), 16).tobytes(): n for n in range(4)}
@@ -229,9 +229,9 @@ def test_bad_pictures_are_skipped_on_demand_and_named_once(damaged, capsys):
     assert out.count("skipped /") == 2 and out.count("2.png") == out.count("0.png") == 1
 
 
-def test_skipping_does_not_hide_a_domain_without_any_good_picture(damaged):
+def test_skipping_does_not_hide_a_domain_without_any_good_image(damaged):
     for path in (damaged / "trainA").iterdir():
         truncate(path)
     data = unpaired(damaged, skip_bad_images=True)
-    with pytest.raises(Exception, match="not one picture of trainA/ can be read"):
+    with pytest.raises(Exception, match="not one image of trainA/ can be read"):
         training(data, stop=1)

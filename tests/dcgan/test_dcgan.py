@@ -80,7 +80,7 @@ def test_a_dense_layer_for_digits_as_in_the_authors_code():
     assert small(dense_units=5).generator.layers[1].units == 5
 
 
-def test_normalised_is_all_but_what_is_next_to_the_picture(shared):
+def test_normalised_is_all_but_what_is_next_to_the_image(shared):
     kinds = {
         name: [type(layer).__name__ for layer in network.layers[1:]]
         for name, network in shared.networks.items()
@@ -97,9 +97,9 @@ def test_normalised_is_all_but_what_is_next_to_the_picture(shared):
 @pytest.mark.parametrize(("size", "channels"), [(8, 1), (20, 3), (48, 1), (64, 3)])
 def test_other_sizes_and_colours(size, channels):
     model = small(image_size=size, channels=channels, width=2)
-    pictures = model.sampler(np.zeros((2, 6), "float32"), training=False)
-    assert pictures.shape == (2, size, size, channels)
-    assert model.discriminator(pictures).shape == (2, 1)
+    images = model.sampler(np.zeros((2, 6), "float32"), training=False)
+    assert images.shape == (2, size, size, channels)
+    assert model.discriminator(images).shape == (2, 1)
 
 
 @pytest.mark.parametrize("size", [0, 4, 30, 100])
@@ -132,7 +132,7 @@ def test_noise_is_of_the_asked_distribution(distribution, low):
 
 
 def test_losses_are_the_papers(shared):
-    """D's loss of a pass over the pictures and one over the fakes, each normalised by itself."""
+    """D's loss of a pass over the images and one over the fakes, each normalised by itself."""
     x, y = batch()
     fake = shared.discriminator(shared.generator(next_noise(shared), training=True), training=True)
     real = shared.discriminator(x, training=True)
@@ -215,8 +215,8 @@ def test_a_sample_depends_on_its_z_alone(shared):
     assert not any(moved(before, shared.variables))
 
 
-def test_it_learns_a_picture():
-    """Where all pictures are one, the generator's come to be that one."""
+def test_it_learns_a_image():
+    """Where all images are one, the generator's come to be that one."""
     model = small(image_size=8, width=8, learning_rate=2e-3)
     model.compile(jit="off")
     model.make_train_function()

@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 
-def pictures(seed=0, shape=(3, 20, 17, 3)):
-    """A batch, and the same with noise of a different strength for each picture."""
+def images(seed=0, shape=(3, 20, 17, 3)):
+    """A batch, and the same with noise of a different strength for each image."""
     rng = np.random.default_rng(seed)
     x = rng.uniform(-1, 1, shape)
     strength = np.linspace(0.05, 0.8, shape[0])[:, None, None, None]
@@ -15,7 +15,7 @@ def pictures(seed=0, shape=(3, 20, 17, 3)):
 
 
 def ssim_window_by_window(x, y):
-    """Wang et al. 2004, equation 13, for one picture (H, W, C) in [0, 1]."""
+    """Wang et al. 2004, equation 13, for one image (H, W, C) in [0, 1]."""
     i = np.arange(-5, 6)
     w = np.exp(-(i[:, None] ** 2 + i[None, :] ** 2) / (2 * 1.5**2))
     w /= w.sum()
@@ -40,50 +40,50 @@ def ssim_window_by_window(x, y):
 def test_l1_is_in_units_of_minus_one_to_one():
     black, white = np.full((2, 4, 5, 3), -1.0), np.full((2, 4, 5, 3), 1.0)
     np.testing.assert_array_equal(l1(black, white), [2.0, 2.0])
-    x, y = pictures()
+    x, y = images()
     np.testing.assert_allclose(l1(x, y), [np.abs(a - b).mean() for a, b in zip(x, y, strict=True)])
 
 
-def test_psnr_of_constant_pictures():
+def test_psnr_of_constant_images():
     x = np.zeros((1, 4, 4, 1))
     np.testing.assert_allclose(psnr(x, x + 0.2), [20.0])  # 10 log10(2^2 / 0.2^2)
     assert psnr(x, x)[0] == np.inf
 
 
-def test_ssim_of_constant_pictures_is_the_luminance_term():
+def test_ssim_of_constant_images_is_the_luminance_term():
     a, b = 0.25, 0.75  # in [0, 1]
     x, y = np.full((1, 16, 16, 3), 2 * a - 1), np.full((1, 16, 16, 3), 2 * b - 1)
     expected = (2 * a * b + 0.01**2) / (a**2 + b**2 + 0.01**2)
     np.testing.assert_allclose(ssim(x, y), [expected], rtol=1e-9)
 
 
-def test_ssim_of_equal_pictures_is_one():
-    x, _ = pictures()
+def test_ssim_of_equal_images_is_one():
+    x, _ = images()
     np.testing.assert_allclose(ssim(x, x), 1.0, rtol=1e-12)
 
 
 def test_ssim_of_a_negative_is_negative():
-    x, _ = pictures()
+    x, _ = images()
     assert (ssim(x, -x) < -0.5).all()
 
 
 @pytest.mark.parametrize("shape", [(3, 20, 17, 3), (2, 11, 11, 1), (2, 11, 14, 2)])
 def test_ssim_equals_the_direct_formula(shape):
-    x, y = pictures(shape=shape)
+    x, y = images(shape=shape)
     expected = [ssim_window_by_window((a + 1) / 2, (b + 1) / 2) for a, b in zip(x, y, strict=True)]
     np.testing.assert_allclose(ssim(x, y), expected, rtol=1e-9)
 
 
 def test_psnr_and_ssim_equal_tensorflow():
-    x, y = pictures(shape=(4, 32, 40, 3))
+    x, y = images(shape=(4, 32, 40, 3))
     a, b = ((p.astype(np.float32) + 1) / 2 for p in (x, y))
     np.testing.assert_allclose(psnr(x, y), tf.image.psnr(a, b, max_val=1), rtol=1e-5)
     np.testing.assert_allclose(ssim(x, y), tf.image.ssim(a, b, max_val=1), atol=1e-5)
 
 
 @pytest.mark.parametrize("metric", [l1, psnr, ssim])
-def test_any_leading_axes_give_a_value_for_each_picture(metric):
-    x, y = pictures()
+def test_any_leading_axes_give_a_value_for_each_image(metric):
+    x, y = images()
     values = metric(x, y)
     assert values.shape == (3,)
     assert values.dtype == np.float64
@@ -93,14 +93,14 @@ def test_any_leading_axes_give_a_value_for_each_picture(metric):
 
 @pytest.mark.parametrize("metric", [l1, psnr, ssim])
 def test_shapes_are_never_broadcast(metric):
-    x, _ = pictures()
+    x, _ = images()
     with pytest.raises(ValueError, match="equal shapes"):
         metric(x, x[..., :1])
     with pytest.raises(ValueError, match="equal shapes"):
         metric(x[0, ..., 0], x[0, ..., 0])
 
 
-def test_ssim_refuses_pictures_smaller_than_its_window():
+def test_ssim_refuses_images_smaller_than_its_window():
     x = np.zeros((1, 16, 10, 3))
     with pytest.raises(UserError, match="11x11 px, these are 10x16"):
         ssim(x, x)

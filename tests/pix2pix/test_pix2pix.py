@@ -200,7 +200,7 @@ def test_inference_is_the_papers_by_default_and_can_be_switched_off():
     plain = small(inference_dropout=False)
     plain.generator.set_weights(model.generator.get_weights())
     assert np.abs(noisy - plain.generator(x, training=False)).max() > 1e-4
-    # Statistics: by default each picture's own, so a neighbour changes nothing.
+    # Statistics: by default each image's own, so a neighbour changes nothing.
     np.testing.assert_allclose(model.generator(x[:1], training=False)[0], noisy[0], atol=1e-5)
     moving = small(inference_dropout=False, inference_statistics="moving")
     moving.generator.set_weights(model.generator.get_weights())

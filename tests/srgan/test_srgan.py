@@ -207,7 +207,7 @@ def test_an_update_moves_only_its_own_player(shared, update, player):
         assert any(moved(before[name], shared.networks[name].variables)) == (name == player)
 
 
-def test_it_learns_one_picture():
+def test_it_learns_one_image():
     model = small(stage="mse", learning_rate=5e-3)
     model.make_train_function()
     hr = np.repeat(np.repeat(RANDOM.uniform(-1, 1, (1, 4, 4, 3)), 4, 1), 4, 2).astype("float32")

@@ -215,7 +215,7 @@ def test_biases_would_be_clipped():
 
 
 def test_losses_and_gradients_are_the_papers():
-    """Against a plain tape over everything, pictures scored high and fakes low."""
+    """Against a plain tape over everything, images scored high and fakes low."""
     fresh = small()  # unclipped: one that is clipped has gradients as small as float32's noise
     x, _ = batch()
     z = next_noise(fresh)

@@ -1,0 +1,232 @@
+"""Where images with labels come from: named sets, arrays, folders, generated digits."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from common.data.home import datasets
+from common.data.sources import npz
+from common.data.sources.named_arrays import CLASS_NAMES, NAMED, named_arrays
+from common.data.sources.splits import shares
+from common.data.synthetic.digits import Digits, labels
+from common.data.synthetic.glyphs import CLASSES
+from common.errors import UserError, at_least_one
+from common.images import image_file, listing
+
+import numpy as np
+
+EMBEDDED = "embedded"
+EMBEDDED_COUNT = 20_000  # digits to learn from, unless another number is asked for
+SEED = 0  # of the embedded digits, the same in every run: so their reference classifier is trained once
+FOLDER_SIZE = 64  # px, of images in files unless another is asked for
+SPLITS = ("train", "test")
+
+
+@dataclass
+class ArraySplit:
+    """Images of an array.
+
+    Attributes:
+        images: uint8 (M, H, W, 1 or 3), an array or `Digits`.
+        rows: (N,), which of them.
+        labels: int32 (N,).
+    """
+
+    images: np.ndarray | Digits
+    rows: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of an image: (H, W, C)."""
+        return tuple(self.images.shape[1:])
+
+    def take(self, indices: np.ndarray) -> np.ndarray:
+        """Images (n, H, W, C) at the indices (n,)."""
+        return self.images[self.rows[indices]]
+
+    def subset(self, indices: np.ndarray) -> "ArraySplit":
+        return ArraySplit(self.images, self.rows[indices], self.labels[indices])
+
+    def digest(self) -> str:
+        """A hash of the labels and of some hundred images from first to last."""
+        content = hashlib.sha256(self.labels.tobytes())
+        if isinstance(self.images, Digits):  # their pixels need not be drawn for that
+            content.update(f"{self.images.seed} {self.images.first}".encode())
+        else:
+            some = np.linspace(0, len(self) - 1, min(len(self), 100)).astype(int)
+            content.update(f"{self.shape}".encode() + self.take(some).tobytes())
+        return content.hexdigest()
+
+
+@dataclass
+class FileSplit:
+    """Images in files: `labels` is int32 (N,); names are told apart from `root` on."""
+
+    root: Path
+    paths: list[Path]
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def read(self, index: int) -> np.ndarray:
+        """One image, (H, W, 3). Raises BadImage."""
+        return image_file.read(self.paths[index])
+
+    def subset(self, indices: np.ndarray) -> "FileSplit":
+        return FileSplit(self.root, [self.paths[i] for i in indices], self.labels[indices])
+
+    def digest(self) -> str:
+        """A hash of the names."""
+        names = "\n".join(path.relative_to(self.root).as_posix() for path in self.paths)
+        return hashlib.sha256(names.encode()).hexdigest()
+
+
+Split = ArraySplit | FileSplit
+
+
+class Found(NamedTuple):
+    """A data set.
+
+    Attributes:
+        name: of the set, or its absolute path.
+        train: to learn from.
+        test: held out.
+        class_names: by label; none if there are no labels.
+        side: of the images by default, in pixels.
+        channels: of the images by default.
+    """
+
+    name: str
+    train: Split
+    test: Split
+    class_names: list[str]
+    side: int
+    channels: int
+
+
+def find(
+    dataset: str | None, data_dir: str | None, seed: int, embedded_count: int = EMBEDDED_COUNT
+) -> Found:
+    """The data set; see `LabelledImages` for the arguments."""
+    if embedded_count != EMBEDDED_COUNT and dataset != EMBEDDED:
+        raise UserError(f"--embedded_count {embedded_count}: needs --dataset {EMBEDDED}")
+    if dataset == EMBEDDED:
+        return embedded(embedded_count)
+    if dataset is None:
+        try:
+            return find("mnist", data_dir, seed)
+        except UserError as error:
+            print(f"{error}\nusing the embedded set of generated digits instead")
+            return embedded()
+    if dataset in NAMED:  # a folder of that name: ./mnist
+        found = of_arrays(dataset, named_arrays(dataset, datasets(data_dir)), seed)
+        if dataset in CLASS_NAMES and found.class_names == [str(i) for i in range(10)]:
+            found = found._replace(class_names=CLASS_NAMES[dataset].split(","))
+        return found
+    path = Path(dataset).expanduser().resolve()  # a run may be resumed from another directory
+    if path.is_dir():
+        return of_folder(path, seed)
+    if path.is_file():
+        return of_arrays(str(path), npz.read_npz(path), seed)
+    raise UserError(
+        f"--dataset {dataset}: no such folder or .npz file, and no known set; give one of these "
+        f"or {', '.join([*NAMED, EMBEDDED])}"
+    )
+
+
+def embedded(count: int = EMBEDDED_COUNT) -> Found:
+    """Generated digits, the same in every run: `count` to learn from, and half as many held out.
+
+    No digit is in two splits.
+    """
+    at_least_one(embedded_count=count)
+    splits, first = {}, 0
+    for split, size in {"train": count, "test": -(-count // 2)}.items():
+        rows = np.arange(size)
+        splits[split] = ArraySplit(Digits(SEED, first, size), rows, labels(SEED, first + rows))
+        first += size
+    names = [str(digit) for digit in range(CLASSES)]
+    return Found(EMBEDDED, **splits, class_names=names, side=28, channels=1)
+
+
+def of_arrays(name: str, given: dict[str, np.ndarray], seed: int) -> Found:
+    """The set of arrays x_train, y_train, x_test, y_test, of which the first must be there."""
+    arrays = npz.checked(given, name)
+
+    def split(x: np.ndarray, y: np.ndarray | None) -> ArraySplit:
+        return ArraySplit(x, np.arange(len(x)), np.zeros(len(x), np.int32) if y is None else y)
+
+    train = split(arrays.x_train, arrays.y_train)
+    if arrays.x_test is None:
+        train, test = cut(train, name, seed)
+    else:
+        test = split(arrays.x_test, arrays.y_test)
+    return Found(name, train, test, arrays.class_names, min(train.shape[:2]), train.shape[2])
+
+
+def of_folder(folder: Path, seed: int) -> Found:
+    """The set of a folder of images, or of a folder of such folders, one for each class."""
+    roots = {split: folder / split for split in SPLITS if (folder / split).is_dir()}
+    if "test" in roots and "train" not in roots:
+        raise UserError(f"--dataset {folder}: has test/, but no train/ to learn from")
+    found = {split: _by_class(root) for split, root in (roots or {"train": folder}).items()}
+    class_names = sorted(found["train"].keys() - {""})
+    for name in found.get("test", {}):
+        if name not in found["train"]:
+            raise UserError(
+                f"--dataset {folder}: test/{name} has no counterpart in train/; "
+                "give both the same folders for the classes, or none"
+            )
+
+    def split(of_class: dict[str, list[Path]]) -> FileSplit:
+        label = {name: i for i, name in enumerate(class_names)}
+        paths = [path for name in sorted(of_class) for path in of_class[name]]
+        numbers = [label.get(name, 0) for name in sorted(of_class) for _ in of_class[name]]
+        return FileSplit(folder, paths, np.array(numbers, np.int32))
+
+    train = split(found["train"])
+    train, test = (train, split(found["test"])) if "test" in found else cut(train, folder, seed)
+    return Found(str(folder), train, test, class_names, FOLDER_SIZE, 3)
+
+
+def cut(train: Split, name: str | Path, seed: int) -> tuple[Split, Split]:
+    """Moves a tenth of the training images, 10,000 at most, to a test split, by seed."""
+    if len(train) < 2:
+        raise UserError(f"--dataset {name}: one image is too few to train on")
+    count = min(10_000, max(1, len(train) // 10))
+    print(f"{name}: no test split, so {count} of {len(train)} training images are held out")
+    rest, test = shares(len(train), seed, count)
+    return train.subset(rest), train.subset(test)
+
+
+def _by_class(root: Path) -> dict[str, list[Path]]:
+    """The image files of a split by the name of their class, or all under "" without classes."""
+    try:
+        folders = sorted(path for path in root.iterdir() if path.is_dir() and not _litter(path))
+    except OSError as error:
+        raise UserError(f"--dataset {root}: {error.strerror}; give a folder to read") from error
+    if not folders or _holds_images(root):
+        if any(map(_holds_images, folders)):
+            raise UserError(
+                f"--dataset {root}: has images, and folders of images; leave only the ones, "
+                "or the others as classes"
+            )
+        return {"": listing.find(root)}
+    return {path.name: listing.find(path) for path in folders}
+
+
+def _litter(folder: Path) -> bool:
+    return folder.name.startswith(".") or folder.name == "__MACOSX"
+
+
+def _holds_images(folder: Path) -> bool:
+    try:
+        return bool(listing.find(folder))
+    except UserError:
+        return False

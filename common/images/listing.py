@@ -1,0 +1,46 @@
+"""Which images lie in a folder, in what order, and what they are called."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from itertools import takewhile
+from pathlib import Path
+
+from common.errors import UserError, reason_of
+from common.images.image_file import SUFFIXES
+
+
+def find(folder: str | Path) -> list[Path]:
+    """Image files that lie directly in `folder`, by suffix; hidden files are passed over.
+
+    Returns them in natural order (`2.png` before `10.png`), the same on every machine.
+    Raises UserError if the folder is missing, cannot be listed or holds no image.
+    """
+    folder = Path(folder)
+    try:
+        paths = [path for path in folder.iterdir() if _is_image(path)]
+    except OSError as error:
+        raise UserError(f"{folder}: {reason_of(error)}; give a folder that holds images") from error
+    if not paths:
+        raise UserError(f"{folder}: no images in this folder; put {' '.join(SUFFIXES)} files there")
+    return sorted(paths, key=_natural)
+
+
+def distinct_names(paths: Sequence[Path]) -> list[str]:
+    """The names of files; where several have one name, with the folders that not all share."""
+    often = Counter(path.name for path in paths)
+    levels = zip(*(path.parent.parts for path in paths), strict=False)
+    shared = len([*takewhile(lambda level: len({*level}) == 1, levels)])
+    return [
+        path.name if often[path.name] == 1 else Path(*path.parts[shared:]).as_posix()
+        for path in paths
+    ]
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+
+
+def _natural(path: Path) -> tuple[str, str]:
+    """Sort key: digits padded so that text order is number order; the bare name breaks ties."""
+    return re.sub(r"\d+", lambda digits: digits[0].zfill(20), path.name), path.name

@@ -1,0 +1,220 @@
+"""Named archives fetched on demand: a folder that is there is whole, whatever interrupted it."""
+
+import errno
+import gzip
+import shutil
+import stat
+import tarfile
+import zipfile
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import IO
+from urllib.parse import urlsplit
+
+from common.errors import DAMAGE, UserError, reason_of
+from common.io import locks
+
+import requests
+import urllib3
+from tqdm import tqdm
+
+_TIMEOUT = 30  # seconds without a byte
+_CHUNK = 1 << 20  # bytes
+_TAR, _ZIP = (".tar.gz", ".tgz"), (".zip",)
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO)
+_LITTER = ("__MACOSX", ".DS_Store")  # what the Mac's archiver adds beside the top folder
+
+
+def fetch_archive(url: str, folder: str | Path, label: str) -> Path:
+    """Make `folder` hold the content of the archive at `url`; return at once if it holds anything.
+
+    The folder appears by one rename after the last byte is unpacked and checked. Until then all
+    work lies beside it in `.NAME.part/`: an interrupted download goes on where it stopped (HTTP
+    Range; a server without it sends all again), an interrupted unpacking begins again from the
+    archive. A second run that wants the same folder waits for the first.
+    If the archive holds one top folder, `folder` is that folder's content.
+
+    Args:
+        url: of a .tar.gz, .tgz or .zip file, over http or https.
+        folder: where the content shall lie; its parents are made.
+        label: the dataset's name for the progress bar and the messages.
+
+    Returns:
+        `folder`, absolute.
+
+    Raises:
+        UserError: no network, an HTTP error, no space or permission, an archive that is damaged or
+            has members that are links, devices or lie outside. KeyboardInterrupt passes.
+        ValueError: the url names no archive of these kinds.
+    """
+    folder = Path(folder).expanduser().absolute()
+    if not _file_name(url).lower().endswith(_TAR + _ZIP):
+        raise ValueError(f"{url}: not a {', '.join(_TAR + _ZIP)} file")
+    by_hand = (
+        f"or download {url} by hand and unpack it to {folder}, "
+        "or give your own folder with --dataset"
+    )
+    try:
+        if not _is_complete(folder):
+            _fetch(url, folder, label)
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        raise UserError(
+            f"{label}: downloading {url} failed ({_reason(error)}); "
+            f"check the network and run again, {by_hand}"
+        ) from error
+    except _BadArchive as error:
+        raise UserError(
+            f"{label}: the archive from {url} is bad ({error}) and was removed; "
+            f"run again, {by_hand}"
+        ) from error
+    except OSError as error:
+        raise UserError(
+            f"{label}: {error.filename or folder} cannot be written ({_reason(error)}); "
+            "make room, or name another --data_dir"
+        ) from error
+    return folder
+
+
+class _BadArchive(Exception):
+    """An archive that is damaged or that must not be unpacked."""
+
+
+def _file_name(url: str) -> str:
+    return PurePosixPath(urlsplit(url).path).name
+
+
+def _is_complete(folder: Path) -> bool:
+    return folder.exists() and any(folder.iterdir())
+
+
+def _fetch(url: str, folder: Path, label: str) -> None:
+    """Download, unpack and move into place what an earlier try has not done."""
+    work = folder.with_name(f".{folder.name}.part")
+    archive = work / _file_name(url)
+    work.mkdir(parents=True, exist_ok=True)
+    with (work / "lock").open("w") as lock:
+        if not locks.take(lock, wait=False):
+            print(f"{label}: waiting for another run that fetches it")
+            locks.take(lock, wait=True)
+        if _is_complete(folder):
+            return
+        if not archive.exists():
+            _download(url, archive, label)
+        try:
+            content = _unpack(archive, work / "content", label)
+        except _BadArchive:
+            # the lock stays: removed, it would let a waiting run and a new one in together
+            archive.unlink()
+            shutil.rmtree(work / "content")
+            raise
+        if folder.exists():
+            folder.rmdir()  # empty; not every system renames onto it
+        content.rename(folder)
+    shutil.rmtree(work, ignore_errors=True)
+
+
+def _download(url: str, archive: Path, label: str) -> None:
+    """Load `url` to `archive`, which appears when it is whole; goes on from an earlier try."""
+    part = archive.with_name(f"{archive.name}.part")
+    held = part.stat().st_size if part.exists() else 0
+    headers = {"Accept-Encoding": "identity"}
+    if held:
+        headers["Range"] = f"bytes={held}-"
+    with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as response:
+        if response.status_code == requests.codes.range_not_satisfiable and held:
+            part.unlink()  # as long as the file or longer: no beginning of it
+            return _download(url, archive, label)
+        response.raise_for_status()
+        if response.status_code != requests.codes.partial_content:
+            held = 0
+        length = response.headers.get("Content-Length")
+        total = held + int(length) if length else None
+        with (
+            part.open("ab" if held else "wb") as file,
+            # disable=None: no bar where stderr is not a terminal
+            tqdm(
+                desc=label, total=total, initial=held, unit="B", unit_scale=True, disable=None
+            ) as bar,
+        ):
+            # raw: some servers label a .tar.gz as gzip-encoded, and requests would unzip it
+            for chunk in response.raw.stream(_CHUNK, decode_content=False):
+                file.write(chunk)
+                bar.update(len(chunk))
+    # urllib3 1 takes a connection that closes early for the end of the file
+    if total is not None and part.stat().st_size < total:
+        raise urllib3.exceptions.ProtocolError
+    part.rename(archive)
+
+
+def _unpack(archive: Path, target: Path, label: str) -> Path:
+    """Unpack into a fresh `target`; return it, or the one folder that it holds.
+
+    Raises _BadArchive for an archive that is damaged or unsafe, OSError if writing fails.
+    """
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir()
+    size = archive.stat().st_size
+    try:
+        with (
+            archive.open("rb") as raw,
+            tqdm.wrapattr(raw, "read", total=size, desc=f"unpacking {label}", disable=None) as file,
+        ):
+            if archive.name.lower().endswith(_ZIP):
+                _unpack_zip(file, target)
+            else:
+                _unpack_tar(file, target)
+    except DAMAGE as error:  # OSErrors among it
+        if getattr(error, "errno", None) in _DISK_ERRORS:
+            raise
+        raise _BadArchive(_reason(error)) from error
+    entries = [entry for entry in target.iterdir() if entry.name not in _LITTER]
+    content = entries[0] if len(entries) == 1 and entries[0].is_dir() else target
+    if not _is_complete(content):
+        raise _BadArchive("it is empty")
+    return content
+
+
+def _unpack_tar(file: IO[bytes], target: Path) -> None:
+    # Debian 12's Python (3.11.2) has no filters: `_check_member` alone keeps members inside.
+    safe = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+    with gzip.GzipFile(fileobj=file) as unzipped:
+        with tarfile.open(fileobj=unzipped, mode="r:") as tar:
+            for member in tar:
+                _check_member(member.name, member.isfile() or member.isdir())
+                tar.extract(member, target, **safe)
+        # tarfile takes a broken header for the end; gzip's checksum stands at the real end
+        while unzipped.read(_CHUNK):
+            pass
+
+
+def _unpack_zip(file: IO[bytes], target: Path) -> None:
+    with zipfile.ZipFile(file) as archive:
+        for member in archive.infolist():
+            kind = stat.S_IFMT(member.external_attr >> 16)
+            _check_member(member.filename, kind in (0, stat.S_IFREG, stat.S_IFDIR))
+        archive.extractall(target)  # checks each member's CRC
+
+
+def _check_member(name: str, plain: bool) -> None:
+    """Refuse what could write outside the folder.
+
+    All links are refused, not only those that lead out: no dataset needs one, and leaving them to
+    tarfile's data filter means trusting a Python in which its escapes (CVE-2025-4517) are mended.
+    """
+    if not plain:
+        raise _BadArchive(f"member {name!r} is a link or a device")
+    windows = PureWindowsPath(name)  # splits at / and \, knows drives
+    if windows.anchor or ".." in windows.parts:
+        raise _BadArchive(f"member {name!r} lies outside the folder")
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, in one short line."""
+    if isinstance(error, requests.HTTPError):
+        return f"{error.response.status_code} {error.response.reason}"
+    if isinstance(error, requests.Timeout):
+        return f"no answer within {_TIMEOUT} s"
+    if isinstance(error, requests.ConnectionError):
+        return f"no connection: {type(error).__name__}"  # its text runs over several lines
+    if isinstance(error, urllib3.exceptions.HTTPError):
+        return "the connection broke off; what has come is kept"
+    return reason_of(error)

@@ -1,0 +1,104 @@
+"""The images that a command is given, and the files that it writes."""
+
+import csv
+import math
+from pathlib import Path
+
+from common.errors import UserError
+from common.images import listing
+
+import numpy as np
+
+
+def image_files(inputs: list[str]) -> list[Path]:
+    """The images among the inputs and in the folders among them.
+
+    Raises:
+        UserError: an input is missing, or a folder holds no image.
+    """
+    files = []
+    for source in map(Path, inputs):
+        if not source.exists():
+            raise UserError(f"{source}: no such image or folder")
+        files += listing.find(source) if source.is_dir() else [source]
+    return files
+
+
+def output_paths(inputs: list[str], folder: Path) -> dict[Path, Path]:
+    """The image files among and in the inputs, each with the PNG file that it is translated to.
+
+    Raises:
+        UserError: an input is missing, or two would be written to the same file.
+    """
+    targets: dict[Path, Path] = {}
+    taken = set()
+    for source in image_files(inputs):
+        target = folder / f"{source.stem}.png"
+        if target in taken:
+            raise UserError(
+                f"{source}: another input would be written to {target} too; "
+                "translate them to two folders"
+            )
+        if target.exists() and target.samefile(source):
+            raise UserError(f"--output {folder}: {source} would be overwritten; name another one")
+        targets[source] = target
+        taken.add(target)
+    return targets
+
+
+def write_rows(path: Path, head: tuple[str, ...], rows: list[tuple[str, ...]]):
+    """Writes a CSV file.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # A file's name need not be text.
+        with open(path, "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+            csv.writer(file).writerows([head, *rows])
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be written ({error.strerror}); make room or name another folder"
+        ) from error
+
+
+def keep_rows(path: Path, step: int):
+    """Drops the rows after `step`: a run that was killed had gone beyond its checkpoint."""
+    if not path.exists():
+        return
+    head, *rows = _whole_lines(path) or [""]
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(head + "".join(row for row in rows if int(row.split(",")[0]) <= step))
+    temporary.replace(path)
+
+
+def _whole_lines(path: Path) -> list[str]:
+    """Without the last one, if a kill has torn it."""
+    lines = path.read_text().splitlines(keepends=True)
+    return [line for line in lines if line.endswith("\n")]
+
+
+def append_row(path: Path, row: dict):
+    """Adds a row to a CSV file, which it begins with a head."""
+    new = not (path.exists() and path.stat().st_size)
+    with open(path, "a", newline="") as file:
+        writer = csv.DictWriter(file, row, lineterminator="\n")
+        if new:
+            writer.writeheader()
+        writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
+
+
+def read_columns(path: Path) -> dict[str, np.ndarray]:
+    """The columns of such a file, by name: float64 (rows,) each; none if it is not there."""
+    rows = list(csv.DictReader(_whole_lines(path))) if path.exists() else []
+    return {name: np.array([row[name] for row in rows], float) for name in rows[0]} if rows else {}
+
+
+def finite(content):
+    """The same with None for what JSON has no number for: NaN and the infinities."""
+    if isinstance(content, dict):
+        return {key: finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content

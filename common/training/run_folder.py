@@ -1,0 +1,249 @@
+"""A run's folder: what lies where, and how a model comes back from it."""
+
+import json
+import platform
+import time
+from dataclasses import dataclass
+from inspect import signature
+from pathlib import Path
+
+from common.adversarial import Adversarial
+from common.errors import UserError
+from common.io import records
+from common.io.atomic import appearing_whole
+from common.reports import result_page
+from common.training import checkpoint
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+@dataclass
+class Run:
+    """The folder of one training run, `runs/<model>/<name>/`."""
+
+    folder: Path
+
+    @property
+    def config_file(self) -> Path:
+        return self.folder / "config.json"
+
+    @property
+    def metrics_file(self) -> Path:
+        return self.folder / "metrics.csv"
+
+    @property
+    def evaluation_file(self) -> Path:
+        return self.folder / "evaluation.json"
+
+    @property
+    def evaluation_page(self) -> Path:
+        return self.folder / "evaluation" / result_page.NAME
+
+    @property
+    def tensorboard(self) -> Path:
+        return self.folder / "tensorboard"
+
+    @property
+    def samples(self) -> Path:
+        return self.folder / "samples"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.folder / "checkpoints"
+
+    @property
+    def best_file(self) -> Path:
+        return self.folder / "best.json"
+
+    @property
+    def measurements_file(self) -> Path:
+        return self.folder / "measurements.csv"
+
+    @property
+    def exports(self) -> Path:
+        return self.folder / "export"
+
+    @classmethod
+    def new(cls, folder: str | None, model_name: str) -> "Run":
+        """A run to be started, by default in `runs/<model>/<date-time>`.
+
+        Raises:
+            UserError: there is a run in that folder already.
+        """
+        name = time.strftime("%Y-%m-%d_%H-%M-%S")
+        run = cls(Path(folder) if folder else Path("runs") / model_name / name)
+        if run.config_file.exists():
+            raise UserError(
+                f"--run {run.folder}: holds a run already; add --resume to go on with it, "
+                "or name another folder"
+            )
+        return run
+
+    @classmethod
+    def open(cls, folder: str | None, model_name: str) -> "Run":
+        """An existing run, by default the newest one of this model.
+
+        Raises:
+            UserError: there is none, or it is another model's.
+        """
+        if folder is None:
+            configs = Path("runs", model_name).glob("*/config.json")
+            newest = max(configs, key=lambda path: path.stat().st_mtime, default=None)
+            if newest is None:
+                raise UserError(f"no run under {Path('runs', model_name)}; name one with --run")
+            folder = newest.parent
+        run = cls(Path(folder))
+        if not run.config_file.is_file():
+            raise UserError(f"{folder}: no run lies there (it has no config.json)")
+        if run.config()["model"] != model_name:
+            raise UserError(
+                f"{folder}: a run of {run.config()['model']}, not of {model_name}; "
+                f"use {run.config()['model']}/{run.config()['model']}.py"
+            )
+        return run
+
+    def config(self) -> dict:
+        """What `config.json` holds: model, options, versions."""
+        try:
+            config = json.loads(self.config_file.read_text())
+            return {"model": config["model"], "options": config["options"]} | config
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise UserError(f"{self.config_file}: cannot be read ({error})") from error
+
+    def check_data(self, fingerprint: dict[str, str]):
+        """Refuses data that are not those that the run began with.
+
+        Raises:
+            UserError: the message names the first split that differs.
+        """
+        for split, begun in self.config().get("data", {}).items():
+            if fingerprint.get(split) != begun:
+                raise UserError(
+                    f"{self.folder}: {split} had {begun} (a hash of what they are) when the run "
+                    f"began and has {fingerprint.get(split)} now; put the images back, or begin "
+                    "a new run"
+                )
+
+    def write_config(self, model_name: str, options: dict, fingerprint: dict[str, str]):
+        versions = {
+            "python": platform.python_version(),
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+            "numpy": np.__version__,
+        }
+        config = {
+            "model": model_name,
+            "options": options,
+            "data": fingerprint,
+            "versions": versions,
+        }
+        write_json(self.config_file, config)
+
+    def exported_step(self) -> int:
+        """Steps of the checkpoint that the end of training exported last; 0 if none was."""
+        return _read_json(self.exports / "exported.json").get("step", 0)
+
+    def note_export(self):
+        """Notes that the newest checkpoint has been exported whole."""
+        write_json(self.exports / "exported.json", {"step": self.step()})
+
+    def step(self, best: bool = False) -> int:
+        """Steps of the newest checkpoint, or of the best one; 0 if there is none yet."""
+        if best:
+            return self.best().get("step", 0)
+        return max(checkpoint.steps(self.checkpoints), default=0)
+
+    def best(self) -> dict:
+        """Step, metric and value of the best checkpoint; empty if none was kept."""
+        return _read_json(self.best_file)
+
+    def best_checkpoint(self) -> Path:
+        return self._best_path(self.step(best=True))
+
+    def _best_path(self, step: int) -> Path:
+        return self.checkpoints / f"best_{step:08d}.npz"
+
+    def keep_best(self, model: Adversarial, step: int, metric: str, value: float):
+        """Writes the model's state as the best checkpoint, which it is once best.json says so."""
+        path = self._best_path(step)
+        checkpoint.write(path, model)
+        write_json(self.best_file, {"step": step, "metric": metric, "value": value})
+        for other in set(self.checkpoints.glob("best_*.npz")) - {path}:
+            other.unlink()
+
+    def load_sampler(
+        self,
+        model_class: type[Adversarial],
+        best: bool = False,
+        step: int | None = None,
+        whole: bool = False,
+        **overrides,
+    ) -> Adversarial:
+        """The model with the sampling network of the newest checkpoint, in float32.
+
+        Args:
+            model_class: the class that the run trained.
+            best: take the checkpoint that --keep_best kept instead.
+            step: take the checkpoint of this step instead.
+            whole: load every network, not the sampling one alone.
+            overrides: constructor arguments to use instead of the run's.
+
+        Raises:
+            UserError: the run has no checkpoint, or it does not fit.
+        """
+        path = self.checkpoint_file(best, step)
+        keras.config.set_dtype_policy("float32")
+        model = model_class(**pick(model_class, self.config()["options"]) | overrides)
+        sampling = model.sampling_network
+        networks = [name for name, each in model.networks.items() if whole or each is sampling]
+        checkpoint.load(path, model, networks)
+        return model
+
+    def checkpoint_file(self, best: bool = False, step: int | None = None) -> Path:
+        """The newest checkpoint, the best one, or that of a step.
+
+        Raises:
+            UserError: it is not there.
+        """
+        if not self.step():
+            raise UserError(f"{self.folder}: the run has no checkpoint yet; train it first")
+        if best and step is not None:
+            raise UserError(f"--step {step}: not together with --best")
+        path = checkpoint.path_of(self.checkpoints, self.step() if step is None else step)
+        if best and not self.best_checkpoint().exists():
+            raise UserError(f"{self.folder}: no best checkpoint was kept; train with --keep_best")
+        if not path.exists():
+            kept = ", ".join(map(str, checkpoint.steps(self.checkpoints)))
+            raise UserError(f"--step {step}: {self.folder} has checkpoints of the steps {kept}")
+        return self.best_checkpoint() if best else path
+
+
+def pick(function, options: dict) -> dict:
+    """Those of the options that `function` has parameters for."""
+    return {name: options[name] for name in signature(function).parameters if name in options}
+
+
+def _read_json(path: Path) -> dict:
+    """What `write_json` has written; empty if the file is not there.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        return dict(json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"{path}: cannot be read ({error}); remove it") from error
+
+
+def write_json(path: Path, content: dict):
+    """Writes a JSON file whole or not at all.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    with appearing_whole(path) as part:
+        part.write_text(json.dumps(records.finite(content), indent=2, allow_nan=False) + "\n")

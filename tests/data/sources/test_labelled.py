@@ -1,0 +1,253 @@
+"""Images with labels in every layout; tests are cut by seed; what is missing is said."""
+
+from common.data.home import keras_home
+from common.data.sources import labelled
+from common.data.sources.labelled import CLASS_NAMES, ArraySplit, find
+from common.data.synthetic.digits import digits, labels
+from common.errors import UserError
+from common.images import image_file
+from tests.conftest import noise
+
+import numpy as np
+import pytest
+
+
+def write(folder, count, first=0):
+    for number in range(first, first + count):
+        image_file.write(folder / f"{number}.png", noise(8, 8, number))
+    return folder
+
+
+def names(split):
+    return [path.relative_to(split.root).as_posix() for path in split.paths]
+
+
+def save(path, count=20, test=5, classes=4, seed=0):
+    random = np.random.default_rng(seed)
+    arrays = {}
+    for split, number in (("train", count), ("test", test)):
+        if number:
+            arrays[f"x_{split}"] = random.integers(0, 256, (number, 6, 6), np.uint8)
+            arrays[f"y_{split}"] = np.arange(number) % classes
+    np.savez(path, **arrays)
+    return arrays
+
+
+def test_a_folder_of_images_has_no_labels(tmp_path, capsys):
+    found = find(str(write(tmp_path, 30)), None, 0)
+    assert (found.name, found.class_names) == (str(tmp_path), [])
+    assert (found.side, found.channels) == (64, 3)
+    assert len(found.train) == 27 and len(found.test) == 3
+    assert not found.train.labels.any() and found.train.labels.dtype == np.int32
+    assert sorted(names(found.train) + names(found.test)) == sorted(f"{i}.png" for i in range(30))
+    said = f"{tmp_path}: no test split, so 3 of 30 training images are held out\n"
+    assert capsys.readouterr().out == said
+
+
+def test_folders_in_a_folder_are_classes(tmp_path, capsys):
+    for number, name in enumerate(("dog", "ant", "cat")):
+        for split, count in (("train", 3), ("test", 2)):
+            write(tmp_path / split / name, count + number)
+    (tmp_path / "train" / ".hidden").mkdir()
+    found = find(str(tmp_path), None, 0)
+    assert found.class_names == ["ant", "cat", "dog"]
+    assert names(found.test) == [
+        *(f"test/ant/{i}.png" for i in range(3)),
+        *(f"test/cat/{i}.png" for i in range(4)),
+        *(f"test/dog/{i}.png" for i in range(2)),
+    ]
+    np.testing.assert_array_equal(found.train.labels, [0] * 4 + [1] * 5 + [2] * 3)
+    np.testing.assert_array_equal(found.test.labels, [0] * 3 + [1] * 4 + [2] * 2)
+    assert capsys.readouterr().out == ""
+    np.testing.assert_array_equal(found.test.read(3), noise(8, 8, 0))
+
+
+def test_classes_without_splits_keep_their_labels_when_a_test_is_cut(tmp_path):
+    write(tmp_path / "a", 20)
+    write(tmp_path / "b", 30, first=20)
+    cuts = [find(str(tmp_path), None, seed) for seed in (1, 1, 2)]
+    for found in cuts:
+        assert (len(found.train), len(found.test)) == (45, 5)
+        for split in (found.train, found.test):
+            assert names(split) == sorted(names(split), key=lambda n: (n[0], len(n), n))
+            np.testing.assert_array_equal(split.labels, [n[0] == "b" for n in names(split)])
+        assert len({*names(found.train), *names(found.test)}) == 50
+    assert names(cuts[0].test) == names(cuts[1].test) != names(cuts[2].test)
+
+
+@pytest.mark.parametrize(
+    "made, message",
+    [
+        ([], "no images in this folder"),
+        (["train"], "train: no images in this folder"),
+        (["a", "b"], "a: no images in this folder"),
+        (["test/1.png"], "has test/, but no train/"),
+        (["1.png", "a/1.png"], "has images, and folders of images"),
+        (["train/a/1.png", "test/b/1.png"], "test/b has no counterpart in train/"),
+        (["train/a/1.png", "test/1.png"], "test/ has no counterpart in train/"),
+        (["train/1.png", "test/a/1.png"], "test/a has no counterpart in train/"),
+        (["1.png"], "one image is too few"),
+    ],
+)
+def test_folders_that_are_refused(tmp_path, made, message):
+    for place in made:
+        if place.endswith(".png"):
+            image_file.write(tmp_path / place, noise(8, 8, 0))
+        else:
+            (tmp_path / place).mkdir()
+    with pytest.raises(UserError, match=rf"{tmp_path}\S* ?.*{message}"):
+        find(str(tmp_path), None, 0)
+
+
+def test_other_folders_beside_images_are_passed_over(tmp_path):
+    write(tmp_path, 4)
+    (tmp_path / "notes").mkdir()
+    assert len(find(str(tmp_path), None, 0).train) == 3
+
+
+def test_an_npz_file(tmp_path, monkeypatch, capsys):
+    arrays = save(tmp_path / "a.npz")
+    monkeypatch.chdir(tmp_path)
+    found = find("a.npz", None, 0)
+    assert found.name == str(tmp_path / "a.npz")  # a run may be resumed from elsewhere
+    assert (found.side, found.channels, found.class_names) == (6, 1, ["0", "1", "2", "3"])
+    np.testing.assert_array_equal(found.train.take(np.arange(20))[..., 0], arrays["x_train"])
+    np.testing.assert_array_equal(
+        found.test.take(np.array([4, 1]))[..., 0], arrays["x_test"][[4, 1]]
+    )
+    np.testing.assert_array_equal(found.test.labels, arrays["y_test"])
+    assert capsys.readouterr().out == ""
+
+
+def test_a_test_is_cut_from_an_array(tmp_path, capsys):
+    arrays = save(tmp_path / "a.npz", count=50, test=0)
+    whole = {x.tobytes(): y for x, y in zip(arrays["x_train"], arrays["y_train"], strict=True)}
+    cuts = [find(str(tmp_path / "a.npz"), None, seed) for seed in (1, 1, 2)]
+    said = "a.npz: no test split, so 5 of 50 training images are held out\n"
+    assert capsys.readouterr().out.endswith(said)
+    held_out = []
+    for found in cuts:
+        seen = [found.train.take(np.arange(45)), found.test.take(np.arange(5))]
+        labels_of = {
+            x.tobytes(): y
+            for x, y in zip(
+                np.concatenate(seen),
+                np.concatenate([found.train.labels, found.test.labels]),
+                strict=True,
+            )
+        }
+        assert labels_of == whole  # every image once, with its label
+        held_out.append(seen[1].tobytes())
+    assert held_out[0] == held_out[1] != held_out[2]
+
+
+def test_a_large_set_gives_up_ten_thousand_at_most():
+    pixels = np.zeros((150_000, 1, 1, 1), np.uint8)
+    train = ArraySplit(pixels, np.arange(150_000), np.zeros(150_000, np.int32))
+    assert [len(part) for part in labelled.cut(train, "a", 0)] == [140_000, 10_000]
+
+
+def test_named_sets_lie_in_the_data_folder_or_in_keras_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    assert keras_home() == tmp_path / "keras"
+    (tmp_path / "keras" / "datasets").mkdir(parents=True)
+    save(tmp_path / "keras" / "datasets" / "usps.npz", count=20)
+    save(tmp_path / "usps.npz", count=30)
+    assert len(find("usps", None, 0).train) == 20
+    assert len(find("usps", str(tmp_path), 0).train) == 30
+    monkeypatch.delenv("KERAS_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert keras_home() == tmp_path / ".keras"
+
+
+def test_classes_that_have_names_get_them(tmp_path):
+    for name in CLASS_NAMES:
+        save(tmp_path / f"{name}.npz", classes=10, test=10)
+    assert find("cifar10", str(tmp_path), 0).class_names[3] == "cat"
+    found = find("fashion_mnist", str(tmp_path), 0)
+    assert found.name == "fashion_mnist"
+    assert len(found.class_names) == 10 and found.class_names[9] == "ankle boot"
+    save(tmp_path / "cifar10.npz", classes=4)  # some other file of that name
+    assert find("cifar10", str(tmp_path), 0).class_names == ["0", "1", "2", "3"]
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    def named_arrays(name, folder):
+        raise UserError(f"--dataset {name}: {folder / name}.npz is not there")
+
+    monkeypatch.setattr(labelled, "named_arrays", named_arrays)
+
+
+def test_without_a_name_it_is_mnist_or_else_the_embedded_set(tmp_path, no_network, capsys):
+    found = find(None, str(tmp_path), 7)
+    assert found.name == "embedded"
+    out = capsys.readouterr().out
+    assert f"{tmp_path}/mnist.npz is not there" in out and "embedded set of generated" in out
+    with pytest.raises(UserError, match="--dataset mnist"):  # asked for, it is not replaced
+        find("mnist", str(tmp_path), 7)
+
+
+def test_without_a_name_it_is_mnist_if_it_is_there(tmp_path):
+    save(tmp_path / "mnist.npz")
+    assert find(None, str(tmp_path), 0).name == "mnist"
+
+
+def test_the_embedded_set_is_of_digits_that_are_in_one_split_only():
+    found = find("embedded", None, 7)
+    assert (len(found.train), len(found.test)) == (20_000, 10_000)
+    assert (found.side, found.channels) == (28, 1)
+    assert found.class_names == [str(digit) for digit in range(10)]
+    np.testing.assert_array_equal(found.test.take(np.array([3])), digits(0, [20_003]))
+    np.testing.assert_array_equal(found.train.take(np.array([19_999])), digits(0, [19_999]))
+    np.testing.assert_array_equal(found.test.labels, labels(0, range(20_000, 30_000)))
+    np.testing.assert_array_equal(np.bincount(found.train.labels), [2000] * 10)
+
+
+@pytest.mark.parametrize("count, held_out", [(1, 1), (30, 15), (31, 16), (20_010, 10_005)])
+def test_the_embedded_set_has_as_many_digits_as_are_asked_for(count, held_out):
+    found = find("embedded", None, 7, count)
+    assert (len(found.train), len(found.test)) == (count, held_out)
+    assert len(found.class_names) == 10
+    np.testing.assert_array_equal(found.train.labels, labels(0, range(count)))
+    np.testing.assert_array_equal(found.test.labels, labels(0, range(count, count + held_out)))
+    np.testing.assert_array_equal(found.test.take(np.array([0])), digits(0, [count]))
+    assert found.train.digest() != find("embedded", None, 7).train.digest()
+
+
+@pytest.mark.parametrize(
+    "dataset, count, message",
+    [
+        ("embedded", 0, "give 1 or more"),
+        ("mnist", 9, "needs --dataset embedded"),
+        (None, 9, "needs --dataset embedded"),
+    ],
+)
+def test_a_number_of_digits_that_is_refused(tmp_path, dataset, count, message):
+    with pytest.raises(UserError, match=f"--embedded_count {count}: {message}"):
+        find(dataset, str(tmp_path), 7, count)
+
+
+def test_an_unknown_set_is_refused_with_those_that_are_known():
+    with pytest.raises(UserError, match="--dataset no/where: no such folder") as caught:
+        find("no/where", None, 0)
+    for name in ("mnist", "fashion_mnist", "cifar10", "usps", "embedded"):
+        assert name in str(caught.value)
+
+
+def test_a_digest_tells_data_apart(tmp_path):
+    digests = []
+    for name, seed, classes in (("a", 0, 4), ("b", 0, 4), ("c", 1, 4), ("d", 0, 5)):
+        save(tmp_path / f"{name}.npz", seed=seed, classes=classes)
+        digests.append(find(str(tmp_path / f"{name}.npz"), None, 0).train.digest())
+    assert digests[0] == digests[1] and len(set(digests)) == 3
+    embedded = find("embedded", None, 1)  # no seed of a run asks for another reference classifier
+    assert embedded.train.digest() == find("embedded", None, 2).train.digest()
+    assert embedded.train.digest() != embedded.test.digest()
+    write(tmp_path / "one", 9)
+    write(tmp_path / "two", 9)
+    write(tmp_path / "three", 10)
+    one, two, three = (
+        find(str(tmp_path / name), None, 0).train.digest() for name in ("one", "two", "three")
+    )
+    assert one == two != three  # wherever it lies

@@ -1,0 +1,164 @@
+"""Arrays of images and labels: every form that is taken, and what is refused."""
+
+import io
+import zipfile
+
+from common.data.sources.npz import checked, read_npz
+from common.errors import UserError
+
+import numpy as np
+import pytest
+
+GREYS = np.random.default_rng(0).integers(0, 256, (6, 5, 4)).astype(np.uint8)
+GREYS[0, 0, 0] = 255
+RGB = np.random.default_rng(1).integers(0, 256, (6, 5, 4, 3)).astype(np.uint8)
+
+
+def test_an_npz_file_is_read_and_other_arrays_in_it_are_not(tmp_path):
+    np.savez(tmp_path / "a.npz", x_train=GREYS, y_train=np.arange(6), more=np.arange(3))
+    read = read_npz(tmp_path / "a.npz")
+    assert read.keys() == {"x_train", "y_train"}
+    np.testing.assert_array_equal(read["x_train"], GREYS)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "text", "pickle", "npy", "missing"])
+def test_what_is_no_npz_file_is_named_in_one_line(tmp_path, damage):
+    path = tmp_path / "a.npz"
+    np.savez(path, x_train=np.array([{}]) if damage == "pickle" else GREYS)
+    if damage == "truncated":
+        path.write_bytes(path.read_bytes()[:100])
+    elif damage == "text":
+        path.write_text("no arrays\n" * 20)
+    elif damage == "npy":
+        np.save(tmp_path / "a.npy", GREYS)
+        (tmp_path / "a.npy").rename(path)
+    elif damage == "missing":
+        path.unlink()
+    with pytest.raises(UserError, match=rf"^{path}: no .npz file that can be read") as caught:
+        read_npz(path)
+    assert "\n" not in str(caught.value)
+
+
+HEADER = "{'descr': '|u1', 'fortran_order': False, 'shape': (6, 5, 4), }"
+
+
+def npz_of(header):
+    """An .npz file of one array whose header says something else."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        text = header.encode()
+        head = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
+        archive.writestr("x_train.npy", head + GREYS.tobytes())
+    return content.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        npz_of(HEADER.replace(", }", "")),  # tokenize.TokenError
+        npz_of(HEADER.replace("'", "")),
+        npz_of(HEADER.replace("(6, 5", f"({2**62}, 5")),
+        npz_of(HEADER.replace("(6, 5", f"({2**40}, 5")),  # MemoryError
+        npz_of(HEADER.replace("|u1", "|O")),
+        npz_of(HEADER).replace(b"\0\0\0\0", b"\1\0\0\0"),  # flags: encrypted, RuntimeError
+        npz_of(HEADER).replace(b"\x14\0\0\0\0\0", b"\x14\0\0\0\x63\0"),  # NotImplementedError
+    ],
+    ids=["torn", "names", "overflow", "memory", "objects", "encrypted", "compression"],
+)
+def test_damage_that_only_a_reader_meets_is_named_too(tmp_path, content):
+    assert content != npz_of(HEADER)
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(UserError, match=r"a.npz: no .npz file that can be read") as caught:
+        read_npz(tmp_path / "a.npz")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_mistake_of_ours_is_no_damage(tmp_path, monkeypatch):
+    monkeypatch.setattr(np, "load", lambda path: None)
+    with pytest.raises(TypeError, match="allow_pickle"):
+        read_npz(tmp_path / "a.npz")
+
+
+def test_whole_numbers_stay_as_they_are():
+    for x in (GREYS, GREYS[..., None], GREYS.astype(np.int64), GREYS.astype(np.float64)):
+        arrays = checked({"x_train": x}, "a")
+        assert arrays.x_train.dtype == np.uint8
+        np.testing.assert_array_equal(arrays.x_train, GREYS[..., None])
+    np.testing.assert_array_equal(checked({"x_train": RGB}, "a").x_train, RGB)
+
+
+def test_values_up_to_one_take_one_for_white():
+    scaled = np.float32(GREYS / 255)
+    np.testing.assert_array_equal(checked({"x_train": scaled}, "a").x_train[..., 0], GREYS)
+    for x in (GREYS > 99, np.uint8(GREYS > 99), np.float16(GREYS > 99)):
+        converted = checked({"x_train": x}, "a").x_train[..., 0]
+        np.testing.assert_array_equal(converted, 255 * (GREYS > 99))
+
+
+def test_white_is_the_same_for_both_splits():
+    dark = np.ones((3, 5, 4), np.uint8)  # would be white by itself
+    arrays = checked({"x_train": GREYS, "x_test": dark}, "a")
+    np.testing.assert_array_equal(arrays.x_test, dark[..., None])
+
+
+def test_more_images_than_are_converted_at_a_time():
+    x = np.random.default_rng(2).random((2500, 2, 2))
+    np.testing.assert_array_equal(checked({"x_train": x}, "a").x_train[..., 0], np.rint(255 * x))
+
+
+@pytest.mark.parametrize(
+    "y, names, expected",
+    [
+        ([3, 1, 1, 9, 3, 3], ["1", "3", "9"], [1, 0, 0, 2, 1, 1]),
+        ([[3], [1], [1], [9], [3], [3]], ["1", "3", "9"], [1, 0, 0, 2, 1, 1]),
+        ([-1.0, 4.0, 4.0, 4.0, -1.0, 4.0], ["-1", "4"], [0, 1, 1, 1, 0, 1]),
+        (["b", "a", "b", "b", "b", "c"], ["a", "b", "c"], [1, 0, 1, 1, 1, 2]),
+        (np.eye(4)[[2, 0, 3, 3, 1, 0]], ["0", "1", "2", "3"], [2, 0, 3, 3, 1, 0]),
+        ([True, False, True, True, True, False], ["False", "True"], [1, 0, 1, 1, 1, 0]),
+        ([7] * 6, ["7"], [0] * 6),
+    ],
+)
+def test_labels_of_any_values(y, names, expected):
+    arrays = checked({"x_train": GREYS, "y_train": np.array(y)}, "a")
+    assert arrays.class_names == names
+    assert arrays.y_train.dtype == np.int32
+    np.testing.assert_array_equal(arrays.y_train, expected)
+    assert arrays.x_test is arrays.y_test is None
+
+
+def test_labels_to_test_with_are_numbered_as_those_to_train_with():
+    y_test = np.array([[9], [1]])
+    given = {"x_train": GREYS, "y_train": np.array([3, 1, 1, 9, 3, 3])}
+    arrays = checked(given | {"x_test": GREYS[:2], "y_test": y_test}, "a")
+    np.testing.assert_array_equal(arrays.y_test, [2, 0])
+    with pytest.raises(UserError, match=r"^a: y_test has 4, which y_train has not"):
+        checked(given | {"x_test": GREYS[:2], "y_test": np.array([9, 4])}, "a")
+
+
+X, Y = {"x_train": GREYS}, {"y_train": np.arange(6)}
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        (Y, "no array x_train"),
+        ({"x_train": GREYS[0]}, r"images \(5, 4\); give"),
+        ({"x_train": RGB[..., :2]}, r"images \(6, 5, 4, 2\); give"),
+        ({"x_train": np.zeros((6, 5, 4, 4))}, r"images \(6, 5, 4, 4\); give"),
+        ({"x_train": GREYS[:0]}, r"images \(0, 5, 4\); give"),
+        ({"x_train": GREYS / 127.5 - 1}, r"values -1.0 to 1.0; give"),
+        ({"x_train": 2.0 * GREYS}, r"values 0.0 to 510.0; give"),
+        ({"x_train": np.full((1, 2, 2), np.nan)}, "values nan to nan"),
+        ({"x_train": np.full((1, 2, 2), "a")}, "type <U1; give"),
+        (X | {"y_train": np.arange(5)}, r"y_train is int64 \(5,\); .* each of the 6"),
+        (X | {"y_train": np.arange(6) + 0.5}, r"y_train is float64 \(6,\)"),
+        (X | {"y_train": np.ones((6, 3))}, r"y_train is float64 \(6, 3\)"),
+        (X | {"y_test": np.arange(6)}, "y_test without x_test"),
+        (X | Y | {"x_test": GREYS}, "only one of y_train and y_test"),
+        (X | {"x_test": GREYS, "y_test": np.arange(6)}, "only one of y_train and y_test"),
+        (X | {"x_test": RGB}, "differ in channels"),
+    ],
+)
+def test_what_is_refused(given, message):
+    with pytest.raises(UserError, match=f"^where: .*{message}"):
+        checked(given, "where")

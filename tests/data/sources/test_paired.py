@@ -1,0 +1,217 @@
+"""Pairs are found in every layout, splits are cut by seed, and what is missing is named."""
+
+from pathlib import Path
+
+from common.data.sources import paired
+from common.data.sources.paired import (
+    EMBEDDED,
+    EMBEDDED_COUNTS,
+    NAMED,
+    Scene,
+    SideBySide,
+    TwoFiles,
+    find_splits,
+)
+from common.errors import UserError
+from common.images import image_file
+from common.images.image_file import BadImage
+from tests.conftest import noise, write_pairs
+
+import numpy as np
+import pytest
+
+
+def names(splits):
+    return {split: [pair.name for pair in pairs] for split, pairs in splits.items()}
+
+
+def write_two(folder, numbers, suffix=".png"):
+    for side in "AB":
+        for number in numbers:
+            image = noise(12, 12, [number, ord(side)])
+            image_file.write(folder / side / f"{number}{suffix}", image)
+    return folder
+
+
+def test_side_by_side_files_in_their_splits(pairs_folder, capsys):
+    name, splits = find_splits(str(pairs_folder), None, 0)
+    assert name == str(pairs_folder)
+    assert names(splits) == {
+        "train": [f"{n}.png" for n in range(6)],
+        "val": ["6.png", "7.png"],
+        "test": ["8.png", "9.png"],
+    }
+    assert capsys.readouterr().out == ""
+
+
+def test_of_a_side_by_side_file_the_left_half_is_a(tmp_path):
+    write_pairs(tmp_path, 1)
+    a, b = SideBySide(tmp_path / "0.png").read(20)
+    np.testing.assert_array_equal(a, noise(20, 20, [0, 0]))
+    np.testing.assert_array_equal(b, noise(20, 20, [0, 1]))
+
+
+def test_two_folders_read_whatever_their_suffixes(tmp_path):
+    image_file.write(tmp_path / "A" / "x.png", noise(20, 14, 1))
+    image_file.write(tmp_path / "B" / "x.bmp", noise(20, 14, 2))
+    (pair,) = paired.find_pairs(tmp_path / "A", tmp_path / "B")
+    assert pair == TwoFiles(tmp_path / "A" / "x.png", tmp_path / "B" / "x.bmp")
+    a, b = pair.read(8)
+    np.testing.assert_array_equal(a, image_file.resize(noise(20, 14, 1), 8, 8))
+    np.testing.assert_array_equal(b, image_file.resize(noise(20, 14, 2), 8, 8))
+
+
+def test_two_folders_split_alike(tmp_path):
+    for side in "AB":
+        for split, count in (("train", 3), ("val", 1), ("test", 2)):
+            write_pairs(tmp_path / side / split, count)
+    _, splits = find_splits(str(tmp_path), None, 0)
+    assert {split: len(pairs) for split, pairs in splits.items()} == {
+        "train": 3,
+        "val": 1,
+        "test": 2,
+    }
+    assert splits["val"] == [TwoFiles(tmp_path / "A/val/0.png", tmp_path / "B/val/0.png")]
+
+
+@pytest.mark.parametrize("two_folders", [False, True])
+def test_splits_are_cut_from_one_heap_by_seed(tmp_path, capsys, two_folders):
+    if two_folders:
+        write_two(tmp_path, range(30))
+    else:
+        write_pairs(tmp_path, 30)
+    cuts = [names(find_splits(str(tmp_path), None, seed)[1]) for seed in (1, 1, 2)]
+    said = capsys.readouterr().out.splitlines()
+    assert said[:2] == [
+        f"{tmp_path}: no val/, so 3 of 30 training pairs are held out",
+        f"{tmp_path}: no test/, so 3 of 30 training pairs are held out",
+    ]
+    assert cuts[0] == cuts[1] != cuts[2]
+    for cut in cuts:
+        assert {split: len(found) for split, found in cut.items()} == {
+            "train": 24,
+            "val": 3,
+            "test": 3,
+        }
+        assert len({name for found in cut.values() for name in found}) == 30
+
+
+def test_only_the_missing_split_is_cut(tmp_path, capsys):
+    write_pairs(tmp_path / "train", 5)
+    write_pairs(tmp_path / "val", 2, first=5)
+    _, splits = find_splits(str(tmp_path), None, 0)
+    assert [len(splits[split]) for split in ("train", "val", "test")] == [4, 2, 1]
+    said = capsys.readouterr().out
+    assert said == f"{tmp_path}: no test/, so 1 of 5 training pairs are held out\n"
+
+
+def test_a_large_set_gives_up_a_hundred_pairs_at_most(tmp_path, capsys):
+    splits = {"train": [Scene(0, i) for i in range(3000)]}
+    cut = paired.cut_missing(splits, tmp_path, 0)
+    assert [len(cut[split]) for split in ("train", "val", "test")] == [2800, 100, 100]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_too_few_pairs_to_cut(tmp_path, count):
+    write_pairs(tmp_path, count)
+    with pytest.raises(UserError, match=rf"{tmp_path}: {count} pairs are too few"):
+        find_splits(str(tmp_path), None, 0)
+
+
+def test_a_missing_partner_is_named(tmp_path):
+    write_two(tmp_path, range(4))
+    (tmp_path / "B" / "2.png").unlink()
+    with pytest.raises(UserError, match=rf"A/2.png: no image named 2 in {tmp_path / 'B'}"):
+        find_splits(str(tmp_path), None, 0)
+
+
+def test_halves_that_do_not_match_are_named(tmp_path):
+    image_file.write(tmp_path / "odd.png", noise(10, 21, 0))
+    with pytest.raises(BadImage, match=r"odd.png: 21 pixels wide"):
+        SideBySide(tmp_path / "odd.png").read(8)
+    for side, width in (("A", 12), ("B", 14)):
+        image_file.write(tmp_path / side / "x.png", noise(10, width, 0))
+    with pytest.raises(BadImage, match=r"A/x.png and .*B/x.png: 12x10 and 14x10"):
+        TwoFiles(tmp_path / "A/x.png", tmp_path / "B/x.png").read(8)
+
+
+@pytest.mark.parametrize("made", [[], ["train"], ["A", "B"], ["train/deeper"]])
+def test_an_empty_folder_is_named(tmp_path, made):
+    for folder in made:
+        (tmp_path / folder).mkdir(parents=True)
+    with pytest.raises(UserError, match=rf"^{tmp_path}\S*: no images in this folder"):
+        find_splits(str(tmp_path), None, 0)
+
+
+def test_an_unknown_set_is_refused_with_those_that_are_known():
+    with pytest.raises(UserError, match="--dataset no/where: no such folder") as caught:
+        find_splits("no/where", None, 0)
+    assert all(name in str(caught.value) for name in [*NAMED, EMBEDDED])
+
+
+def test_embedded_splits_share_no_scene():
+    name, splits = find_splits(EMBEDDED, None, 7)
+    assert name == EMBEDDED
+    assert {split: len(pairs) for split, pairs in splits.items()} == EMBEDDED_COUNTS
+    assert len({pair for pairs in splits.values() for pair in pairs}) == sum(
+        EMBEDDED_COUNTS.values()
+    )
+    a, b = splits["val"][0].read(16)
+    assert a.shape == b.shape == (16, 16, 3) and (a != b).any()
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    asked = []
+
+    def fetch(url, folder, label):
+        asked.append((url, Path(folder), label))
+        raise UserError(f"{label}: downloading {url} failed")
+
+    monkeypatch.setattr(paired, "fetch_archive", fetch)
+    return asked
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_named_set_is_never_replaced(no_network, tmp_path, name):
+    with pytest.raises(UserError, match=rf"{name}: downloading .*/{name}.tar.gz failed"):
+        find_splits(name, str(tmp_path), 0)
+    assert [(folder, label) for _, folder, label in no_network] == [(tmp_path / name, name)]
+
+
+def test_without_a_name_the_embedded_set_stands_in_and_says_so(no_network, tmp_path, capsys):
+    name, splits = find_splits(None, str(tmp_path), 0)
+    assert name == EMBEDDED and len(splits["train"]) == EMBEDDED_COUNTS["train"]
+    assert [label for _, _, label in no_network] == ["facades"]
+    out = capsys.readouterr().out
+    assert "facades: downloading" in out and "embedded set of generated facades instead" in out
+
+
+def test_named_sets_lie_in_keras_home(no_network, tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    with pytest.raises(UserError):
+        find_splits("maps", None, 0)
+    assert no_network[0][1] == tmp_path / "datasets" / "maps"
+
+
+def test_a_fetched_set_is_read_where_it_lies(tmp_path, monkeypatch):
+    def fetch(url, folder, label):
+        for split in ("train", "val", "test"):
+            write_pairs(folder / split, 2)
+
+    monkeypatch.setattr(paired, "fetch_archive", fetch)
+    name, splits = find_splits("cityscapes", str(tmp_path), 0)
+    assert name == "cityscapes"
+    assert splits["test"][1] == SideBySide(tmp_path / "cityscapes" / "test" / "1.png")
+
+
+def test_two_images_of_one_name_are_refused(tmp_path):
+    write_two(tmp_path, range(12))
+    image_file.write(tmp_path / "A" / "3.bmp", noise(12, 12, [3]))
+    with pytest.raises(UserError, match=r"3\.(png|bmp) and 3\.(png|bmp): two images of one name"):
+        find_splits(str(tmp_path), None, 0)
+
+
+def test_a_folder_is_named_by_its_absolute_path(pairs_folder, monkeypatch):
+    monkeypatch.chdir(pairs_folder.parent)
+    assert find_splits(pairs_folder.name, None, 0)[0] == str(pairs_folder)

@@ -1,0 +1,82 @@
+"""Scores of translators whose answers are known."""
+
+from common.data.unpaired import HeldOut
+from common.errors import UserError
+from common.evaluation import cycle_consistency
+from common.evaluation.cycle_consistency import format_table, measure
+
+import numpy as np
+import pytest
+
+RANDOM = np.random.default_rng(0)
+
+
+def held_out(count, known=True):
+    x = RANDOM.uniform(-1, 1, (count, 4, 4, 1)).astype("float32")
+    return [HeldOut(f"{n}", x[n], -x[n] if known else None, n % 3) for n in range(count)]
+
+
+def test_a_perfect_translator():
+    scores = measure(lambda x: -x, lambda y: -y, held_out(5))
+    identity = scores.pop("identity_l1")
+    assert scores == {"cycle_l1": 0, "counterpart_l1": 0, "ratio": 0, "images": 5}
+    assert 0.5 < identity < 1.5
+
+
+def test_means_over_all_batches():
+    """More than two batches of images, the last one short; each image counts once."""
+    images = held_out(2 * cycle_consistency.BATCH + 3)
+    scores = measure(lambda x: 0.5 * x, lambda y: y, images)
+    size = np.mean([np.abs(one.x).mean() for one in images])
+    assert scores["cycle_l1"] == pytest.approx(0.5 * size, rel=1e-6)
+    assert scores["counterpart_l1"] == pytest.approx(1.5 * size, rel=1e-6)
+    assert scores["identity_l1"] == pytest.approx(2 * size, rel=1e-6)
+    assert scores["ratio"] == pytest.approx(0.75, rel=1e-6)
+    assert scores["images"] == len(images)
+
+
+def test_without_counterparts_only_the_cycle_is_known():
+    scores = measure(lambda x: -x, lambda y: -y, held_out(3, known=False))
+    assert scores == {"cycle_l1": 0, "images": 3}
+
+
+def test_judges_see_what_they_have_learnt():
+    """An image's label is read from its first pixel; the translator adds 1, the way back none."""
+    x = [np.full((2, 2, 1), n, "float32") for n in range(4)]
+    images = [HeldOut("", one, None, label) for one, label in zip(x, (1, 2, 3, 9), strict=True)]
+
+    def judge(shown):
+        return shown[:, 0, 0, 0].astype(int)
+
+    def forth(x):
+        return x + 1
+
+    def back(y):
+        return np.where(y == 2, y - 1, y)  # right for the second one only
+
+    assert measure(forth, back, images, judge_x=judge)["digit_kept"] == 0.25
+    scores = measure(forth, back, images, judge_y=judge)
+    assert scores["digit_right"] == 0.75 and "digit_kept" not in scores
+
+
+def test_nothing_to_measure():
+    with pytest.raises(UserError, match="no held-out images"):
+        measure(lambda x: x, lambda y: y, [])
+
+
+def test_the_table_has_a_column_for_each_direction():
+    results = {
+        "AtoB": {"cycle_l1": 0.12345, "digit_kept": 0.5, "images": 7},
+        "BtoA": {"cycle_l1": 1.5, "digit_right": 0.25, "images": 7},
+    }
+    lines = format_table(results).splitlines()
+    assert lines[0].split() == ["AtoB", "BtoA"]
+    assert [line.split("  ")[0] for line in lines[1:]] == [
+        "cycle L1",
+        "same digit after the cycle",
+        "translated to the right digit",
+        "images",
+    ]
+    assert lines[1].split()[-2:] == ["0.1235", "1.5000"]
+    assert lines[2].split()[-1] == "50.00%" and lines[3].split()[-1] == "25.00%"
+    assert len({len(line) for line in lines}) == 1

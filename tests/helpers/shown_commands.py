@@ -1,0 +1,46 @@
+"""The commands that a text shows, and whether the models' real parsers take them."""
+
+import re
+import shlex
+from functools import cache
+
+from common import cli, registry
+
+
+def blocks(text, language):
+    """The contents of a Markdown text's code blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.M | re.S)
+
+
+def commands(text):
+    """Every command of a Python script in lines of a shell, as [script, argument, ...].
+
+    Lines that end with a backslash go on; of brackets around what may be left out, the inside
+    counts. A last & is left out.
+    """
+    text = text.replace("\\\n", " ").replace("&& .venv/bin/python ", "\npython3 ")
+    found = []
+    for line in text.splitlines():
+        words = [word.strip("[]") for word in shlex.split(line, comments=True)]
+        if "python3" in words and ".py" in line:
+            found.append([word for word in words[words.index("python3") + 1 :] if word != "&"])
+    return found
+
+
+@cache
+def parser(name, verb):
+    """The parser of a model's verb."""
+    model, task = registry.classes(name)
+    program = f"python3 {name}/{name}.py"
+    if verb == "train":
+        return cli.train_parser(model, task(model), program)
+    return cli.verb_parser(getattr(task(model), verb), program)
+
+
+def parse(arguments):
+    """Options of a command of a model, `pix2pix/pix2pix.py ...`; UserError if they cannot be."""
+    script, *rest = arguments
+    folder, file = script.split("/")
+    assert file == f"{folder}.py" and folder in registry.NAMES, script
+    verb, rest = (rest[0], rest[1:]) if rest and rest[0] in cli.VERBS else ("train", rest)
+    return cli._parse(parser(folder, verb), rest)

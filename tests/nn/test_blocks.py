@@ -1,0 +1,77 @@
+"""PatchGAN: sizes, counts and what one unit sees."""
+
+from common.nn.blocks import conv, conv_transpose, hidden_units, patchgan
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+
+def trainable(model) -> int:
+    return sum(int(np.prod(v.shape)) for v in model.trainable_variables)
+
+
+def patchgan_model(**options):
+    inputs = keras.Input((256, 256, 6))
+    return keras.Model(inputs, patchgan(inputs, **options))
+
+
+def test_patchgan_has_the_papers_size():
+    model = patchgan_model()
+    assert model.output_shape == (None, 30, 30, 1)
+    biases_that_normalisation_cancels = 128 + 256 + 512
+    assert trainable(model) == 2_769_601 - biases_that_normalisation_cancels
+
+
+@pytest.mark.parametrize(("strided", "field"), [(1, 16), (2, 34), (3, 70), (4, 142)])
+def test_one_unit_sees_exactly_its_patch(strided, field):
+    """The gradient of one output with respect to the input is non-zero on a square of that side.
+
+    Normalisation spreads over the whole map, so it is left out here.
+    """
+    inputs = keras.Input((256, 256, 1))
+    no_norm = lambda: keras.layers.Activation("linear")  # noqa: E731
+    model = keras.Model(inputs, patchgan(inputs, width=2, strided=strided, normalization=no_norm))
+    x = tf.random.stateless_normal((1, 256, 256, 1), seed=(0, 1))
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        logits = model(x)
+        unit = logits[0, logits.shape[1] // 2, logits.shape[2] // 2, 0]
+    seen = np.abs(tape.gradient(unit, x)[0, :, :, 0]) > 0
+    rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
+    assert (len(rows), len(columns)) == (field, field)
+    assert rows[-1] - rows[0] == columns[-1] - columns[0] == field - 1
+
+
+def test_logits_are_unbounded_and_float32_in_mixed_precision():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = patchgan_model(width=2)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    logits = model(1e3 * np.random.default_rng(0).normal(size=(1, 256, 256, 6)))
+    assert logits.dtype == tf.float32
+    assert np.abs(logits).max() > 1e-3
+    assert model.layers[-1].activation is keras.activations.linear
+
+
+def test_convolutions_halve_keep_and_double():
+    x = np.zeros((1, 16, 16, 3), "float32")
+    assert conv(x, 4).shape == (1, 8, 8, 4)
+    assert conv(x, 4, strides=1).shape == (1, 15, 15, 4)
+    assert conv_transpose(x, 4).shape == (1, 32, 32, 4)
+
+
+def test_weights_start_as_normal_numbers_of_deviation_0_02():
+    kernel = patchgan_model().get_weights()[0]  # (4, 4, 6, 64)
+    assert np.std(kernel) == pytest.approx(0.02, rel=0.05)
+    assert np.mean(kernel) == pytest.approx(0, abs=0.001)
+
+
+@pytest.mark.parametrize(
+    ("size", "asked", "units"),
+    [(20, None, 1024), (28, None, 1024), (32, None, 0), (64, None, 0), (28, 0, 0), (64, 9, 9)],
+)
+def test_where_a_hidden_dense_layer_is_the_default(size, asked, units):
+    assert hidden_units(size, asked) == units

@@ -1,0 +1,318 @@
+"""SavedModels: what plain TensorFlow and the server get is what the generator says."""
+
+import io
+import struct
+import subprocess
+import sys
+import textwrap
+
+from common.errors import UserError
+from common.serving.translator import export_translator, load_translator
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.core.framework import tensor_pb2
+
+MULTIPLE = 8
+
+
+def stand_in(channels_in=3, channels_out=3):
+    """A U-Net that fails on sides other than multiples of 8, with statistics per image."""
+    keras.utils.set_random_seed(5)
+    x = inputs = keras.Input((None, None, channels_in))
+    skips = []
+    for filters in (4, 6, 8):
+        x = keras.layers.Conv2D(filters, 4, 2, "same")(x)
+        x = keras.layers.GroupNormalization(groups=-1)(x)
+        x = keras.layers.LeakyReLU(0.2)(x)
+        x = keras.layers.BatchNormalization()(x)
+        skips.append(x)
+    for skip in skips[-2::-1]:
+        x = keras.layers.Conv2DTranspose(6, 4, 2, "same", activation="relu")(x)
+        x = keras.layers.Concatenate()([x, skip])
+    x = keras.layers.Conv2DTranspose(channels_out, 4, 2, "same")(x)
+    return keras.Model(inputs, keras.layers.Activation("tanh")(x))
+
+
+def random_images(*shape, seed=0):
+    return np.random.default_rng(seed).uniform(-1, 1, shape).astype(np.float32)
+
+
+def random_pixels(*shape, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
+
+
+def expected(generator, image):
+    """The generator's own answer, padded and cropped by NumPy."""
+    height, width = image.shape[1:3]
+    margins = [(0, 0), (0, -height % MULTIPLE), (0, -width % MULTIPLE), (0, 0)]
+    padded = np.pad(image, margins, mode="reflect")
+    return np.asarray(generator(padded, training=False), np.float32)[:, :height, :width]
+
+
+def expected_pixels(generator, pixels):
+    translated = expected(generator, pixels[None].astype(np.float32) / 127.5 - 1)[0]
+    return np.clip(np.round((translated + 1) * 127.5), 0, 255)
+
+
+def bmp(pixels):
+    """Encode (H, W, 3) as an uncompressed 24-bit BMP file."""
+    height, width, _ = pixels.shape
+    rows = [row[:, ::-1].tobytes() for row in pixels[::-1]]
+    data = b"".join(row + b"\0" * (-len(row) % 4) for row in rows)
+    header = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 24, 0, len(data), 0, 0, 0, 0)
+    return b"BM" + struct.pack("<IHHI", 54 + len(data), 0, 0, 54) + header + data
+
+
+# One pixel, of colour (255, 0, 0), as a GIF file.
+RED_GIF = bytes.fromhex(
+    "47494638396101000100800000ff000000000021f90400000000002c00000000010001000002024401003b"
+)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    generator = stand_in()
+    folder = export_translator(
+        generator, tmp_path_factory.mktemp("base"), "facades", 3, MULTIPLE, 3, sides=(24, 40)
+    )
+    return generator, folder
+
+
+@pytest.fixture(scope="module")
+def signatures(exported):
+    loaded = tf.saved_model.load(str(exported[1]))
+    yield loaded.signatures
+
+
+def test_it_lies_where_the_server_looks(exported):
+    _, folder = exported
+    assert folder.parts[-2:] == ("facades", "3")
+    assert [path.name for path in folder.parent.iterdir()] == ["3"]  # nothing temporary is left
+    assert folder.stat().st_mode & 0o055 == 0o055  # a server runs as somebody else
+    assert {path.name for path in folder.iterdir()} >= {
+        "saved_model.pb",
+        "variables",
+        "assets.extra",
+    }
+
+
+def test_signatures(signatures):
+    assert set(signatures) == {"serving_default", "serving_bytes"}
+    image, encoded = signatures["serving_default"], signatures["serving_bytes"]
+    assert image.structured_input_signature[1] == {
+        "image": tf.TensorSpec((None, None, None, 3), tf.float32, "image")
+    }
+    assert image.structured_outputs["translated"].dtype == tf.float32
+    assert image.structured_outputs["translated"].shape.as_list() == [None, None, None, 3]
+    assert encoded.structured_input_signature[1] == {
+        "image_bytes": tf.TensorSpec((None,), tf.string, "image_bytes")
+    }
+    assert list(encoded.structured_outputs) == ["translated_bytes"]
+    assert encoded.structured_outputs["translated_bytes"].dtype == tf.string
+
+
+PLAIN_TENSORFLOW = textwrap.dedent(
+    """
+    import sys
+    sys.modules["keras"] = None  # importing it fails from here on
+    import numpy as np
+    import tensorflow as tf
+
+    folder, requests, answers = sys.argv[1:]
+    loaded = tf.saved_model.load(folder)
+    state = lambda: [variable.numpy().tobytes() for variable in loaded.variables]
+    before, request = state(), np.load(requests)
+    answer = loaded.signatures["serving_default"](image=tf.constant(request["image"]))
+    files = tf.io.encode_png(request["pixels"])[None]
+    encoded = loaded.signatures["serving_bytes"](image_bytes=files)["translated_bytes"]
+    assert before and state() == before, "a request changed a variable"
+    assert not any(module.split(".")[0] == "common" for module in sys.modules)
+    np.savez(answers, translated=answer["translated"], pixels=tf.io.decode_png(encoded[0]))
+    """
+)
+
+
+def test_plain_tensorflow_gives_the_generators_numbers_and_keeps_its_state(exported, tmp_path):
+    generator, folder = exported
+    image, pixels = random_images(2, 21, 35, 3), random_pixels(19, 8, 3)
+    requests, answers = tmp_path / "requests.npz", tmp_path / "answers.npz"
+    np.savez(requests, image=image, pixels=pixels)
+    command = [sys.executable, "-I", "-c", PLAIN_TENSORFLOW, folder, requests, answers]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    answer = np.load(answers)
+    np.testing.assert_allclose(answer["translated"], expected(generator, image), atol=1e-5)
+    assert np.abs(answer["pixels"] - expected_pixels(generator, pixels)).max() <= 1
+
+
+@pytest.mark.parametrize("sides", [(1, 1), (1, 30), (3, 17), (8, 16), (25, 9)])
+def test_any_sides(exported, signatures, sides):
+    image = random_images(2, *sides, 3)
+    translated = signatures["serving_default"](image=tf.constant(image))["translated"]
+    np.testing.assert_allclose(translated, expected(exported[0], image), atol=1e-5)
+
+
+def test_a_image_does_not_depend_on_its_batch(signatures):
+    image = random_images(3, 13, 22, 3)
+    translate = signatures["serving_default"]
+    together = translate(image=tf.constant(image))["translated"]
+    for i in range(3):
+        alone = translate(image=tf.constant(image[i : i + 1]))["translated"]
+        np.testing.assert_allclose(together[i], alone[0], atol=1e-6)
+
+
+def test_files_of_every_kind_and_size_in_one_request(exported, signatures):
+    generator, _ = exported
+    colour, grey = random_pixels(9, 14, 3), random_pixels(5, 33, 1)
+    alpha = np.concatenate([random_pixels(8, 8, 3, seed=1), random_pixels(8, 8, 1)], -1)
+    jpeg = tf.io.encode_jpeg(random_pixels(12, 20, 3, seed=2)).numpy()
+    files = {
+        tf.io.encode_png(colour).numpy(): colour,
+        tf.io.encode_png(grey).numpy(): np.repeat(grey, 3, -1),
+        tf.io.encode_png(alpha).numpy(): alpha[..., :3],
+        jpeg: tf.io.decode_jpeg(jpeg).numpy(),
+        bmp(colour): colour,
+        RED_GIF: np.array([[[255, 0, 0]]], np.uint8),
+    }
+    encoded = signatures["serving_bytes"](image_bytes=tf.constant(list(files)))["translated_bytes"]
+    for png, pixels in zip(encoded.numpy(), files.values(), strict=True):
+        assert png.startswith(b"\x89PNG")
+        decoded = tf.io.decode_png(png).numpy()
+        assert decoded.shape == pixels.shape
+        assert np.abs(decoded - expected_pixels(generator, pixels)).max() <= 1
+
+
+def test_an_empty_request(signatures):
+    empty = tf.zeros((0,), tf.string)
+    assert signatures["serving_bytes"](image_bytes=empty)["translated_bytes"].shape == (0,)
+
+
+@pytest.mark.parametrize(("channels_in", "channels_out"), [(1, 3), (3, 1), (1, 1)])
+def test_grey_images(tmp_path, channels_in, channels_out):
+    generator = stand_in(channels_in, channels_out)
+    folder = export_translator(generator, tmp_path, "grey", 1, MULTIPLE, channels_in)
+    loaded = tf.saved_model.load(str(folder))
+    grey = random_pixels(7, 11, 1)
+    for stored in (grey, np.repeat(grey, 3, -1)):
+        files = tf.io.encode_png(stored)[None]
+        encoded = loaded.signatures["serving_bytes"](image_bytes=files)["translated_bytes"]
+        decoded = tf.io.decode_png(encoded[0]).numpy()
+        assert decoded.shape == (7, 11, channels_out)
+        pixels = np.repeat(grey, channels_in, -1)
+        assert np.abs(decoded - expected_pixels(generator, pixels)).max() <= 1
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision_answers_in_float32(tmp_path, policy):
+    keras.config.set_dtype_policy(policy)
+    try:
+        generator = stand_in()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    translate = load_translator(export_translator(generator, tmp_path, "mixed", 1, MULTIPLE, 3))
+    image = random_images(1, 10, 10, 3)
+    translated = translate(image)
+    assert translated.dtype == np.float32
+    np.testing.assert_allclose(translated, expected(generator, image), atol=0.02)
+
+
+def wire_fields(message):
+    """Decode a protobuf message by hand: [(field number, payload)], all length-delimited."""
+    stream, fields = io.BytesIO(message), []
+
+    def varint():
+        value = shift = 0
+        while True:
+            byte = stream.read(1)[0]
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return value
+
+    while stream.tell() < len(message):
+        tag = varint()
+        assert tag & 7 == 2, "not length-delimited"
+        fields.append((tag >> 3, stream.read(varint())))
+    return fields
+
+
+def test_warm_up_requests_can_be_read_and_served(exported, signatures):
+    path = exported[1] / "assets.extra" / "tf_serving_warmup_requests"
+    shapes = {}
+    for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+        [(number, predict_log)] = wire_fields(record)
+        assert number == 6  # PredictionLog.predict_log
+        [(number, request)] = wire_fields(predict_log)
+        assert number == 1  # PredictLog.request
+        [(first, model_spec), (second, entry)] = wire_fields(request)
+        assert (first, second) == (1, 2)  # PredictRequest.model_spec, .inputs
+        [(first, name), (second, signature_name)] = wire_fields(model_spec)
+        assert (first, second, name) == (1, 3, b"facades")  # ModelSpec.name, .signature_name
+        [(first, key), (second, value)] = wire_fields(entry)
+        assert (first, second) == (1, 2)  # key and value of a map's entry
+        tensor = tf.make_ndarray(tensor_pb2.TensorProto.FromString(value))
+        outputs = signatures[signature_name.decode()](**{key.decode(): tf.constant(tensor)})
+        shapes[signature_name.decode()] = [out.shape.as_list() for out in outputs.values()]
+    assert shapes == {"serving_default": [[1, 24, 40, 3]], "serving_bytes": [[1]]}
+
+
+def test_an_existing_version_is_refused_and_kept(exported):
+    generator, folder = exported
+    before = (folder / "saved_model.pb").read_bytes()
+    with pytest.raises(UserError, match="--version"):
+        export_translator(generator, folder.parents[1], "facades", 3, MULTIPLE, 3)
+    assert (folder / "saved_model.pb").read_bytes() == before
+
+
+@pytest.mark.parametrize("version", [0, -1, 1.5, "2", True])
+def test_a_version_is_a_positive_integer(exported, tmp_path, version):
+    with pytest.raises(UserError, match="--version"):
+        export_translator(exported[0], tmp_path, "m", version, MULTIPLE, 3)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failure_leaves_nothing_behind(exported, tmp_path, monkeypatch):
+    def no_room(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("common.serving.translator._write_warmup_requests", no_room)
+    with pytest.raises(UserError, match="No space left"):
+        export_translator(exported[0], tmp_path, "m", 1, MULTIPLE, 3)
+    assert not list((tmp_path / "m").iterdir())
+
+
+def test_a_folder_that_cannot_be_made_is_a_users_error(exported, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="file"):
+        export_translator(exported[0], tmp_path / "file", "m", 1, MULTIPLE, 3)
+
+
+def test_a_generator_of_fixed_sides_is_refused(tmp_path):
+    inputs = keras.Input((16, 16, 3))
+    generator = keras.Model(inputs, keras.layers.Conv2D(3, 1)(inputs))
+    with pytest.raises(ValueError, match="free sides"):
+        export_translator(generator, tmp_path, "fixed", 1, 1, 3)
+
+
+def test_load_translator(exported):
+    generator, folder = exported
+    translate = load_translator(folder)
+    image = random_images(2, 9, 31, 3)
+    assert translate.channels_in == 3
+    np.testing.assert_allclose(translate(image), expected(generator, image), atol=1e-5)
+
+
+def test_what_is_no_translator_is_refused(exported, tmp_path):
+    with pytest.raises(UserError, match="no SavedModel"):
+        load_translator(exported[1].parent)
+    with pytest.raises(UserError, match="no SavedModel"):
+        load_translator(tmp_path / "nowhere")
+    (tmp_path / "saved_model.pb").write_bytes(b"\xff" * 9)
+    with pytest.raises(UserError, match="damaged"):
+        load_translator(tmp_path)
+    tf.saved_model.save(tf.Module(), str(tmp_path / "other"))
+    with pytest.raises(UserError, match="no image translator"):
+        load_translator(tmp_path / "other")

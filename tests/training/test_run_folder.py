@@ -1,0 +1,170 @@
+"""A run's folder: found, refused, described."""
+
+import errno
+import json
+import os
+from pathlib import Path
+
+from common.errors import UserError
+from common.training import checkpoint
+from common.training.run_folder import Run, pick, write_json
+from tests.helpers.tiny import Tiny
+
+import numpy as np
+import pytest
+
+
+def begun(folder, model="tiny", options=None):
+    run = Run(Path(folder))
+    run.write_config(model, options or {}, {})
+    return run
+
+
+def test_the_best_checkpoint_is_one_file_that_best_json_names(tmp_path, monkeypatch):
+    run, model = begun(tmp_path), Tiny()
+    for step in (4, 9):
+        run.keep_best(model, step, "fid", 1.0 / step)
+        assert [*run.checkpoints.iterdir()] == [run.best_checkpoint()]
+        assert run.step(best=True) == step
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("common.training.run_folder.write_json", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run.keep_best(model, 12, "fid", 0.0)
+    assert run.best_checkpoint().is_file() and run.step(best=True) == 9
+
+
+def test_a_new_run_is_named_by_model_and_time(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = Run.new(None, "tiny")
+    assert run.folder.parts[:2] == ("runs", "tiny") and len(run.folder.parts) == 3
+    assert not run.folder.exists()  # nothing is left behind by a command line that is refused
+    assert Run.new("here", "tiny").folder == Path("here")
+
+
+def test_a_run_is_not_begun_over_another(tmp_path):
+    begun(tmp_path)
+    with pytest.raises(UserError, match=rf"--run {tmp_path}: .*--resume"):
+        Run.new(str(tmp_path), "tiny")
+
+
+def test_open_takes_the_newest_of_its_model(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"no run under runs/tiny"):
+        Run.open(None, "tiny")
+    for age, name in ((30, "b"), (10, "a"), (20, "c")):
+        os.utime(begun(f"runs/tiny/{name}").config_file, (1e9 - age, 1e9 - age))
+    begun("runs/other/newer", model="other")
+    assert Run.open(None, "tiny").folder == Path("runs/tiny/a")
+
+
+def test_open_refuses_what_is_no_run_of_this_model(tmp_path):
+    with pytest.raises(UserError, match=rf"{tmp_path}: no run lies there"):
+        Run.open(str(tmp_path), "tiny")
+    begun(tmp_path, model="cyclegan")
+    with pytest.raises(UserError, match=rf"{tmp_path}: a run of cyclegan, not of tiny"):
+        Run.open(str(tmp_path), "tiny")
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "3", "{}", '{"model": "tiny"}', "\xff"])
+def test_a_config_that_is_none_is_named(tmp_path, content):
+    (tmp_path / "config.json").write_bytes(content.encode("latin-1"))
+    with pytest.raises(UserError, match=rf"{tmp_path}/config.json: cannot be read"):
+        Run.open(str(tmp_path), "tiny")
+
+
+def test_the_config_says_what_was_run_with_what(tmp_path):
+    config = begun(tmp_path, options={"seed": 3, "run": None}).config()
+    assert config["model"] == "tiny" and config["options"] == {"seed": 3, "run": None}
+    assert config["versions"]["numpy"] == np.__version__
+    assert set(config["versions"]) == {"python", "tensorflow", "keras", "numpy"}
+
+
+def test_json_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "deeper" / "x.json"
+    write_json(path, {"a": 1})
+
+    def write_text(self, content):
+        self.write_bytes(content.encode()[:3])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", write_text)
+    with pytest.raises(UserError, match=rf"{path}: cannot be written \(No space left"):
+        write_json(path, {"a": 2})
+    assert json.loads(path.read_text()) == {"a": 1}
+
+
+def test_pick_takes_what_the_function_takes():
+    assert pick(lambda a, b=2: None, {"a": 1, "c": 3}) == {"a": 1}
+
+
+def test_a_run_without_checkpoint_has_no_sampler(tmp_path):
+    with pytest.raises(UserError, match=rf"{tmp_path}: the run has no checkpoint yet"):
+        begun(tmp_path).load_sampler(Tiny)
+
+
+def test_the_sampler_is_the_newest_checkpoints_with_the_runs_options(finished):
+    run = Run(finished)
+    assert run.step() == 6
+    model = run.load_sampler(Tiny, inference_seed=5)
+    assert model.image_size == 16 and model.inference_seed == 5
+    with np.load(finished / "checkpoints" / "step_00000006.npz") as archive:
+        for number, variable in enumerate(model.generator.variables):
+            np.testing.assert_array_equal(variable.numpy(), archive[f"generator/{number:04d}"])
+
+
+def test_data_that_have_changed_are_refused_by_split(tmp_path):
+    run = Run(tmp_path)
+    run.write_config("tiny", {}, {"train": "6 pairs, abc", "test": "2 pairs, def"})
+    run.check_data({"train": "6 pairs, abc", "test": "2 pairs, def"})
+    with pytest.raises(UserError, match=r"test had 2 pairs, def .* has 3 pairs, xyz now"):
+        run.check_data({"train": "6 pairs, abc", "test": "3 pairs, xyz"})
+
+
+def test_what_is_written_is_json_without_infinities(tmp_path):
+    write_json(tmp_path / "x.json", {"a": [float("nan"), 1.5], "b": {"c": float("inf")}, "d": "e"})
+    assert json.loads((tmp_path / "x.json").read_text(), parse_constant=pytest.fail) == {
+        "a": [None, 1.5],
+        "b": {"c": None},
+        "d": "e",
+    }
+
+
+def test_a_damaged_note_is_named(tmp_path):
+    run = begun(tmp_path)
+    for file, read in (
+        (run.best_file, run.best),
+        (run.exports / "exported.json", run.exported_step),
+    ):
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("{")
+        with pytest.raises(UserError, match=rf"{file}: cannot be read"):
+            read()
+
+
+def test_what_has_been_exported_is_noted(tmp_path):
+    run = Run(tmp_path)
+    assert run.exported_step() == 0
+    run.checkpoints.mkdir()
+    checkpoint.path_of(run.checkpoints, 7).touch()
+    run.note_export()
+    assert run.exported_step() == 7
+
+
+def test_a_checkpoint_is_the_newest_or_that_of_a_step(tmp_path):
+    run = begun(tmp_path)
+    with pytest.raises(UserError, match="no checkpoint yet"):
+        run.checkpoint_file()
+    run.checkpoints.mkdir()
+    for step in (3, 20):
+        checkpoint.path_of(run.checkpoints, step).touch()
+    assert run.checkpoint_file() == checkpoint.path_of(run.checkpoints, 20)
+    assert run.checkpoint_file(step=3) == checkpoint.path_of(run.checkpoints, 3)
+    with pytest.raises(UserError, match=r"--step 4: .* steps 3, 20"):
+        run.checkpoint_file(step=4)
+    with pytest.raises(UserError, match="no best checkpoint"):
+        run.checkpoint_file(best=True)
+    with pytest.raises(UserError, match="--step 3: not together with --best"):
+        run.checkpoint_file(best=True, step=3)
