@@ -1,11 +1,12 @@
 """What several test files need: small images, the tiny translator's command line, one run."""
 
 import os
-import shlex
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 
+import pytest
+
+pytest.register_assert_rewrite("tests.helpers")  # before they are imported
 # oneDNN does not promise to round alike in two processes (TensorFlow says so when it starts), and
 # the tests compare bytes. benchmarks/kill_and_resume.py holds the default against the same measure.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
@@ -15,38 +16,14 @@ os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 from common import cli
-from common.images import image_file
 from common.tasks.paired_translation import PairedTranslation
+from tests.helpers.command_line import command_line
+from tests.helpers.image_files import write_pairs
 from tests.helpers.tiny import Tiny
 
 import keras
-import numpy as np
-import pytest
-
-pytest.register_assert_rewrite(
-    "tests.helpers.autoencoders", "tests.helpers.gan_fixtures"
-)  # test files import from these
 
 TINY = Path(__file__).with_name("helpers") / "tiny.py"
-
-
-def noise(height, width, seed, channels=3):
-    """An image of flat blocks: different everywhere, and no codec or filter makes it grey."""
-    coarse = np.random.default_rng(seed).integers(0, 256, (5, 5, channels), np.uint8)
-    return image_file.resize(coarse, height, width)
-
-
-def write_pairs(folder, count, side=20, first=0):
-    """`count` side-by-side files; a and b of every pair differ from those of all others."""
-    for number in range(first, first + count):
-        both = np.concatenate([noise(side, side, [number, 0]), noise(side, side, [number, 1])], 1)
-        image_file.write(folder / f"{number}.png", both)
-    return folder
-
-
-def truncate(path):
-    path.write_bytes(path.read_bytes()[:60])
-    return path
 
 
 @pytest.fixture(scope="session")
@@ -63,36 +40,6 @@ def precision():
     """What one run has set does not reach the next test."""
     yield
     keras.config.set_dtype_policy("float32")
-
-
-def command_line(capsys, model, task):
-    """Calls a command line in this process: call("predict a b") -> status, out, err."""
-
-    def call(line, model=model, task=task):
-        capsys.readouterr()
-        status = 0
-        try:
-            cli.main(model, task, shlex.split(str(line)))
-        except SystemExit as end:
-            status = end.code or 0
-        out, err = capsys.readouterr()
-        return SimpleNamespace(status=status, out=out, err=err)
-
-    return call
-
-
-def refusal(call):
-    """Checks that a command line ends with status 2 and one line, which says what is given."""
-
-    def check(line, *said):
-        result = call(line)
-        assert result.status == 2
-        (line,) = result.err.splitlines()
-        assert line.startswith("error: ")
-        for part in said:
-            assert part in line
-
-    return check
 
 
 @pytest.fixture
@@ -131,9 +78,3 @@ def copy_of(tmp_path):
         return new
 
     return copy
-
-
-def arrays(run, step):
-    """Every array of a checkpoint, as bytes."""
-    with np.load(run / "checkpoints" / f"step_{step:08d}.npz") as archive:
-        return {key: archive[key].tobytes() for key in archive.files}

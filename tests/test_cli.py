@@ -10,7 +10,7 @@ from common.errors import UserError
 from common.images import image_file
 from common.tasks.paired_translation import PairedTranslation
 from pix2pix.pix2pix import Pix2Pix
-from tests.conftest import noise, truncate, write_pairs
+from tests.helpers.image_files import noise, truncate, write_pairs
 from tests.helpers.tiny import Tiny
 
 import pytest

@@ -6,7 +6,8 @@ import shutil
 from common import cli, registry
 from common.images import image_file
 from common.training.run_folder import Run, pick
-from tests.conftest import arrays, noise
+from tests.helpers.checkpoints import arrays
+from tests.helpers.image_files import noise
 
 import keras
 import numpy as np

@@ -17,7 +17,7 @@ from common.metrics import frechet_distance
 from common.reports import result_page
 from common.tasks import base as task_module
 from common.tasks import generation
-from tests.conftest import noise, write_pairs
+from tests.helpers.image_files import noise, write_pairs
 from tests.helpers.shown_commands import blocks, commands, parse, parser
 
 import numpy as np

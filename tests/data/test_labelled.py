@@ -4,7 +4,7 @@ from common.data.labelled import LabelledImages
 from common.data.stream import sample_index
 from common.errors import UserError
 from common.images import image_file
-from tests.conftest import noise, truncate
+from tests.helpers.image_files import noise, truncate
 
 import numpy as np
 import pytest

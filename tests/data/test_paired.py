@@ -4,7 +4,7 @@ from common.data.paired import PairedImages
 from common.data.sources import paired as sources
 from common.errors import UserError
 from common.images import image_file
-from tests.conftest import noise, truncate, write_pairs
+from tests.helpers.image_files import noise, truncate, write_pairs
 
 import numpy as np
 import pytest

@@ -5,7 +5,7 @@ from common.data.super_resolution import HighResolutionImages, cut
 from common.data.synthetic.textures import texture
 from common.errors import UserError
 from common.images import bicubic, image_file
-from tests.conftest import noise, truncate
+from tests.helpers.image_files import noise, truncate
 
 import numpy as np
 import pytest

@@ -3,7 +3,7 @@
 from common.data.unpaired import UnpairedImages
 from common.errors import UserError
 from common.images import image_file
-from tests.conftest import noise, truncate
+from tests.helpers.image_files import noise, truncate
 
 import numpy as np
 import pytest

@@ -17,8 +17,8 @@ from common.distributed.replicas import Replicas
 from common.distributed.tf_config import Place, read_config
 from common.errors import UserError
 from common.training import checkpoint
-from tests.conftest import arrays
 from tests.distributed.workers import MODELS, Draws, losses_of
+from tests.helpers.checkpoints import arrays
 from tests.helpers.shown_commands import blocks
 from tests.helpers.tiny import Tiny
 

@@ -3,7 +3,7 @@
 from common.errors import UserError
 from common.evaluation import super_resolution
 from common.images import bicubic
-from tests.conftest import noise
+from tests.helpers.image_files import noise
 
 import numpy as np
 import pytest

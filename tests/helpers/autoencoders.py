@@ -5,7 +5,7 @@ from common.images import image_file
 from common.tasks.autoencoding import AutoEncoding
 from common.training import checkpoint
 from common.training.run_folder import Run
-from tests.conftest import command_line
+from tests.helpers.command_line import command_line
 
 import numpy as np
 import pytest

@@ -2,7 +2,7 @@
 
 from common.tasks.generation import Generation
 from common.training.run_folder import Run
-from tests.conftest import command_line, refusal
+from tests.helpers.command_line import command_line, refusal
 from tests.helpers.gan_runs import NAMES, make_run
 from tests.helpers.tiny_gan import TinyGan
 

@@ -6,7 +6,7 @@ from common.errors import UserError
 from common.images import image_file
 from common.reports import result_page
 from common.reports.result_page import Beside, Page
-from tests.conftest import noise
+from tests.helpers.image_files import noise
 from tests.helpers.page_reader import Reader, image_of
 
 import numpy as np

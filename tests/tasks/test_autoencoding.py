@@ -3,8 +3,8 @@
 import csv
 
 from common.images import image_file
-from tests.conftest import noise
 from tests.helpers.autoencoders import NAMES, PIXELS, assert_same, data_of, model_of, reconstructed
+from tests.helpers.image_files import noise
 
 import numpy as np
 import pytest

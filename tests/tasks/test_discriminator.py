@@ -9,7 +9,7 @@ from common.tasks import generation
 from common.tasks.discriminator import ClassifyingGeneration
 from common.training import checkpoint
 from common.training.run_folder import Run
-from tests.conftest import command_line
+from tests.helpers.command_line import command_line
 from tests.helpers.tiny_gan import TinyGan
 
 import keras

@@ -9,7 +9,7 @@ from common.inference.sampler import sampler_of
 from common.metrics import frechet_distance
 from common.tasks import generation
 from common.tasks.generation import Generation
-from tests.conftest import arrays
+from tests.helpers.checkpoints import arrays
 from tests.helpers.gan_runs import NAMES, assert_same, cells, make_run, own_images
 from tests.helpers.page_reader import shown_on
 from tests.helpers.tiny_gan import TinyGan

@@ -11,7 +11,8 @@ from common.metrics import frechet_distance
 from common.metrics.frechet_distance import keras_inception_fid
 from common.reports.result_page import THUMBNAIL, Page
 from common.training.run_folder import Run
-from tests.conftest import noise, refusal, truncate
+from tests.helpers.command_line import refusal
+from tests.helpers.image_files import noise, truncate
 from tests.helpers.page_reader import Reader, shown_on
 from tests.helpers.tiny import Tiny
 

@@ -6,7 +6,7 @@ from common.evaluation import reference_classifier
 from common.tasks.representation import RepresentingGeneration
 from common.training import checkpoint
 from common.training.run_folder import Run
-from tests.conftest import command_line
+from tests.helpers.command_line import command_line
 from tests.helpers.tiny_gan import TinyGan
 
 import numpy as np

@@ -12,7 +12,8 @@ from common.training import checkpoint
 from common.training.run_folder import Run
 from common.training.train import begin
 from srgan.srgan import SRGAN
-from tests.conftest import command_line, noise, refusal, truncate
+from tests.helpers.command_line import command_line, refusal
+from tests.helpers.image_files import noise, truncate
 from tests.helpers.page_reader import shown_on
 
 import numpy as np

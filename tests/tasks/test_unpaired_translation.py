@@ -12,7 +12,8 @@ from common.tasks.unpaired_translation import UnpairedTranslation
 from common.training import checkpoint
 from common.training.run_folder import Run
 from cyclegan.cyclegan import CycleGAN
-from tests.conftest import command_line, noise
+from tests.helpers.command_line import command_line
+from tests.helpers.image_files import noise
 from tests.helpers.page_reader import shown_on
 
 import numpy as np

@@ -7,7 +7,8 @@ import sys
 import time
 
 from common.training import checkpoint
-from tests.conftest import TINY, arrays
+from tests.conftest import TINY
+from tests.helpers.checkpoints import arrays
 
 import pytest
 

@@ -17,7 +17,8 @@ from common.tasks.paired_translation import PairedTranslation
 from common.training import callbacks, checkpoint
 from common.training.run_folder import Run
 from common.training.train import TrainingOptions
-from tests.conftest import arrays, truncate
+from tests.helpers.checkpoints import arrays
+from tests.helpers.image_files import truncate
 from tests.helpers.tiny import Tiny
 
 import pytest

@@ -6,7 +6,7 @@ from common.data.sources.labelled import CLASS_NAMES, ArraySplit, find
 from common.data.synthetic.digits import digits, labels
 from common.errors import UserError
 from common.images import image_file
-from tests.conftest import noise
+from tests.helpers.image_files import noise
 
 import numpy as np
 import pytest

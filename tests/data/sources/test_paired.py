@@ -15,7 +15,7 @@ from common.data.sources.paired import (
 from common.errors import UserError
 from common.images import image_file
 from common.images.image_file import BadImage
-from tests.conftest import noise, write_pairs
+from tests.helpers.image_files import noise, write_pairs
 
 import numpy as np
 import pytest

@@ -17,7 +17,7 @@ from common.data.sources.unpaired import (
 from common.data.synthetic.facades import facade
 from common.errors import UserError
 from common.images import image_file
-from tests.conftest import noise
+from tests.helpers.image_files import noise
 
 import numpy as np
 import pytest

@@ -1,0 +1,36 @@
+"""Calls a command line in this process, and checks its refusals."""
+
+import shlex
+from types import SimpleNamespace
+
+from common import cli
+
+
+def command_line(capsys, model, task):
+    """Calls a command line in this process: call("predict a b") -> status, out, err."""
+
+    def call(line, model=model, task=task):
+        capsys.readouterr()
+        status = 0
+        try:
+            cli.main(model, task, shlex.split(str(line)))
+        except SystemExit as end:
+            status = end.code or 0
+        out, err = capsys.readouterr()
+        return SimpleNamespace(status=status, out=out, err=err)
+
+    return call
+
+
+def refusal(call):
+    """Checks that a command line ends with status 2 and one line, which says what is given."""
+
+    def check(line, *said):
+        result = call(line)
+        assert result.status == 2
+        (line,) = result.err.splitlines()
+        assert line.startswith("error: ")
+        for part in said:
+            assert part in line
+
+    return check
