@@ -4,9 +4,6 @@ import os
 import shutil
 from pathlib import Path
 
-import pytest
-
-pytest.register_assert_rewrite("tests.helpers")  # before they are imported
 # oneDNN does not promise to round alike in two processes (TensorFlow says so when it starts), and
 # the tests compare bytes. benchmarks/kill_and_resume.py holds the default against the same measure.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
@@ -22,6 +19,7 @@ from tests.helpers.image_files import write_pairs
 from tests.helpers.tiny import Tiny
 
 import keras
+import pytest
 
 TINY = Path(__file__).with_name("helpers") / "tiny.py"
 
