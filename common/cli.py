@@ -10,8 +10,9 @@ from pathlib import Path
 from common.adversarial import Adversarial
 from common.data.sources.super_resolution import parts_of
 from common.errors import UserError, one_line
+from common.training.options import FREE_ON_RESUME, TrainingOptions
 from common.training.run_folder import Run
-from common.training.train import FREE_ON_RESUME, TrainingOptions, train
+from common.training.train import train
 
 import docstring_parser
 import tensorflow as tf

@@ -60,7 +60,7 @@ def fit(
                 verbose=0,
             )
         saver.save()  # of a run that a signal has ended; else nothing is left to save
-    except (callbacks.NotANumber, checkpoint.NotFinite) as error:
+    except (callbacks.NonFiniteLoss, checkpoint.NonFiniteState) as error:
         raise UserError(
             f"training diverged: {error}; {_kept(saver, run)}; "
             "try a lower --learning_rate or another --seed"
@@ -140,7 +140,7 @@ def _of_a_step(
 def _save_between_steps(saver: Checkpoints, hooks: list[StepCallback]):
     """Saves after a callback has failed, if it can: its failure is what is to be told."""
     saver.step = hooks[0].step  # the first one has counted the step that all others follow
-    with suppress(UserError, checkpoint.NotFinite):
+    with suppress(UserError, checkpoint.NonFiniteState):
         saver.save()
 
 
