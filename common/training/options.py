@@ -32,7 +32,7 @@ class TrainingOptions:
 
     Args:
         epochs: number of passes over the training data.
-        steps: maximum number of optimization steps; training ends at this number or after
+        steps: maximum number of optimisation steps; training ends at this number or after
             --epochs, whichever comes first.
         batch_size: number of samples per step, over all replicas.
         seed: seed for initial weights, noise, shuffling, augmentation and generated data.
