@@ -6,17 +6,18 @@ For what goes through all of them, tests and benchmarks; no model imports this.
 import importlib
 import inspect
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 from common import cli
 from common.adversarial import Adversarial
 from common.errors import UserError
+from common.training.run_folder import pick
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = sorted(path.stem for path in ROOT.glob("*/*.py") if path.stem == path.parent.name)
-# What makes a model small, among the options that it has.
+# Options that make a model small, as far as it has them.
 SMALL = {
-    "image_size": 32,
     "width": 4,
     "blocks": 1,
     "pool_size": 6,  # full before a short run ends
@@ -26,6 +27,7 @@ SMALL = {
     "dense_units": 8,
     "batch_size": 4,
 }
+SIZES = (16, 32)  # px; the first one that a model accepts
 
 
 def chosen(names: str, known: Iterable[str], option: str = "model") -> list[str]:
@@ -56,8 +58,20 @@ def classes(name: str) -> tuple[type[Adversarial], type]:
     return model, task
 
 
+@cache
 def small_options(model: type[Adversarial], task: type) -> str:
-    """Options of `train` that make a model small, as they stand on a command line."""
+    """Options of `train` that make a model small, in the form of a command line."""
     parser = cli.train_parser(model, task(model), "")
     known = {action.dest for action in parser._actions}
-    return " ".join(f"--{name} {value}" for name, value in SMALL.items() if name in known)
+    small = {name: value for name, value in SMALL.items() if name in known}
+    if "image_size" in known:
+        small["image_size"] = next(size for size in SIZES if _accepts(model, size, small))
+    return " ".join(f"--{name} {value}" for name, value in small.items())
+
+
+def _accepts(model: type[Adversarial], image_size: int, options: dict) -> bool:
+    try:
+        model(**pick(model, options | {"image_size": image_size}))
+    except UserError:
+        return False
+    return True

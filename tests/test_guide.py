@@ -38,7 +38,7 @@ def test_the_example_trains_and_draws(example, tmp_path):
     assert Run(run).config()["model"] == "lsgan" and Run(run).step() == 2
     assert (run / "export" / "lsgan" / "1" / "saved_model.pb").is_file()
     cli.main(example, Generation, f"predict {run} --output {tmp_path / 'o'} --count 2".split())
-    assert image_file.read(tmp_path / "o" / "0001.png").shape == (32, 32, 3)
+    assert image_file.read(tmp_path / "o" / "0001.png").shape == (16, 16, 3)
 
 
 def test_what_the_guide_names_is_there():
