@@ -83,10 +83,10 @@ class Replicas:
                 for source, target in zip(variables, other.state()[name], strict=True):
                     target.assign(source)
 
-    def updates(self) -> dict:
-        """The updates of all models of this process, by any name."""
+    def players(self) -> dict:
+        """The players of all models of this process, each under a name of its own."""
         models = enumerate(self.models)
-        return {(i, name): each for i, m in models for name, each in m.updates.items()}
+        return {(i, name): each for i, m in models for name, each in m.players.items()}
 
     def compiled_step(self) -> Callable:
         """A function of this process's rows that moves every replica and gives the mean losses."""

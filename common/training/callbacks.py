@@ -95,12 +95,12 @@ class LearningRate(StepCallback):
         start: int,
         total: int,
         factor: Callable[[float], float],
-        updates: dict,
+        players: dict,
         own: Callable[[int], float] = lambda step: 1.0,
     ):
         super().__init__(start)
         self.total, self.factor, self.own = total, factor, own
-        self.bases = [(u.optimizer, float(u.optimizer.learning_rate)) for u in updates.values()]
+        self.bases = [(p.optimizer, float(p.optimizer.learning_rate)) for p in players.values()]
 
     def on_train_batch_begin(self, batch, logs=None):
         factor = self.factor(self.step / self.total) * self.own(self.step)

@@ -99,8 +99,8 @@ class Log(Report):
         with self.writer.as_default(step):
             for name, value in (means | speed).items():
                 tf.summary.scalar(name, value)
-            for name, update in self.model.updates.items():
-                tf.summary.scalar(f"learning_rate/{name}", update.optimizer.learning_rate)
+            for name, player in self.model.players.items():
+                tf.summary.scalar(f"learning_rate/{name}", player.optimizer.learning_rate)
         self.bar.set_postfix({name: f"{value:.3f}" for name, value in means.items()})
         if self.bar.disable:
             losses = "  ".join(f"{name} {value:.4f}" for name, value in means.items())

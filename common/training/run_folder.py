@@ -222,7 +222,22 @@ class Run:
 
 def pick(function, options: dict) -> dict:
     """Those of the options that `function` has parameters for."""
-    return {name: options[name] for name in signature(function).parameters if name in options}
+    return {name: options[name] for name in parameters(function) if name in options}
+
+
+def parameters(function) -> dict:
+    """Parameters by name; of a class whose constructor takes **keywords, also those of its parents."""
+    if not isinstance(function, type):
+        return dict(signature(function).parameters)
+    found: dict = {}
+    for each in function.__mro__:
+        if "__init__" in vars(each):
+            _, *own = signature(each.__init__).parameters.values()
+            found = {p.name: p for p in own if p.kind is not p.VAR_KEYWORD} | found
+            if all(p.kind is not p.VAR_KEYWORD for p in own):
+                break
+    found.pop("name", None)
+    return found
 
 
 def _read_json(path: Path) -> dict:

@@ -9,6 +9,7 @@ from common.adversarial import Adversarial, Jit
 from common.distributed.replicas import Replicas, Strategy, replicas_of
 from common.errors import UserError, at_least_one
 from common.reports.animation import animate
+from common.staged import plan_of
 from common.training import callbacks, checkpoint, logging
 from common.training.loop import fit, say_stopped
 from common.training.run_folder import Run, pick
@@ -123,10 +124,11 @@ def train(model_class: type[Adversarial], task, run: Run, options: dict):
 
     epoch = _steps_per_epoch(data, settings.batch_size)
     start = run.step()
-    total = min(settings.epochs * epoch, settings.steps or math.inf, model.total_steps)
+    plan = plan_of(model)
+    total = min(settings.epochs * epoch, settings.steps or math.inf, plan.total_steps)
     span = start, total
     rate = callbacks.LearningRate(
-        *span, SCHEDULES[settings.schedule], group.updates(), model.rate_factor
+        *span, SCHEDULES[settings.schedule], group.players(), plan.rate_factor
     )
     if start:
         checkpoint.load(checkpoint.path_of(run.checkpoints, start), model)
@@ -142,14 +144,14 @@ def train(model_class: type[Adversarial], task, run: Run, options: dict):
         return
 
     written = run if group.chief else None
-    saver = callbacks.Checkpoints(*span, settings.checkpoint_every, written, model.milestones)
+    saver = callbacks.Checkpoints(*span, settings.checkpoint_every, written, plan.milestones)
     stopper = callbacks.StopOnSignal(start, group)
     hooks = [saver]
     if group.chief:
         draw = task.sampler(model, data)  # may refuse the data, so before there is a run
         measuring = _measuring(model, task, data, run, settings, span)
         alone = callbacks.RunLock(start, run, new=not settings.resume)
-        run.write_config(model.name, options | model.found, fingerprint)
+        run.write_config(model.name, options | plan.resolved, fingerprint)
         log = logging.Log(*span, settings.log_every, run, settings.batch_size, epoch)
         samples = logging.Samples(*span, settings.sample_every or epoch, run, draw)
         hooks = [log, saver, samples, *measuring, alone]
@@ -169,8 +171,8 @@ def _model(model_class, options: dict, data, jit: Jit, group: Replicas) -> Adver
     model = model_class(**pick(model_class, options))
     model.prepare(data)
     model.compile(jit, group)
-    for update in model.updates.values():
-        update.build()  # on the replica's device
+    for player in model.players.values():
+        player.build()  # on the replica's device
     return model
 
 
@@ -185,16 +187,16 @@ def _steps_per_epoch(data, batch_size: int) -> int:
 
 
 def begin(model: Adversarial):
-    """Gives the model of a new run the generator of its `origin`, if it has one.
+    """Gives the model of a new run the generator of its plan's initial run, if it has one.
 
     Raises:
         UserError: that is no run of this model, or one with other options.
     """
-    folder = model.origin()
-    if folder is None:
+    plan = plan_of(model)
+    if plan.initial_run is None:
         return
-    run = Run.open(folder, model.name)
-    step = model.origin_step(run.config()["options"], run.step())
+    run = Run.open(plan.initial_run, model.name)
+    step = plan.initial_step(run.config()["options"], run.step())
     checkpoint.load(run.checkpoint_file(step=step), model, ["generator"])
     if model.average_generator is not None:
         model.average_generator.set_weights(model.generator.get_weights())
