@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 
 from benchmarks.cases import Case, Sizes
-from common.adversarial import Adversarial, Jit, Update
+from common.adversarial import Adversarial, Jit
 
 import keras
 import numpy as np
@@ -21,7 +21,7 @@ class Player(keras.Model):
         update: whose variables it moves.
     """
 
-    def __init__(self, network: keras.Model, update: Update):
+    def __init__(self, network: keras.Model, player: Player):
         super().__init__(network.input, network.output)
         self.moved = lambda: update.variables  # a list would be tracked as the player's own
 
@@ -46,7 +46,7 @@ def players_apart(case: Case, model: Adversarial, jit: Jit) -> SimpleNamespace:
             "off" its False.
     """
     jit_compile = {"auto": "auto", "on": True, "off": False}[jit]
-    updates = {id(update.optimizer): update for update in model.updates.values()}
+    updates = {id(update.optimizer): update for update in model.players.values()}
     players = SimpleNamespace()
     for name, network in vars(model).items():
         if not isinstance(network, keras.Model):
@@ -89,7 +89,7 @@ def check_the_classic_loop(case: Case, sizes: Sizes) -> Adversarial:
     """
     model = case.build(sizes)
     players = players_apart(case, model, "off")
-    trainable = {id(v): v for u in model.updates.values() for v in u.variables}
+    trainable = {id(v): v for u in model.players.values() for v in u.variables}
     called = set()
     for name, player in vars(players).items():
         if isinstance(player, Player):
@@ -104,6 +104,6 @@ def check_the_classic_loop(case: Case, sizes: Sizes) -> Adversarial:
 
             player.train_on_batch = checked
     case.classic(model, players, *case.batch(model, sizes.batch_size))
-    if len(called) != len(model.updates):
+    if len(called) != len(model.players):
         raise SystemExit(f"classic: a round trains only {', '.join(sorted(called))}")
     return model

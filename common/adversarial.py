@@ -241,7 +241,7 @@ class Adversarial(keras.Model):
     def _apply_gradients(self, gradients: dict[str, list[tf.Tensor]]):
         players = self.players
         for name, player_gradients in gradients.items():
-            players[name].optimizer.apply(player_gradients, players[name].variables)
+            players[name].apply(player_gradients)
         averaged = None if self.average_generator is None else self.generator
         if any(players[name].network is averaged for name in gradients):
             self._average()

@@ -14,10 +14,12 @@ class Player(NamedTuple):
     Attributes:
         compiled: the Keras model that carries the player's loss and optimizer.
         network: the model whose trainable variables an update changes, and no others.
+        growing: whether some of these variables may not take part in the loss yet.
     """
 
     compiled: keras.Model
     network: keras.Model
+    growing: bool = False
 
     @property
     def optimizer(self) -> keras.optimizers.Optimizer:
@@ -42,6 +44,15 @@ class Player(NamedTuple):
         self.build()
         scale = self.optimizer.scale_loss(tf.ones_like(loss))
         return tape.gradient(loss, [v.value for v in self.variables], output_gradients=scale)
+
+    def apply(self, gradients: list[tf.Tensor | None]):
+        """Updates the variables; among them None is an error unless the network is growing."""
+        pairs = [*zip(gradients, self.variables, strict=True)]
+        if self.growing:
+            pairs = [pair for pair in pairs if pair[0] is not None]
+        elif missing := [v.path for g, v in pairs if g is None]:
+            raise ValueError(f"the loss does not depend on {', '.join(missing)}")
+        self.optimizer.apply(*zip(*pairs, strict=True))
 
 
 @contextmanager

@@ -104,7 +104,7 @@ def test_jit_on_with_a_layer_that_xla_cannot_compile_is_an_error():
 def test_float16_scales_the_loss_and_skips_an_overflow():
     model = model_of("mixed_float16")
     model.compile(jit="off")
-    update = model.updates["generator"]
+    update = model.players["generator"]
     assert isinstance(update.optimizer, keras.optimizers.LossScaleOptimizer)
     update.build()
     scale = float(update.optimizer.dynamic_scale)
@@ -117,8 +117,8 @@ def test_float16_scales_the_loss_and_skips_an_overflow():
 
 def test_float16_gradients_are_the_float32_ones_times_the_scale():
     exact, half = model_of(dropout=0.0), model_of("mixed_float16", dropout=0.0)
-    half.updates["generator"].build()
-    scale = float(half.updates["generator"].optimizer.dynamic_scale)
+    half.players["generator"].build()
+    scale = float(half.players["generator"].optimizer.dynamic_scale)
     _, a = exact.losses_and_gradients(*BATCH)
     _, b = half.losses_and_gradients(*BATCH)
     last_a, last_b = np.asarray(a["generator"][-1]), np.asarray(b["generator"][-1]) / scale
@@ -151,14 +151,14 @@ def test_state_holds_everything_that_a_step_changes():
     model = model_of(ema=0.9)
     listed = {id(v) for variables in model.state().values() for v in variables}
     everything = model.variables + [
-        v for update in model.updates.values() for v in update.optimizer.variables
+        v for update in model.players.values() for v in update.optimizer.variables
     ]
     assert {id(v) for v in everything} == listed
     assert any("seed" in v.path for v in everything)  # dropout's random state
-    moments = model.updates["generator"].optimizer.variables
+    moments = model.players["generator"].optimizer.variables
     assert len(moments) > 2 * len(model.generator.trainable_variables)
 
 
 def test_a_model_must_say_what_its_losses_are():
-    with pytest.raises(TypeError, match="must define losses_and_gradients"):
-        Adversarial().losses_and_gradients()
+    with pytest.raises(TypeError, match="must define objectives"):
+        Adversarial().objectives()

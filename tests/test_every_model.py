@@ -66,7 +66,7 @@ def same_noise(monkeypatch):
 
 def gradients(model):
     """For each player the moments that its optimizer has kept of them."""
-    optimizers = (update.optimizer for update in model.updates.values())
+    optimizers = (update.optimizer for update in model.players.values())
     kept = (getattr(each, "_momentums", None) or each._velocities for each in optimizers)
     return [[moment.numpy() for moment in player] for player in kept]
 
@@ -122,7 +122,7 @@ def test_mixed_precision_takes_nearly_the_step_of_float32(run, model, same_noise
         exact = exact or losses
         for name, value in exact.items():
             assert losses[name] == pytest.approx(value, rel=0.05, abs=0.02), (policy, name)
-        for update in made.updates.values():
+        for update in made.players.values():
             scaled = isinstance(update.optimizer, LossScaleOptimizer)
             assert scaled == (policy == "mixed_float16")
         moved = False

@@ -40,8 +40,8 @@ def test_a_round_moves_what_its_steps_move(case):
     model = case.build(SMALL)
     for _ in range(case.steps):
         model.train_step(tuple(map(tf.constant, batch)))
-    for name, update in classic.check_the_classic_loop(case, SMALL).updates.items():
-        of_steps = int(model.updates[name].optimizer.iterations)
+    for name, update in classic.check_the_classic_loop(case, SMALL).players.items():
+        of_steps = int(model.players[name].optimizer.iterations)
         calls = 2 if name.startswith(("discriminator", "critic")) else 1
         assert update.optimizer.iterations == calls * of_steps > 0, name
 

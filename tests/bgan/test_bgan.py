@@ -223,7 +223,7 @@ def test_an_update_moves_only_its_own_player(discrete, player, other):
     _, gradients = discrete.losses_and_gradients(*batch())
     own, others = (discrete.networks[name].variables for name in (player, other))
     before_own, before_others = values(own), values(others)
-    update = discrete.updates[player]
+    update = discrete.players[player]
     update.optimizer.apply(gradients[player], update.variables)
     assert any(moved(before_own, own))
     assert not any(moved(before_others, others))

@@ -190,7 +190,7 @@ def test_an_update_moves_only_its_own_player(shared, player, other):
     _, gradients = shared.losses_and_gradients(*batch())
     own, others = (shared.networks[name].variables for name in (player, other))
     before_own, before_others = values(own), values(others)
-    update = shared.updates[player]
+    update = shared.players[player]
     update.optimizer.apply(gradients[player], update.variables)
     assert any(moved(before_own, own))
     assert not any(moved(before_others, others))

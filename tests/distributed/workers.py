@@ -140,7 +140,7 @@ class Worker:
         model = group.build(Tiny)
         keras.config.set_dtype_policy("float32")
         model.compile("off", group)
-        update = model.updates["generator"]
+        update = model.players["generator"]
         before = [v.numpy() for v in update.variables]
         gradient = np.inf if self.number == 1 else 1.0
 

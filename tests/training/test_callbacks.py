@@ -25,8 +25,8 @@ def expected_factor(schedule, done):
 @pytest.mark.parametrize("start", [0, 3])
 def test_learning_rates_follow_the_formula(schedule, start):
     optimizers = {"a": keras.optimizers.Adam(2e-4), "b": keras.optimizers.SGD(0.5)}
-    updates = {name: SimpleNamespace(optimizer=made) for name, made in optimizers.items()}
-    rate = callbacks.LearningRate(start, 10, SCHEDULES[schedule], updates)
+    players = {name: SimpleNamespace(optimizer=made) for name, made in optimizers.items()}
+    rate = callbacks.LearningRate(start, 10, SCHEDULES[schedule], players)
     for step in range(start, 10):
         rate.on_train_batch_begin(step - start)
         factor = expected_factor(schedule, step / 10)

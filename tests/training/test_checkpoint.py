@@ -97,7 +97,7 @@ def test_to_draw_the_optimizers_need_not_be_made(trained, tmp_path):
     path = checkpoint.save(tmp_path, 3, trained)
     other = Tiny(ema=0.5)
     checkpoint.load(path, other, ["average_generator"])
-    assert not any(update.optimizer.built for update in other.updates.values())
+    assert not any(update.optimizer.built for update in other.players.values())
     np.testing.assert_array_equal(
         other.average_generator.weights[0], trained.average_generator.weights[0]
     )

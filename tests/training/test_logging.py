@@ -19,8 +19,8 @@ import tensorflow as tf
 def log(tmp_path):
     def make(start=0, total=7, every=3):
         made = logging.Log(start, total, every, Run(tmp_path), batch_size=2, epoch=4)
-        updates = {"g": SimpleNamespace(optimizer=keras.optimizers.SGD(0.25))}
-        made.set_model(SimpleNamespace(data_wait=0.0, counts=(), updates=updates))
+        players = {"g": SimpleNamespace(optimizer=keras.optimizers.SGD(0.25))}
+        made.set_model(SimpleNamespace(data_wait=0.0, counts=(), players=players))
         made.on_train_begin()
         return made
 
