@@ -80,6 +80,7 @@ class CGAN(ClassConditional):
         **shared,
     ):
         super().__init__(name="cgan", width=width, **shared)
+        errors.at_least_one(image_size=self.image_size)
         errors.not_negative(matching_weight=matching_weight, l2=l2)
         errors.below_one(dropout=dropout, pixel_dropout=pixel_dropout)
         self.network, self.fake_labels = network, fake_labels

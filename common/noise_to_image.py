@@ -64,7 +64,7 @@ class NoiseToImage(Adversarial):
         name: str,
     ):
         super().__init__(ema=ema, name=name)
-        errors.at_least_one(image_size=image_size, width=width, latent_size=latent_size)
+        errors.at_least_one(width=width, latent_size=latent_size)
         errors.above_zero(learning_rate=learning_rate)
         errors.below_one(beta_1=beta_1)
         self.image_size, self.channels, self.classes = image_size, channels, 0

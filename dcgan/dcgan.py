@@ -83,11 +83,11 @@ class DCGAN(NoiseToImage):
         if self.dense_units:
             h = ReLU()(BatchNormalization()(dense(h, self.dense_units, use_bias=False)))
         h = dense(h, base * base * filters[0], use_bias=False)
+        h = ReLU()(BatchNormalization()(h))  # unit by unit, as in the authors' code
         h = Reshape((base, base, filters[0]))(h)
         for fewer in filters[1:]:
-            h = ReLU()(BatchNormalization()(h))
             h = conv_transpose(h, fewer, kernel=5, use_bias=False)
-        h = ReLU()(BatchNormalization()(h))  # (B, S/2, S/2, width)
+            h = ReLU()(BatchNormalization()(h))  # (B, S/2, S/2, width) in the end
         h = conv_transpose(h, self.channels, kernel=5, use_bias=self.outer_bias)
         return keras.Model(z, Activation("tanh", dtype="float32")(h), name="generator")
 

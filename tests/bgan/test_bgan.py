@@ -233,7 +233,7 @@ def test_xla_gives_what_the_plain_graph_gives(continuous, monkeypatch):
     """With the continuous loss; tests/test_every_model.py does it with the discrete one."""
     x, y = batch()
     z, _ = next_draws(continuous)  # a seed's noise is another under XLA
-    monkeypatch.setattr(continuous, "prior", SimpleNamespace(draw=lambda *_: z))
+    monkeypatch.setattr(continuous, "latent", SimpleNamespace(draw=lambda *_: z))
     (losses, gradients), (plain_losses, plain_gradients) = (
         tf.function(continuous.losses_and_gradients, autograph=False, jit_compile=jit)(x, y)
         for jit in (True, False)
