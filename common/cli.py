@@ -10,8 +10,9 @@ from pathlib import Path
 from common.adversarial import Adversarial
 from common.data.sources.super_resolution import parts_of
 from common.errors import UserError, one_line
+from common.training.options import FREE_ON_RESUME, TrainingOptions
 from common.training.run_folder import Run, parameters
-from common.training.train import FREE_ON_RESUME, TrainingOptions, train
+from common.training.train import train
 
 import docstring_parser
 import tensorflow as tf
@@ -79,7 +80,7 @@ def train_parser(model_class: type, task, program: str) -> ArgumentParser:
     hidden = set(task.data.decides)
     for source, skip in ((TrainingOptions, set()), (model_class, hidden), (task.data, set())):
         parser.add_class_arguments(source, skip=seen | skip)
-        seen |= set(parameters(source)) - skip
+        seen |= set(inspect.signature(source).parameters) - skip
     parser.set_defaults(model_class.defaults)
     return parser
 

@@ -50,7 +50,7 @@ def test_every_verb_helps(run_cli, verb, options, model):
 def test_options_are_explained_by_the_docstrings(run_cli):
     words = " ".join(run_cli("--help", Pix2Pix).out.split())
     assert "share of units dropped in the first three decoder levels" in words
-    assert "steps between two checkpoints" in words
+    assert "steps between checkpoints" in words
     assert "side before the random crop" in words
 
 
@@ -212,5 +212,5 @@ def test_the_script_runs_from_any_directory(tmp_path):
     assert "Traceback" not in result.stderr
     # TensorFlow greets on the same stream.
     ours = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
-    assert ours == ["error: nowhere: no run lies there (it has no config.json)"]
+    assert ours == ["error: nowhere: no run in this folder (it has no config.json)"]
     assert result.stderr.endswith(ours[0] + "\n")

@@ -1,7 +1,7 @@
-"""What a run does between two steps: Keras callbacks that count global steps.
+"""Keras callbacks that count global steps.
 
-`fit` counts batches from 0 in every process; a resumed run goes on at its global step. So every
-callback here is told that step, and what it does at step n is the same in a run that was resumed.
+`fit` counts batches from 0 in every process; a resumed run continues at its global step. So every
+callback here is given that step, and does the same at step n whether the run was resumed or not.
 """
 
 import math
@@ -18,17 +18,17 @@ from common.training.run_folder import Run
 
 import keras
 
-# What ends a run: Ctrl-C, a job scheduler, a terminal that closes (which Windows does not say).
-NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
-SIGNALS = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
+# What ends a run: Ctrl-C, a job scheduler, a terminal that closes (not signalled on Windows).
+SIGNAL_NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
+SIGNALS = [getattr(signal, name) for name in SIGNAL_NAMES if hasattr(signal, name)]
 
 
-class NotANumber(Exception):
+class NonFiniteLoss(Exception):
     """A loss is NaN or infinite; the message names it."""
 
 
 class StepCallback(keras.callbacks.Callback):
-    """Calls `after_step(step, losses)` with the number of global steps done.
+    """Base of callbacks: calls `after_step(step, losses)` with the number of global steps done.
 
     Args:
         start: global steps done before this `fit`.
@@ -46,48 +46,57 @@ class StepCallback(keras.callbacks.Callback):
         raise TypeError(f"{type(self).__name__} must define after_step")
 
     def release(self):
-        """Gives back what is not the run's own, after `fit` has ended in whatever way."""
+        """Releases resources after `fit` has ended in any way: files, locks, signal handlers."""
 
 
 class FiniteLosses(StepCallback):
-    """Stops the run at the first loss that is no finite number, before anything is saved."""
+    """Stops the run at the first NaN or infinite loss, before anything is saved."""
 
     def after_step(self, step, losses):
         for name, value in losses.items():
             if not math.isfinite(value):
-                raise NotANumber(f"{name} is {float(value)} at step {step}")
+                raise NonFiniteLoss(f"{name} is {float(value)} at step {step}")
 
 
 class RunLock(StepCallback):
-    """Keeps the run's folder for this process.
+    """Holds an exclusive lock on the run folder, from construction to `release`.
 
     Args:
-        new: whether the run begins; else it goes on.
+        start: global steps done before this `fit`.
+        run: run folder.
+        new: whether the run is new rather than resumed.
 
     Raises:
-        UserError: another process trains there, or has begun a run in the meantime.
+        UserError: another process trains in the folder, or has started a run there since.
     """
 
     def __init__(self, start: int, run: Run, new: bool):
         super().__init__(start)
-        self.hold = FolderLock(run.folder)
-        if not self.hold.taken or (new and run.config_file.exists()):
+        self.lock = FolderLock(run.folder)
+        if not self.lock.taken or (new and run.config_file.exists()):
             self.release()
             raise UserError(
-                f"--run {run.folder}: another process has begun to train there; name another folder"
+                f"--run {run.folder}: another process is training there; choose another folder"
             )
 
     def after_step(self, step, losses):
         pass
 
     def release(self):
-        self.hold.release()
+        self.lock.release()
 
 
 class LearningRate(StepCallback):
-    """Multiplies every player's learning rate by factor(step / total) own(step) before each step.
+    """Sets every player's learning rate to base * factor(step / total) * model_factor(step).
 
-    Build it before a checkpoint is restored: the rates found then are the base.
+    Build it before a checkpoint is restored: the rates at that time are the base.
+
+    Args:
+        start: global steps done before this `fit`.
+        total: global steps done after it.
+        factor: schedule of the run, a function of the fraction done.
+        updates: the players' updates, with their optimizers, by name.
+        model_factor: schedule of the model's own, a function of the step.
     """
 
     def __init__(
@@ -96,14 +105,14 @@ class LearningRate(StepCallback):
         total: int,
         factor: Callable[[float], float],
         players: dict,
-        own: Callable[[int], float] = lambda step: 1.0,
+        model_factor: Callable[[int], float] = lambda step: 1.0,
     ):
         super().__init__(start)
-        self.total, self.factor, self.own = total, factor, own
+        self.total, self.factor, self.model_factor = total, factor, model_factor
         self.bases = [(p.optimizer, float(p.optimizer.learning_rate)) for p in players.values()]
 
     def on_train_batch_begin(self, batch, logs=None):
-        factor = self.factor(self.step / self.total) * self.own(self.step)
+        factor = self.factor(self.step / self.total) * self.model_factor(self.step)
         for optimizer, base in self.bases:
             optimizer.learning_rate = base * factor
 
@@ -112,42 +121,52 @@ class LearningRate(StepCallback):
 
 
 class Checkpoints(StepCallback):
-    """Saves the state every `every` steps and after the last one; those of `kept` stay.
-    Without a run it saves nothing: another process does.
+    """Saves a checkpoint every `every` steps and after the last one.
+
+    Args:
+        start: global steps done before this `fit`.
+        total: global steps done after it.
+        every: number of steps between checkpoints.
+        run: run folder; None where another process saves.
+        retained: steps whose checkpoints are saved too, and never deleted.
+
+    Attributes:
+        saved: step of the newest checkpoint.
     """
 
-    def __init__(self, start: int, total: int, every: int, run: Run | None, kept: tuple = ()):
+    def __init__(self, start: int, total: int, every: int, run: Run | None, retained: tuple = ()):
         super().__init__(start)
-        self.total, self.every, self.run, self.kept = total, every, run, kept
+        self.total, self.every, self.run, self.retained = total, every, run, retained
         self.saved = start
 
     def after_step(self, step, losses):
-        if step % self.every == 0 or step == self.total or step in self.kept:
+        if step % self.every == 0 or step == self.total or step in self.retained:
             self.save()
 
     def save(self):
-        """Saves now, unless nothing has happened since the last time."""
+        """Saves now, unless no step was done since the last time."""
         if self.step > self.saved:
             if self.run:
-                checkpoint.save(self.run.checkpoints, self.step, self.model, spared=self.kept)
+                checkpoint.save(self.run.checkpoints, self.step, self.model, retained=self.retained)
             self.saved = self.step
 
 
 class StopOnSignal(StepCallback):
-    """Ends training after the current step on the first of SIGNALS; a second one acts at once.
+    """Ends training after the current step on the first of SIGNALS, and at once on a second.
 
     Where several processes train together, a signal to one of them ends all after the same step.
 
     Args:
-        group: the replicas, through which the processes agree; default there are no others.
+        start: global steps done before this `fit`.
+        replicas: replicas of the run, through which the processes agree; default a single one.
 
     Attributes:
-        received: the signal's number, or None.
+        received: number of the signal, or None.
     """
 
-    def __init__(self, start: int, group: Replicas | None = None):
+    def __init__(self, start: int, replicas: Replicas | None = None):
         super().__init__(start)
-        self.group = group or Replicas()
+        self.replicas = replicas or Replicas()
         self.received: int | None = None
         self.previous: dict = {}
 
@@ -157,14 +176,14 @@ class StopOnSignal(StepCallback):
     def _note(self, number, frame):
         if self.received is not None:
             raise KeyboardInterrupt
-        self.received = self.group.signal = number
-        # `print` is not safe here: the signal may have come in the middle of another one.
-        with suppress(OSError):  # a terminal that has closed takes nothing
-            os.write(1, b"\nstopping after this step; once more to stop at once\n")
+        self.received = self.replicas.signal = number
+        # `print` is not safe here: the signal may have interrupted another one.
+        with suppress(OSError):  # the terminal may have closed
+            os.write(1, b"\nstopping after this step; repeat to stop at once\n")
 
     def after_step(self, step, losses):
-        if self.group.agreed:
-            self.received = self.group.agreed
+        if self.replicas.agreed:
+            self.received = self.replicas.agreed
             self.model.stop_training = True
 
     def release(self):

@@ -1,8 +1,8 @@
-"""Checkpoints: one file a step, whole or not there at all.
+"""Checkpoints: one file per step, written atomically.
 
 A checkpoint is a NumPy archive `step_00001000.npz` with every variable of the model's `state`
 under the key `group/number`. It is written to a temporary name and renamed, so a kill or a full
-disk leaves the one before it untouched.
+disk leaves the previous checkpoint untouched.
 """
 
 import os
@@ -16,8 +16,8 @@ from common.errors import DAMAGE, UserError, one_line
 import numpy as np
 
 
-class NotFinite(Exception):
-    """A variable holds NaN or infinity; the message names its group."""
+class NonFiniteState(Exception):
+    """A variable holds NaN or infinity; the message names it and its group."""
 
 
 def path_of(folder: Path, step: int) -> Path:
@@ -25,7 +25,7 @@ def path_of(folder: Path, step: int) -> Path:
 
 
 def steps(folder: Path) -> list[int]:
-    """Steps of which the folder has a checkpoint, in order."""
+    """Steps with a checkpoint in the folder, in ascending order."""
     names = (re.fullmatch(r"step_(\d+)\.npz", path.name) for path in folder.glob("step_*.npz"))
     return sorted(int(match[1]) for match in names if match)
 
@@ -35,31 +35,36 @@ def save(
     step: int,
     model: Adversarial,
     keep: int = 2,
-    spared: tuple[int, ...] = (),
+    retained: tuple[int, ...] = (),
 ) -> Path:
-    """Writes the model's state after `step` steps, then drops all but the newest `keep`.
+    """Writes a checkpoint and deletes older ones.
 
-    Those of the steps in `spared` stay.
+    Args:
+        folder: folder of the checkpoints.
+        step: global steps done.
+        model: model whose state is saved.
+        keep: number of newest checkpoints to keep.
+        retained: steps whose checkpoints are never deleted.
 
     Raises:
-        NotFinite: the state holds NaN or infinity; nothing is written.
+        NonFiniteState: the state holds NaN or infinity; nothing is written.
         UserError: the file cannot be written; the earlier checkpoints are untouched.
     """
     path = write(path_of(folder, step), model)
     for old in steps(folder)[:-keep]:
-        if old not in spared:
+        if old not in retained:
             path_of(folder, old).unlink()
     return path
 
 
 def write(path: Path, model: Adversarial) -> Path:
-    """Writes the model's state to one file, whole or not at all; raises as `save`."""
+    """Writes the model's state to one file, atomically; raises as `save`."""
     arrays = {}
     for group, variables in model.state().items():
         for number, variable in enumerate(variables):
             array = arrays[f"{group}/{number:04d}"] = variable.numpy()
             if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
-                raise NotFinite(f"{group} ({variable.name})")
+                raise NonFiniteState(f"{group} ({variable.name})")
     temporary = path.with_suffix(".tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,14 +77,14 @@ def write(path: Path, model: Adversarial) -> Path:
         temporary.unlink(missing_ok=True)
         kept = steps(path.parent)
         raise UserError(
-            f"{path}: the checkpoint cannot be written ({error.strerror}); "
-            + (f"step {kept[-1]} is kept: make room, then --resume" if kept else "make room")
+            f"{path}: the checkpoint cannot be written ({error.strerror}); free disk space"
+            + (f", then --resume; step {kept[-1]} is kept" if kept else "")
         ) from error
     return path
 
 
-def digest(model: Adversarial) -> int:
-    """A number that tells the model's state from others."""
+def checksum(model: Adversarial) -> int:
+    """Returns the CRC-32 of the model's state."""
     crc = 0
     for variables in model.state().values():
         for variable in variables:
@@ -88,19 +93,19 @@ def digest(model: Adversarial) -> int:
 
 
 def load(path: Path, model: Adversarial, networks: list[str] | None = None):
-    """Reads variables from a checkpoint into the model.
+    """Loads a checkpoint into a model.
 
     Args:
-        path: the checkpoint.
-        model: a model built with the options of the run.
-        networks: names of those to read; default the whole state.
+        path: path of the checkpoint.
+        model: model built with the options of the run.
+        networks: names of the networks to load; default the whole state.
 
     Raises:
-        UserError: the file is damaged or belongs to another model; the model is unchanged then.
+        UserError: the file is damaged or belongs to another model; the model is unchanged.
     """
     if networks is None:
         state = model.state()
-    else:  # the optimizers need not be made for it
+    else:  # does not create the optimizers' variables
         state = {name: model.networks[name].variables for name in networks}
     wanted = {
         f"{group}/{number:04d}": variable
@@ -111,18 +116,18 @@ def load(path: Path, model: Adversarial, networks: list[str] | None = None):
         with np.load(path) as archive:
             known = [key for key in archive.files if networks is None or key.split("/")[0] in state]
             if set(known) != set(wanted):
-                raise UserError(f"{path}: a checkpoint of another model or of other options")
+                raise UserError(f"{path}: a checkpoint of another model or with other options")
             values = {key: archive[key] for key in wanted}
     except DAMAGE as error:
         raise UserError(
-            f"{path}: the checkpoint is damaged ({one_line(error)}); remove it to use the one "
-            "before it"
+            f"{path}: the checkpoint is damaged ({one_line(error)}); delete it to use the previous "
+            "one"
         ) from error
     for key, value in values.items():
         if value.shape != tuple(wanted[key].shape):
             raise UserError(
-                f"{path}: {key} has shape {value.shape}, this model's is "
-                f"{tuple(wanted[key].shape)}: a checkpoint of another model or of other options"
+                f"{path}: {key} has shape {value.shape} instead of "
+                f"{tuple(wanted[key].shape)}: a checkpoint of another model or with other options"
             )
     for key, value in values.items():
         wanted[key].assign(value)

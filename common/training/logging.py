@@ -1,4 +1,4 @@
-"""What a run tells while it goes on: losses, sample grids and metrics, in files and TensorBoard."""
+"""Logging during training: losses, sample grids and metrics, in files and TensorBoard."""
 
 import math
 import time
@@ -15,17 +15,17 @@ from tqdm import tqdm
 
 
 class Report(StepCallback):
-    """Calls `report(step, losses)` at every `every`th step and after the last one.
+    """Base of loggers: calls `report(step, losses)` every `every` steps and after the last one.
 
     Args:
         start: global steps done before this `fit`.
-        total: those after it.
-        every: steps between two reports.
-        run: whose folder they go to.
+        total: global steps done after it.
+        every: number of steps between reports.
+        run: run folder, where the reports are written.
 
     Attributes:
-        suffix: of its file in the run's TensorBoard, where several have one each.
-        writer: of that file, open while the run trains.
+        suffix: suffix of the logger's event file for TensorBoard; each logger has its own file.
+        writer: writer of that file, open during training.
     """
 
     suffix: str | None = None
@@ -40,9 +40,7 @@ class Report(StepCallback):
         try:
             self.writer = tf.summary.create_file_writer(str(folder), filename_suffix=self.suffix)
         except tf.errors.OpError as error:
-            raise UserError(
-                f"{folder}: cannot be written ({error.message}); remove what is in the way"
-            ) from error
+            raise UserError(f"{folder}: cannot be written ({error.message}); remove it") from error
 
     def after_step(self, step, losses):
         if step % self.every == 0 or step == self.total:
@@ -57,11 +55,11 @@ class Report(StepCallback):
 
 
 class Log(Report):
-    """Means of the losses over every `every` steps, to `metrics.csv`, TensorBoard and the screen.
+    """Logs mean losses over every `every` steps to `metrics.csv`, TensorBoard and standard output.
 
-    What the model counts is logged as it stands. Also written: images per second, and the seconds
-    spent waiting for data since the last row; in TensorBoard, the learning rates. On a terminal a
-    progress bar shows the time left; elsewhere a line is printed now and then.
+    The model's `counts` are logged without averaging. Throughput (images per second) and the
+    seconds spent waiting for data since the last row are logged too; in TensorBoard, the learning
+    rates. A terminal shows a progress bar; other outputs get a line per row.
     """
 
     def __init__(self, start: int, total: int, every: int, run: Run, batch_size: int, epoch: int):
@@ -72,9 +70,9 @@ class Log(Report):
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
         records.keep_rows(self.run.metrics_file, self.step)
-        self._restart()
+        self._reset()
 
-    def _restart(self):
+    def _reset(self):
         self.sums: dict[str, float] = {}
         self.count, self.begin, self.waited = 0, time.perf_counter(), self.model.data_wait
 
@@ -93,7 +91,7 @@ class Log(Report):
             "images_per_second": self.count * self.batch_size / seconds,
             "data_wait_seconds": self.model.data_wait - self.waited,
         }
-        # The counter is integer: epoch 1 is the first pass over the data.
+        # An integer, from 1: the pass over the data that this step belongs to.
         row = {"step": step, "epoch": (step - 1) // self.steps_per_epoch + 1} | means | speed
         records.append_row(self.run.metrics_file, row)
         with self.writer.as_default(step):
@@ -110,7 +108,7 @@ class Log(Report):
                 f"{seconds / self.count:.3f} s/step  {left / 60:.1f} min left",
                 flush=True,
             )
-        self._restart()
+        self._reset()
 
     def release(self):
         self.bar.close()
@@ -118,11 +116,12 @@ class Log(Report):
 
 
 class Samples(Report):
-    """Writes a grid of images every `every` steps, to `samples/` and to TensorBoard.
+    """Writes a grid of samples every `every` steps, to `samples/` and to TensorBoard.
 
     Args:
-        draw: gives the grid, uint8 (H, W, 3), always from the same inputs; must not draw from any
-            random state of the model.
+        start, total, every, run: as for `Report`.
+        draw: function that returns the grid, uint8 (H, W, 3), always from the same inputs; it must
+            not use any random state of the model.
     """
 
     suffix = ".samples"
@@ -140,13 +139,16 @@ class Samples(Report):
 
 
 class Measurements(Report):
-    """Measures the model every `every` steps: `measurements.csv`, TensorBoard, the best checkpoint.
+    """Evaluates the model every `every` steps, and keeps the best checkpoint.
+
+    The metrics go to `measurements.csv`, TensorBoard and standard output.
 
     Args:
-        measure: gives metrics by name, of the model as it is; must not draw from any random state
-            of the model.
-        best: the metric whose best checkpoint is kept, or None.
-        sign: 1 if more of that metric is better, -1 if less is.
+        start, total, every, run: as for `Report`.
+        measure: function that returns the current model's metrics by name; it must not use any
+            random state of the model.
+        best: metric by which the best checkpoint is chosen; None to keep none.
+        sign: 1 if higher values of that metric are better, -1 if lower ones are.
     """
 
     suffix = ".measurements"
@@ -179,9 +181,9 @@ class Measurements(Report):
             self.run.keep_best(self.model, step, self.best, values[self.best])
 
     def _is_better(self, value: float) -> bool:
-        if not math.isfinite(value):  # no metric of so few images, or of such
+        if not math.isfinite(value):  # some metrics are undefined for few images
             return False
         before = self.run.best()
-        if before.get("metric") != self.best:  # none yet, or by another metric
+        if before.get("metric") != self.best:  # none yet, or chosen by another metric
             return True
         return self.sign * value > self.sign * before["value"]

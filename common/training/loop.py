@@ -1,14 +1,16 @@
-"""Keras' loop over the steps of a run, and what can end it before the last one.
+"""Keras' loop over the steps of a run, and the errors that can end it early.
 
-What the user can mend is said in a line: what happened, which checkpoint is kept, how to go on.
+An error the user can fix becomes one line: what happened, which checkpoint is kept, how to resume.
 """
 
 import errno
 import gc
 import os
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from common.adversarial import Adversarial, Jit
 from common.errors import UserError
@@ -20,7 +22,7 @@ import keras
 import tensorflow as tf
 
 # What writing to a pipe or terminal fails with when its other end has closed.
-GONE = {errno.EPIPE, errno.EIO}
+CLOSED = {errno.EPIPE, errno.EIO}
 FULL = os.strerror(errno.ENOSPC)
 
 
@@ -34,22 +36,23 @@ def fit(
     saver: Checkpoints,
     jit: Jit,
 ):
-    """Trains a model with a batch for each step, and saves it in the end.
+    """Trains a model on one batch per step, and saves it at the end.
 
     Args:
-        model: compiled, with the state of the first step.
-        data: where the batches are from; its `error` is what has stopped them, or None.
-        batches: of the steps of `span`, shuffled.
-        span: global steps done before and after it.
-        run: the run's folder.
-        hooks: callbacks, `saver` among them; they are released in any case.
-        saver: saves the model.
-        jit: the option, for an error.
+        model: compiled model in the state of the first step.
+        data: dataset of the batches; its `error` is what has stopped them, or None.
+        batches: shuffled batches of the steps in `span`.
+        span: global steps done before and after training.
+        run: run folder.
+        hooks: callbacks, `saver` among them; always released.
+        saver: callback that saves the model.
+        jit: the --jit option, for error messages.
 
     Raises:
-        UserError: anything that the user can mend. Where the state is whole, it is saved.
+        UserError: an error the user can fix. The state is saved if it is consistent.
     """
     start, total = span
+    loop = _Loop(model, data, start, run, hooks, saver, jit)
     try:
         with _dropping_iterators():
             model.fit(
@@ -59,30 +62,12 @@ def fit(
                 shuffle=False,  # the stream is shuffled
                 verbose=0,
             )
-        saver.save()  # of a run that a signal has ended; else nothing is left to save
-    except (callbacks.NotANumber, checkpoint.NotFinite) as error:
-        raise UserError(
-            f"training diverged: {error}; {_kept(saver, run)}; "
-            "try a lower --learning_rate or another --seed"
-        ) from error
-    except UserError:
-        _save_between_steps(saver, hooks)
+        saver.save()  # of a run that a signal has ended; otherwise nothing is left to save
+    except UserError:  # of a callback
+        loop.save()
         raise
-    except (OSError, tf.errors.ResourceExhaustedError) as error:
-        # A full disk is a ResourceExhaustedError where TensorFlow writes.
-        if isinstance(error, OSError) or FULL in str(error):
-            _save_between_steps(saver, hooks)
-            raise _unwritten(error, saver, run) from error
-        raise UserError(
-            f"out of memory at step {saver.step}; {_kept(saver, run)}; "
-            "lower --batch_size, --image_size or --width"
-        ) from error
-    except tf.errors.OpError as error:
-        if data.error is not None:
-            saver.save()  # it failed between two steps, so the state is whole
-            say_stopped(saver, run)
-            raise data.error from error
-        told = _of_a_step(error, model, start, run, saver, jit)
+    except Exception as error:
+        told = loop.explain(error)
         if told is None:
             raise
         raise told from error
@@ -92,64 +77,153 @@ def fit(
 
 
 def say_stopped(saver: Checkpoints, run: Run):
-    print(f"stopped at step {saver.step}; go on with: --resume --run {run.folder}", flush=True)
+    print(f"stopped at step {saver.step}; to resume: --resume --run {run.folder}", flush=True)
 
 
-def _kept(saver: Checkpoints, run: Run) -> str:
-    if not saver.saved:
-        return "there was no checkpoint yet"
-    return f"the last good checkpoint, step {saver.saved}, is kept in {run.checkpoints}"
+@dataclass
+class _Loop:
+    """A loop that an error has ended; arguments as for `fit`."""
+
+    model: Adversarial
+    data: object
+    start: int
+    run: Run
+    hooks: list[StepCallback]
+    saver: Checkpoints
+    jit: Jit
+
+    def explain(self, error: Exception) -> UserError | None:
+        """The error to show the user, after saving what can be saved; None if it is a bug."""
+        if isinstance(error, tf.errors.OpError) and self.data.error is not None:
+            self.saver.save()  # loading failed between two steps, so the state is consistent
+            say_stopped(self.saver, self.run)
+            return self.data.error
+        for ending in ENDINGS:
+            if ending.applies(error, self):
+                if ending.saves:
+                    self.save()
+                return UserError(ending.message.format(self=self, reason=_reason(error)))
+        return None
+
+    def save(self):
+        """Saves after a callback has failed, if possible: the callback's error is the one shown."""
+        self.saver.step = self.hooks[0].step  # the first one has counted the step that just ended
+        with suppress(UserError, checkpoint.NonFiniteState):
+            self.saver.save()
+
+    @property
+    def next_step(self) -> int:
+        return self.saver.step + 1
+
+    @property
+    def kept(self) -> str:
+        """What this process has saved."""
+        return self._kept_at(self.saver.saved)
+
+    @property
+    def kept_by_chief(self) -> str:
+        """What is saved: this process may be ahead of the one that writes."""
+        return self._kept_at(self.run.step())
+
+    def _kept_at(self, step: int) -> str:
+        if not step:
+            return "there was no checkpoint yet"
+        return f"the last good checkpoint, step {step}, is kept in {self.run.checkpoints}"
 
 
-def _unwritten(error: Exception, saver: Checkpoints, run: Run) -> UserError:
-    """What to say when something could not be written: the run's files, or its output."""
-    if getattr(error, "errno", None) in GONE:
-        return UserError(
-            f"nobody takes the output any more; {_kept(saver, run)}; go on with: --resume "
-            f"--run {run.folder}"
-        )
-    return UserError(
-        f"{run.folder}: cannot be written at step {saver.step} "
-        f"({getattr(error, 'strerror', None) or FULL}); {_kept(saver, run)}; "
-        "make room, then --resume"
-    )
+class Ending(NamedTuple):
+    """One way for the loop to end early.
+
+    Attributes:
+        applies: whether an error is of this kind.
+        saves: whether the state is consistent and is saved first.
+        message: template of the message, a line.
+    """
+
+    applies: Callable[[Exception, _Loop], bool]
+    saves: bool
+    message: str
 
 
-def _of_a_step(
-    error: tf.errors.OpError,
-    model: Adversarial,
-    start: int,
-    run: Run,
-    saver: Checkpoints,
-    jit: Jit,
-) -> UserError | None:
-    """What to say when a step has failed, or None where the user can do nothing about it."""
-    if model.group.is_lost(error):
-        step = run.step()
-        kept = f"step {step} is kept in {run.checkpoints}" if step else _kept(saver, run)
-        return UserError(
-            f"a worker was lost in step {saver.step + 1}; {kept}; "
-            "start all workers again, with --resume and the same --run"
-        )
-    if (model.jit_step or model.jit_apply) and saver.step == start:
-        reason = str(error).splitlines()[0]
-        return UserError(f"--jit {jit}: XLA cannot compile the step ({reason}); use --jit off")
-    return None
+def _diverged(error: Exception, loop: _Loop) -> bool:
+    return isinstance(error, (callbacks.NonFiniteLoss, checkpoint.NonFiniteState))
 
 
-def _save_between_steps(saver: Checkpoints, hooks: list[StepCallback]):
-    """Saves after a callback has failed, if it can: its failure is what is to be told."""
-    saver.step = hooks[0].step  # the first one has counted the step that all others follow
-    with suppress(UserError, checkpoint.NotFinite):
-        saver.save()
+def _stdout_closed(error: Exception, loop: _Loop) -> bool:
+    return isinstance(error, OSError) and error.errno in CLOSED
+
+
+def _write_failed(error: Exception, loop: _Loop) -> bool:
+    # TensorFlow's writers raise ResourceExhaustedError on a full disk.
+    full = isinstance(error, tf.errors.ResourceExhaustedError) and FULL in str(error)
+    return isinstance(error, OSError) or full
+
+
+def _out_of_memory(error: Exception, loop: _Loop) -> bool:
+    return isinstance(error, tf.errors.ResourceExhaustedError)
+
+
+def _worker_lost(error: Exception, loop: _Loop) -> bool:
+    return isinstance(error, tf.errors.OpError) and loop.model.group.is_lost(error)
+
+
+def _not_compiled(error: Exception, loop: _Loop) -> bool:
+    compiled = loop.model.jit_step or loop.model.jit_apply
+    first_step = loop.saver.step == loop.start
+    return isinstance(error, tf.errors.OpError) and compiled and first_step
+
+
+# In this order: the first one that applies.
+ENDINGS = (
+    Ending(
+        _diverged,
+        False,
+        "training diverged: {reason}; {self.kept}; try a lower --learning_rate or another --seed",
+    ),
+    Ending(
+        _stdout_closed,
+        True,
+        "stdout was closed (broken pipe); {self.kept}; to resume: --resume --run {self.run.folder}",
+    ),
+    Ending(
+        _write_failed,
+        True,
+        "{self.run.folder}: cannot be written at step {self.saver.step} ({reason}); {self.kept}; "
+        "free disk space, then --resume",
+    ),
+    Ending(
+        _out_of_memory,
+        False,
+        "out of memory at step {self.saver.step}; {self.kept}; "
+        "lower --batch_size, --image_size or --width",
+    ),
+    Ending(
+        _worker_lost,
+        False,
+        "a worker was lost in step {self.next_step}; {self.kept_by_chief}; "
+        "restart all workers with --resume and the same --run",
+    ),
+    Ending(
+        _not_compiled,
+        False,
+        "--jit {self.jit}: XLA cannot compile the step ({reason}); use --jit off",
+    ),
+)
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, in one line."""
+    text = str(error)
+    return getattr(error, "strerror", None) or (FULL if FULL in text else text.partition("\n")[0])
 
 
 @contextmanager
 def _dropping_iterators() -> Iterator[None]:
-    """Lets nothing hold on to the data iterator of a `fit` that did not come to its end.
+    """Drops every reference to the data iterator of a `fit` that was interrupted.
 
-    Tracebacks do, and a cycle within Keras. The threads that load batches live as long, and one
-    that is in Python when the interpreter shuts down blocks the exit for ever.
+    Tracebacks hold one, and so does a cycle within Keras. The threads that load batches live as
+    long as the iterator, and one that is in Python when the interpreter shuts down blocks the
+    exit forever.
     """
     keras.config.disable_traceback_filtering()  # it hides the frames that have to be cleared
     try:

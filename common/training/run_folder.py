@@ -1,4 +1,4 @@
-"""A run's folder: what lies where, and how a model comes back from it."""
+"""The folder of a run: its files, and loading the model from it."""
 
 import json
 import platform
@@ -67,36 +67,38 @@ class Run:
 
     @classmethod
     def new(cls, folder: str | None, model_name: str) -> "Run":
-        """A run to be started, by default in `runs/<model>/<date-time>`.
+        """A run to start, by default in `runs/<model>/<date-time>`.
 
         Raises:
-            UserError: there is a run in that folder already.
+            UserError: the folder already holds a run.
         """
         name = time.strftime("%Y-%m-%d_%H-%M-%S")
         run = cls(Path(folder) if folder else Path("runs") / model_name / name)
         if run.config_file.exists():
             raise UserError(
-                f"--run {run.folder}: holds a run already; add --resume to go on with it, "
-                "or name another folder"
+                f"--run {run.folder}: already holds a run; add --resume to resume it, "
+                "or choose another folder"
             )
         return run
 
     @classmethod
     def open(cls, folder: str | None, model_name: str) -> "Run":
-        """An existing run, by default the newest one of this model.
+        """An existing run, by default this model's most recent one.
 
         Raises:
-            UserError: there is none, or it is another model's.
+            UserError: there is no run, or it belongs to another model.
         """
         if folder is None:
             configs = Path("runs", model_name).glob("*/config.json")
             newest = max(configs, key=lambda path: path.stat().st_mtime, default=None)
             if newest is None:
-                raise UserError(f"no run under {Path('runs', model_name)}; name one with --run")
+                raise UserError(
+                    f"no run under {Path('runs', model_name)}; give its folder with --run"
+                )
             folder = newest.parent
         run = cls(Path(folder))
         if not run.config_file.is_file():
-            raise UserError(f"{folder}: no run lies there (it has no config.json)")
+            raise UserError(f"{folder}: no run in this folder (it has no config.json)")
         if run.config()["model"] != model_name:
             raise UserError(
                 f"{folder}: a run of {run.config()['model']}, not of {model_name}; "
@@ -105,7 +107,7 @@ class Run:
         return run
 
     def config(self) -> dict:
-        """What `config.json` holds: model, options, versions."""
+        """The content of `config.json`: model, options, data, versions."""
         try:
             config = json.loads(self.config_file.read_text())
             return {"model": config["model"], "options": config["options"]} | config
@@ -113,16 +115,16 @@ class Run:
             raise UserError(f"{self.config_file}: cannot be read ({error})") from error
 
     def check_data(self, fingerprint: dict[str, str]):
-        """Refuses data that are not those that the run began with.
+        """Checks that the dataset has not changed since the run started.
 
         Raises:
-            UserError: the message names the first split that differs.
+            UserError: it has; the message names the first split that differs.
         """
-        for split, begun in self.config().get("data", {}).items():
-            if fingerprint.get(split) != begun:
+        for split, before in self.config().get("data", {}).items():
+            if fingerprint.get(split) != before:
                 raise UserError(
-                    f"{self.folder}: {split} had {begun} (a hash of what they are) when the run "
-                    f"began and has {fingerprint.get(split)} now; put the images back, or begin "
+                    f"{self.folder}: {split} had {before} (a hash of the content) when the run "
+                    f"started and has {fingerprint.get(split)} now; restore the images, or start "
                     "a new run"
                 )
 
@@ -142,21 +144,21 @@ class Run:
         write_json(self.config_file, config)
 
     def exported_step(self) -> int:
-        """Steps of the checkpoint that the end of training exported last; 0 if none was."""
+        """Step of the checkpoint that training exported last; 0 if there is none."""
         return _read_json(self.exports / "exported.json").get("step", 0)
 
-    def note_export(self):
-        """Notes that the newest checkpoint has been exported whole."""
+    def record_export(self):
+        """Records that the export of the newest checkpoint is complete."""
         write_json(self.exports / "exported.json", {"step": self.step()})
 
     def step(self, best: bool = False) -> int:
-        """Steps of the newest checkpoint, or of the best one; 0 if there is none yet."""
+        """Step of the newest checkpoint, or of the best one; 0 if there is none yet."""
         if best:
             return self.best().get("step", 0)
         return max(checkpoint.steps(self.checkpoints), default=0)
 
     def best(self) -> dict:
-        """Step, metric and value of the best checkpoint; empty if none was kept."""
+        """Step, metric and value of the best checkpoint; empty if there is none."""
         return _read_json(self.best_file)
 
     def best_checkpoint(self) -> Path:
@@ -166,7 +168,7 @@ class Run:
         return self.checkpoints / f"best_{step:08d}.npz"
 
     def keep_best(self, model: Adversarial, step: int, metric: str, value: float):
-        """Writes the model's state as the best checkpoint, which it is once best.json says so."""
+        """Saves the best checkpoint; it replaces the previous one once best.json names it."""
         path = self._best_path(step)
         checkpoint.write(path, model)
         write_json(self.best_file, {"step": step, "metric": metric, "value": value})
@@ -181,17 +183,17 @@ class Run:
         whole: bool = False,
         **overrides,
     ) -> Adversarial:
-        """The model with the sampling network of the newest checkpoint, in float32.
+        """The model with the weights of a checkpoint, by default the newest, in float32.
 
         Args:
-            model_class: the class that the run trained.
-            best: take the checkpoint that --keep_best kept instead.
-            step: take the checkpoint of this step instead.
-            whole: load every network, not the sampling one alone.
-            overrides: constructor arguments to use instead of the run's.
+            model_class: class of the model.
+            best: use the checkpoint kept by --keep_best.
+            step: use the checkpoint of this step.
+            whole: load every network rather than only the sampling network.
+            overrides: constructor arguments that replace those of the run.
 
         Raises:
-            UserError: the run has no checkpoint, or it does not fit.
+            UserError: the run has no such checkpoint, or it does not match the model.
         """
         path = self.checkpoint_file(best, step)
         keras.config.set_dtype_policy("float32")
@@ -202,21 +204,21 @@ class Run:
         return model
 
     def checkpoint_file(self, best: bool = False, step: int | None = None) -> Path:
-        """The newest checkpoint, the best one, or that of a step.
+        """Path of the newest checkpoint, the best one, or that of a step.
 
         Raises:
-            UserError: it is not there.
+            UserError: there is no such checkpoint.
         """
         if not self.step():
             raise UserError(f"{self.folder}: the run has no checkpoint yet; train it first")
         if best and step is not None:
-            raise UserError(f"--step {step}: not together with --best")
+            raise UserError(f"--step {step}: cannot be combined with --best")
         path = checkpoint.path_of(self.checkpoints, self.step() if step is None else step)
         if best and not self.best_checkpoint().exists():
             raise UserError(f"{self.folder}: no best checkpoint was kept; train with --keep_best")
         if not path.exists():
             kept = ", ".join(map(str, checkpoint.steps(self.checkpoints)))
-            raise UserError(f"--step {step}: {self.folder} has checkpoints of the steps {kept}")
+            raise UserError(f"--step {step}: {self.folder} has checkpoints of steps {kept}")
         return self.best_checkpoint() if best else path
 
 

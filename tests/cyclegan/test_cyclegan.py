@@ -1,7 +1,7 @@
 """CycleGAN: the paper's networks, its losses in NumPy, and who moves in a step."""
 
 from common.errors import UserError
-from common.training import train
+from common.training import options
 from cyclegan.cyclegan import CycleGAN, conv_down, conv_up, depths
 
 import keras
@@ -307,7 +307,7 @@ def test_the_average_is_of_both_translators():
 
 def test_the_rate_is_constant_for_the_first_half_and_then_falls_to_0():
     assert CycleGAN.defaults["schedule"] == "linear"
-    factor = train.SCHEDULES["linear"]
+    factor = options.SCHEDULES["linear"]
     done = np.linspace(0, 1, 201)
     expected = np.where(done <= 0.5, 1, 1 - (done - 0.5) / 0.5)
     np.testing.assert_allclose([factor(x) for x in done], expected, atol=1e-12)

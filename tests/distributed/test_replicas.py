@@ -136,7 +136,7 @@ def test_only_the_chief_writes(together, folder):
 def test_a_signal_to_one_worker_stops_all_after_the_same_step(together, folder):
     for _, text in together:
         assert "terminated ended with 143" in text
-        assert "stopped at step 5; go on with: --resume" in text
+        assert "stopped at step 5; to resume: --resume" in text
     assert checkpoint.steps(folder / "terminated" / "checkpoints") == [3, 5]
 
 
@@ -145,7 +145,7 @@ def test_a_killed_worker_ends_the_others_and_resuming_is_exact(together, folder,
     assert killed == -9 and status == 0  # of the jobs; that of the run:
     assert "killed ended with 2" in text
     (line,) = (line for line in text.splitlines() if "a worker was lost" in line)
-    assert line.startswith("error: ") and "step 6 is kept in" in line and "--resume" in line
+    assert line.startswith("error: ") and "step 6, is kept in" in line and "--resume" in line
     assert "Traceback" not in text
     again = two_workers(folder, pairs_folder, "resumed", "refused")
     for status, text in again:

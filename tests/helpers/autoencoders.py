@@ -1,4 +1,4 @@
-"""Runs of small auto-encoders with random weights; a pytest plugin of the tests that need them."""
+"""Runs of small autoencoders with random weights: a pytest plugin."""
 
 from aae.aae import AAE
 from common.images import image_file
@@ -16,9 +16,9 @@ PIXELS = 8
 
 @pytest.fixture(scope="session")
 def make_run(tmp_path_factory):
-    """make_run(option=...) -> the folder of a run whose weights are random, not to be changed.
+    """make_run(option=...) -> the folder of a run with random weights; read-only.
 
-    With classes=0 its data have no labels.
+    With classes=0 its dataset has no labels.
     """
     folder = tmp_path_factory.mktemp("autoencoder")
     random = np.random.default_rng(0)

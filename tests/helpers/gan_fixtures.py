@@ -1,4 +1,4 @@
-"""A pytest plugin: runs of the tiny generator, and its command line."""
+"""Runs of the tiny generator and its command line: a pytest plugin."""
 
 from common.tasks.generation import Generation
 from common.training.run_folder import Run
@@ -11,7 +11,7 @@ import pytest
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory):
-    """A run without classes, and a SavedModel; not to be changed."""
+    """A run without classes, with its SavedModel; read-only."""
     folder = make_run(tmp_path_factory.mktemp("plain") / "run", distribution="uniform")
     Generation(TinyGan).export_trained(Run(folder))
     return folder
@@ -19,7 +19,7 @@ def plain(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def conditional(tmp_path_factory):
-    """A run with three classes, and a SavedModel; not to be changed."""
+    """A run with three classes, with its SavedModel; read-only."""
     folder = tmp_path_factory.mktemp("conditional") / "run"
     make_run(folder, conditional=True, channels=3, class_names=NAMES)
     Generation(TinyGan).export_trained(Run(folder))
@@ -29,13 +29,12 @@ def conditional(tmp_path_factory):
 @pytest.fixture
 def gan_cli(capsys):
     """Calls the command line in this process: gan_cli("predict a b") -> status, out, err."""
-
     return command_line(capsys, TinyGan, Generation)
 
 
 @pytest.fixture
 def predict(gan_cli, tmp_path):
-    """predict(run, options) -> the folder that was written."""
+    """predict(run, options) -> the output folder."""
     folders = []
 
     def call(run, options=""):

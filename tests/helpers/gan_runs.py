@@ -1,4 +1,4 @@
-"""Runs of the tiny generator, and what their images are compared with."""
+"""Runs of the tiny generator, and the images they are expected to give."""
 
 from functools import cache
 
@@ -14,7 +14,7 @@ NAMES = ["zero", "one", "many"]
 
 
 def make_model(**options):
-    """A tiny model whose moving statistics are not those that it was built with."""
+    """A tiny model whose moving statistics differ from their initial values."""
     keras.utils.set_random_seed(options.get("seed", 3))
     model = TinyGan(**pick(TinyGan, options))
     random = np.random.default_rng(8)
@@ -26,7 +26,7 @@ def make_model(**options):
 
 
 def make_run(folder, **options):
-    """A run of 4 steps, as far as the verbs look at it."""
+    """A run of 4 steps with all that the verbs read of one."""
     run = Run(folder)
     run.write_config("tiny_gan", {"dataset": "here", "seed": 5} | options, {"train": "4 images"})
     checkpoint.save(run.checkpoints, 4, make_model(**options))
@@ -39,7 +39,7 @@ def network_of(run):
 
 
 def own_images(run, seed, count, labels=None):
-    """What the run's network itself makes of the noise of a seed."""
+    """Images of the run's own network from the noise of a seed."""
     model = network_of(run)
     noise = model.latent.of_seed(seed, count).numpy()
     inputs = noise if labels is None else [noise, np.eye(3, dtype=np.float32)[labels]]
@@ -51,7 +51,7 @@ def written(folder):
 
 
 def assert_same(image, expected):
-    """Equal but for roundings on the edge between two grey levels."""
+    """Asserts equality up to one grey level of rounding."""
     assert image.shape == expected.shape
     assert np.abs(image.astype(int) - expected).max() <= 1
 

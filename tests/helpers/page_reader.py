@@ -1,4 +1,4 @@
-"""Reads a page of results as a browser would."""
+"""Reads a result page as a browser would."""
 
 import base64
 import os
@@ -11,7 +11,7 @@ VOID = ("meta", "img", "br")
 
 
 class Reader(HTMLParser):
-    """Checks that every tag is closed where it should be; collects what a test looks at."""
+    """Checks that tags are balanced; collects images, charts, links, URLs and text."""
 
     def __init__(self, path):
         super().__init__()
@@ -50,6 +50,6 @@ def image_of(url, folder, channels=3):
 
 
 def shown_on(path, channels=3):
-    """The images of a page in their order: (alternative text, image)."""
+    """The images of a page in order: (alternative text, image)."""
     images = Reader(path).images
     return [(image["alt"], image_of(image["src"], path.parent, channels)) for image in images]

@@ -1,4 +1,4 @@
-"""The commands that a text shows, and whether the models' real parsers take them."""
+"""Commands shown in a text, parsed by the models' real parsers."""
 
 import re
 import shlex
@@ -8,15 +8,15 @@ from common import cli, registry
 
 
 def blocks(text, language):
-    """The contents of a Markdown text's code blocks of a language."""
+    """Contents of the code blocks of a language in a Markdown text."""
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.M | re.S)
 
 
 def commands(text):
-    """Every command of a Python script in lines of a shell, as [script, argument, ...].
+    """Every call of a Python script in lines of a shell, as [script, argument, ...].
 
-    Lines that end with a backslash go on; of brackets around what may be left out, the inside
-    counts. A last & is left out.
+    Lines that end with a backslash are joined; brackets around optional arguments and a final &
+    are dropped.
     """
     text = text.replace("\\\n", " ").replace("&& .venv/bin/python ", "\npython3 ")
     found = []
@@ -29,7 +29,7 @@ def commands(text):
 
 @cache
 def parser(name, verb):
-    """The parser of a model's verb."""
+    """Parser of a model's verb."""
     model, task = registry.classes(name)
     program = f"python3 {name}/{name}.py"
     if verb == "train":
@@ -38,7 +38,7 @@ def parser(name, verb):
 
 
 def parse(arguments):
-    """Options of a command of a model, `pix2pix/pix2pix.py ...`; UserError if they cannot be."""
+    """Options of a command, `pix2pix/pix2pix.py ...`; raises UserError if they are invalid."""
     script, *rest = arguments
     folder, file = script.split("/")
     assert file == f"{folder}.py" and folder in registry.NAMES, script

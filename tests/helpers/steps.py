@@ -1,4 +1,4 @@
-"""Takes a callback through training without a model."""
+"""Steps a callback through training without a model."""
 
 
 def step_through(callback, count, losses=None):

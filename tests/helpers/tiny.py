@@ -1,7 +1,7 @@
-"""The smallest translator that has all that a run must keep; also a script, for tests that kill it.
+"""The smallest image translator with every kind of state; also a script, for tests that kill it.
 
-Moving statistics, dropout with its random state, two Adams, an average generator on demand: what
-`common/` does for it, it does for any model, at a tenth of pix2pix's time to trace.
+It has moving statistics, dropout with its random state, two Adam optimizers and an optional average
+generator, so it exercises `common/` as any model does, in a tenth of pix2pix's tracing time.
 """
 
 import sys
@@ -21,17 +21,17 @@ import keras
 
 
 class Tiny(Adversarial):
-    """One convolution down, one up, against one convolution.
+    """A generator of two convolutions down and two up against a discriminator of one convolution.
 
     Args:
         image_size: side of the images in pixels, a multiple of 4.
         channels_in: channels of x.
         channels_out: channels of y.
-        dropout: share of units dropped.
+        dropout: fraction of units dropped.
         inference_dropout: whether dropout stays on at inference.
-        inference_statistics: of the image, or moving averages.
-        inference_seed: which dropout mask inference draws.
-        learning_rate: Adam's step size.
+        inference_statistics: batch normalisation statistics at inference: of the image or moving.
+        inference_seed: seed of the dropout mask at inference.
+        learning_rate: learning rate of Adam.
         ema: decay of the moving average of the generator's weights.
     """
 

@@ -1,7 +1,7 @@
-"""The smallest generator of images from noise, with or without a class; also a script.
+"""The smallest noise-to-image model, optionally class-conditional; also a script.
 
-It has what the common code must cope with: moving statistics, a random state of its own, two Adams
-and an average generator on demand.
+It has every kind of state: moving statistics, a random state of its own, two Adam optimizers and an
+optional average generator.
 """
 
 import sys
@@ -24,15 +24,15 @@ from keras import layers
 
 
 class TinyGan(Adversarial):
-    """A dense layer and a transposed convolution or more, against one convolution.
+    """A dense layer and transposed convolutions against one convolution and a dense layer.
 
     Args:
         image_size: side of the images in pixels, such as 8.
-        channels: of the images.
-        classes: of the data set.
-        conditional: whether both players are told the class.
-        distribution: of the noise.
-        learning_rate: Adam's step size.
+        channels: number of image channels.
+        classes: number of classes of the dataset.
+        conditional: whether both networks take the class.
+        distribution: distribution of the noise.
+        learning_rate: learning rate of Adam.
         ema: decay of the moving average of the generator's weights.
     """
 
@@ -75,7 +75,7 @@ class TinyGan(Adversarial):
         h = layers.LeakyReLU(0.2)(BatchNormalization()(h))
         for stage in reversed(range(stages)):
             h = conv_transpose(h, 4 if stage else self.channels)
-        h = layers.Rescaling(30.0)(h)  # colours as far apart as those of a trained network
+        h = layers.Rescaling(30.0)(h)  # colours as varied as those of a trained network
         return keras.Model(
             both(z, c), layers.Activation("tanh", dtype="float32")(h), name="generator"
         )
@@ -101,7 +101,7 @@ class TinyGan(Adversarial):
 
 
 def both(tensor, c):
-    """What a player takes: the tensor alone, or with the one-hot class."""
+    """Inputs of a network: the tensor alone, or with the one-hot class."""
     return [tensor, *c] if c else tensor
 
 

@@ -140,7 +140,7 @@ def test_without_images_noise_becomes_images(aae_cli, make_run, tmp_path):
         ("'{run}' '{inputs}' --label dark", "--label dark: .*knows no classes"),
         ("'{run}' '{inputs}' --interpolate 1", "--interpolate 1: give 2 frames"),
         ("'{run}' '{inputs}/1.png' --interpolate 3", "--interpolate 3: takes two images, not 1"),
-        ("'{inputs}' '{inputs}'", "no run lies there"),
+        ("'{inputs}' '{inputs}'", "no run in this folder"),
     ],
 )
 def test_what_cannot_be_is_refused_in_a_line(aae_cli, make_run, inputs, tmp_path, arguments, said):

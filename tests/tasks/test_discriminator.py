@@ -134,7 +134,7 @@ def test_without_images_noise_becomes_images(run_cli, run, tmp_path):
         ("'{run}' '{run}/config.json'", "config.json"),
         ("'{run}' '{flat}' --grid", "--grid: is for images from noise"),
         ("'{run}' '{flat}' --label white", "--label: is for images from noise"),
-        ("'{flat}' '{flat}'", "no run lies there"),
+        ("'{flat}' '{flat}'", "no run in this folder"),
     ],
 )
 def test_what_cannot_be_is_refused_in_a_line(run_cli, run, flat, tmp_path, arguments, said):

@@ -1,4 +1,4 @@
-"""What happens between two steps, at which step, and what a resumed run makes of it."""
+"""Training callbacks: what they do, at which step, in new and in resumed runs."""
 
 import errno
 import os
@@ -6,8 +6,8 @@ import signal
 from types import SimpleNamespace
 
 from common.training import callbacks
+from common.training.options import SCHEDULES
 from common.training.run_folder import Run
-from common.training.train import SCHEDULES
 from tests.helpers.steps import step_through
 
 import keras
@@ -35,17 +35,17 @@ def test_learning_rates_follow_the_formula(schedule, start):
         rate.on_train_batch_end(step - start, {})
 
 
-def test_a_model_has_a_factor_of_its_own():
+def test_a_models_own_schedule_multiplies_the_rate():
     update = SimpleNamespace(optimizer=keras.optimizers.SGD(0.5))
-    own = {2: 1.0, 3: 0.1}.get
-    rate = callbacks.LearningRate(2, 4, SCHEDULES["linear"], {"a": update}, own)
+    model_factor = {2: 1.0, 3: 0.1}.get
+    rate = callbacks.LearningRate(2, 4, SCHEDULES["linear"], {"a": update}, model_factor)
     for step, expected in ((0, 0.5), (1, 0.5 * 0.5 * 0.1)):
         rate.on_train_batch_begin(step)
         assert float(update.optimizer.learning_rate) == pytest.approx(expected)
         rate.on_train_batch_end(step, {})
 
 
-def test_a_schedule_reaches_through_the_loss_scale():
+def test_a_schedule_reaches_the_optimizer_inside_a_loss_scale():
     inner = keras.optimizers.Adam(0.5)
     update = SimpleNamespace(optimizer=keras.optimizers.LossScaleOptimizer(inner))
     rate = callbacks.LearningRate(8, 10, SCHEDULES["linear"], {"a": update})
@@ -54,27 +54,27 @@ def test_a_schedule_reaches_through_the_loss_scale():
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), np.float32("nan")])
-def test_a_loss_that_is_no_number_stops_and_is_named(bad):
+def test_a_non_finite_loss_stops_training_and_is_named(bad):
     finite = callbacks.FiniteLosses(10)
     finite.on_train_batch_end(0, {"d_loss": 1e30, "g_loss": -1.0})
-    with pytest.raises(callbacks.NotANumber, match=r"g_loss is (nan|inf) at step 12"):
+    with pytest.raises(callbacks.NonFiniteLoss, match=r"g_loss is (nan|inf) at step 12"):
         finite.on_train_batch_end(1, {"d_loss": 1.0, "g_loss": bad})
 
 
 def test_checkpoints_at_every_nth_and_the_last_step_once(tmp_path, monkeypatch):
-    saved, spare = [], []
+    saved, never_deleted = [], []
     monkeypatch.setattr(
         callbacks.checkpoint,
         "save",
-        lambda folder, step, model, spared: saved.append(step) or spare.append(spared),
+        lambda folder, step, model, retained: saved.append(step) or never_deleted.append(retained),
     )
-    made = callbacks.Checkpoints(3, 10, 4, Run(tmp_path), kept=(5, 20))
+    made = callbacks.Checkpoints(3, 10, 4, Run(tmp_path), retained=(5, 20))
     made.set_model(None)
-    made.save()  # nothing has happened yet
+    made.save()  # no step was done yet
     step_through(made, 7)
     made.save()
     assert saved == [4, 5, 8, 10]
-    assert set(spare) == {(5, 20)}
+    assert set(never_deleted) == {(5, 20)}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -99,7 +99,7 @@ def test_a_signal_ends_training_after_the_step_and_a_second_one_at_once(number, 
     assert signal.getsignal(number) == before
 
 
-def test_a_terminal_that_has_closed_does_not_stop_the_signal(monkeypatch):
+def test_a_signal_is_handled_after_the_terminal_has_closed(monkeypatch):
     def closed(*_):
         raise OSError(errno.EIO, "Input/output error")
 
@@ -109,5 +109,5 @@ def test_a_terminal_that_has_closed_does_not_stop_the_signal(monkeypatch):
     assert stop.received == signal.SIGTERM
 
 
-def test_a_run_that_failed_before_it_began_gives_the_signals_back():
+def test_release_before_training_has_started_does_nothing():
     callbacks.StopOnSignal(0).release()

@@ -1,4 +1,4 @@
-"""Checkpoints hold all of the state, whole or not at all, and are refused where they do not fit."""
+"""Checkpoints: complete state, atomic writes, and refusal of files that do not match."""
 
 import errno
 import resource
@@ -15,7 +15,7 @@ import pytest
 
 @pytest.fixture(scope="module")
 def trained():
-    """A model that has moved: three steps, with dropout, moments and an average generator."""
+    """A model after three steps, with dropout, optimizer moments and an average generator."""
     keras.utils.set_random_seed(1)
     model = Tiny(ema=0.5)
     model.compile(jit="off")
@@ -41,7 +41,7 @@ def assert_same(a, b):
 
 @contextmanager
 def full_disk(limit=2000):
-    """Files cannot grow beyond `limit` bytes in here: writing fails as on a disk without room."""
+    """Limits files to `limit` bytes: writing fails as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
     try:
@@ -50,7 +50,7 @@ def full_disk(limit=2000):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_everything_comes_back(trained, tmp_path):
+def test_a_checkpoint_restores_the_whole_state(trained, tmp_path):
     path = checkpoint.save(tmp_path, 3, trained)
     assert path == tmp_path / "step_00000003.npz"
     keras.utils.set_random_seed(2)
@@ -58,7 +58,7 @@ def test_everything_comes_back(trained, tmp_path):
     fresh, wanted = values(other), values(trained)
     checkpoint.load(path, other)
     assert_same(values(other), wanted)
-    # Each kind of state has moved, so a kind that is left out would have shown.
+    # Every group has changed, so a group that is not saved would show.
     changed = {key.split("/")[0] for key in wanted if (fresh[key] != wanted[key]).any()}
     assert changed >= {
         "generator",
@@ -69,7 +69,7 @@ def test_everything_comes_back(trained, tmp_path):
     }
 
 
-def test_optimizers_random_state_and_moving_statistics_are_in_it(trained, tmp_path):
+def test_optimizers_random_state_and_moving_statistics_are_saved(trained, tmp_path):
     state = trained.state()
     paths = [variable.path for variable in state["generator"]]
     assert any("seed" in path for path in paths)
@@ -93,7 +93,7 @@ def test_a_resumed_model_takes_the_same_next_step(trained, tmp_path):
     assert_same(values(other), values(trained))
 
 
-def test_to_draw_the_optimizers_need_not_be_made(trained, tmp_path):
+def test_loading_networks_does_not_build_the_optimizers(trained, tmp_path):
     path = checkpoint.save(tmp_path, 3, trained)
     other = Tiny(ema=0.5)
     checkpoint.load(path, other, ["average_generator"])
@@ -103,7 +103,7 @@ def test_to_draw_the_optimizers_need_not_be_made(trained, tmp_path):
     )
 
 
-def test_some_networks_only(trained, tmp_path):
+def test_only_the_named_networks_are_loaded(trained, tmp_path):
     path = checkpoint.save(tmp_path, 3, trained)
     other = Tiny(ema=0.5)
     before = values(other)
@@ -117,7 +117,7 @@ def test_some_networks_only(trained, tmp_path):
 def test_the_newest_two_are_kept(trained, tmp_path):
     for step in (5, 10, 100_000_000, 15):
         checkpoint.save(tmp_path, step, trained)
-    (tmp_path / "step_note.npz").touch()  # somebody else's
+    (tmp_path / "step_note.npz").touch()  # not a checkpoint
     assert checkpoint.steps(tmp_path) == [15, 100_000_000]
     assert checkpoint.steps(tmp_path / "not there") == []
     assert (tmp_path / "step_note.npz").exists()
@@ -150,24 +150,24 @@ def test_a_kill_between_writing_and_renaming_leaves_the_earlier_one(trained, tmp
     first = checkpoint.save(tmp_path, 1, trained)
 
     def replace(*_):
-        raise KeyboardInterrupt  # as good as a kill: nothing of `save` runs after it
+        raise KeyboardInterrupt  # like a kill, runs no more of `save`
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr("os.replace", replace)
         checkpoint.save(tmp_path, 2, trained)
     assert checkpoint.steps(tmp_path) == [1]
     checkpoint.load(first, Tiny(ema=0.5))
-    checkpoint.save(tmp_path, 2, trained)  # what was left lying is no obstacle
+    checkpoint.save(tmp_path, 2, trained)  # over the temporary file that was left
     assert checkpoint.steps(tmp_path) == [1, 2]
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_state_that_is_not_finite_is_not_saved(tmp_path, value):
+def test_a_non_finite_state_is_not_saved(tmp_path, value):
     model = Tiny()
     checkpoint.save(tmp_path, 1, model)
     kernel = model.discriminator.trainable_variables[0]
     kernel.assign(np.full(kernel.shape, value))
-    with pytest.raises(checkpoint.NotFinite, match="discriminator"):
+    with pytest.raises(checkpoint.NonFiniteState, match="discriminator"):
         checkpoint.save(tmp_path, 2, model)
     assert [path.name for path in tmp_path.iterdir()] == ["step_00000001.npz"]
 
@@ -195,10 +195,10 @@ def test_a_flipped_bit_is_noticed(trained, tmp_path):
 
 
 @pytest.mark.parametrize("place, value", [(2, 1), (4, 99)], ids=["encrypted", "compression"])
-def test_what_only_the_unpacking_meets_is_damage_too(trained, tmp_path, place, value):
+def test_damage_found_while_unpacking_is_reported(trained, tmp_path, place, value):
     path = checkpoint.save(tmp_path, 1, trained)
     content = bytearray(path.read_bytes())
-    entry = content.rindex(b"PK\1\2") + 8 - 2  # the last of the directory: flags, compression
+    entry = content.rindex(b"PK\1\2") + 8 - 2  # last directory entry: flags, compression
     content[entry + place] = value
     path.write_bytes(content)
     with pytest.raises(UserError, match=r"step_00000001.npz: the checkpoint is damaged"):
@@ -215,12 +215,14 @@ def test_another_models_checkpoint_is_refused(tmp_path, options):
     path = checkpoint.save(tmp_path, 1, Tiny(**options))
     model = Tiny()
     before = values(model)
-    with pytest.raises(UserError, match=r"step_00000001.npz: .*another model or of other options"):
+    with pytest.raises(
+        UserError, match=r"step_00000001.npz: .*another model or with other options"
+    ):
         checkpoint.load(path, model)
     assert_same(values(model), before)
 
 
-def test_spared_steps_outlive_the_newest(trained, tmp_path):
+def test_retained_steps_are_never_deleted(trained, tmp_path):
     for step in (1, 2, 3, 4, 5):
-        checkpoint.save(tmp_path, step, trained, spared=(2, 9))
+        checkpoint.save(tmp_path, step, trained, retained=(2, 9))
     assert checkpoint.steps(tmp_path) == [2, 4, 5]

@@ -1,4 +1,4 @@
-"""A run that was killed, interrupted and terminated ends with the bytes of one that was not."""
+"""A run that is killed, interrupted, terminated and resumed equals an uninterrupted one exactly."""
 
 import re
 import signal
@@ -17,7 +17,7 @@ OPTIONS = f"--steps {STEPS} --checkpoint_every 20 --log_every 5 --sample_every 1
 
 
 class Process:
-    """The tiny translator's script in a process of its own, its output in a file."""
+    """The tiny translator's script in a process of its own, with its output in a file."""
 
     def __init__(self, folder, line):
         self.log = folder / "log.txt"
@@ -38,14 +38,14 @@ class Process:
 
 @pytest.fixture
 def start(tmp_path):
-    begun = []
+    processes = []
 
     def call(line):
-        begun.append(Process(tmp_path, line))
-        return begun[-1]
+        processes.append(Process(tmp_path, line))
+        return processes[-1]
 
     yield call
-    for each in begun:
+    for each in processes:
         each.process.kill()
         each.process.wait()
 
@@ -69,7 +69,7 @@ def test_killed_interrupted_terminated_and_resumed(
         status, said = process.end(number)
         assert status == 128 + number
         assert "Traceback" not in said and f"steps {reached} to {STEPS}" in said
-        stopped = re.search(r"stopped at step (\d+); go on with: --resume --run run", said)
+        stopped = re.search(r"stopped at step (\d+); to resume: --resume --run run", said)
         assert reached < int(stopped[1]) < STEPS
         reached = checkpoint.steps(run / "checkpoints")[-1]
         assert reached == int(stopped[1])
@@ -81,4 +81,4 @@ def test_killed_interrupted_terminated_and_resumed(
         [line.split(",")[0] for line in (folder / "metrics.csv").read_text().splitlines()]
         for folder in (whole, run)
     ]
-    assert rows[0] == rows[1]  # no row twice, none missing
+    assert rows[0] == rows[1]  # no row is repeated or missing

@@ -1,4 +1,4 @@
-"""What a run tells, at which step, and what a resumed run makes of what is there."""
+"""Logging during training: what is written, at which step, in new and in resumed runs."""
 
 import csv
 import math
@@ -33,7 +33,7 @@ def rows(path):
 
 
 def scalars(folder):
-    """{name: {step: value}} of what TensorBoard finds in a folder."""
+    """{name: {step: value}} of the scalars that TensorBoard reads from a folder."""
     found = {}
     for path in folder.iterdir():
         for event in tf.compat.v1.train.summary_iterator(str(path)):
@@ -63,7 +63,7 @@ def test_rows_hold_means_at_every_nth_and_the_last_step(log, tmp_path, capsys):
     assert scalars(tmp_path / "tensorboard")["learning_rate/g"] == {3: 0.25, 6: 0.25, 7: 0.25}
 
 
-def test_what_counts_is_not_averaged(log, tmp_path):
+def test_counts_are_not_averaged(log, tmp_path):
     made = log()
     made.model.counts = ("moves",)
     for step in range(6):
@@ -78,7 +78,7 @@ def test_rows_beyond_the_checkpoint_are_dropped_on_resume(log, tmp_path):
     step_through(log(start=3), 4)
     after = (tmp_path / "metrics.csv").read_text().splitlines()
     assert [row["step"] for row in rows(tmp_path / "metrics.csv")] == ["3", "6", "7"]
-    assert after[:2] == before[:2]  # what was measured up to the checkpoint stays as it was
+    assert after[:2] == before[:2]  # rows up to the checkpoint are unchanged
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_rows_beyond_the_checkpoint_are_dropped_on_resume(log, tmp_path):
         ("", ""),  # a full disk
     ],
 )
-def test_what_a_kill_leaves_of_the_rows(tmp_path, left, kept):
+def test_rows_torn_by_a_kill_are_dropped(tmp_path, left, kept):
     path = tmp_path / "metrics.csv"
     path.write_text(left)
     records.keep_rows(path, 5)
@@ -100,7 +100,7 @@ def test_what_a_kill_leaves_of_the_rows(tmp_path, left, kept):
     assert not (tmp_path / "none.csv").exists()
 
 
-def test_an_empty_file_gets_its_header(log, tmp_path):
+def test_an_empty_file_gets_a_header(log, tmp_path):
     (tmp_path / "metrics.csv").touch()
     step_through(log(), 3)
     assert [row["step"] for row in rows(tmp_path / "metrics.csv")] == ["3"]
@@ -125,13 +125,13 @@ def test_samples_at_every_nth_and_the_last_step(tmp_path):
     ]
 
 
-def test_a_run_that_failed_before_it_began_releases_what_it_has(tmp_path):
+def test_release_before_training_has_started_does_nothing(tmp_path):
     logging.Log(0, 1, 1, Run(tmp_path), 1, 1).release()
 
 
 @pytest.fixture
 def measurements(tmp_path, monkeypatch):
-    """measurements(values, start=0, sign=-1) measures one value after the other, every 2 steps."""
+    """measurements(values, start=0, sign=-1) -> a callback that measures every 2 steps."""
     written = []
     monkeypatch.setattr(checkpoint, "write", lambda path, _: written.append(path.name))
 
@@ -160,12 +160,12 @@ def test_the_best_by_a_metric_is_kept(measurements, tmp_path, sign, best):
     assert list((tmp_path / "tensorboard").iterdir())
 
 
-def test_no_number_is_never_the_best(measurements, tmp_path):
+def test_a_non_finite_value_is_never_the_best(measurements, tmp_path):
     step_through(measurements([math.nan, 5.0, math.inf, math.nan], sign=1), 7)
     assert Run(tmp_path).best() == {"step": 4, "metric": "fid", "value": 5.0}
 
 
-def test_a_resumed_run_remembers_its_best_and_drops_later_rows(measurements, tmp_path):
+def test_a_resumed_run_keeps_its_best_and_drops_later_rows(measurements, tmp_path):
     step_through(measurements([1.0, 2.0, 3.0]), 6)
     step_through(measurements([2.0, 3.0, 0.5], start=3), 4)
     found = rows(tmp_path / "measurements.csv")

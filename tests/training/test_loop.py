@@ -1,11 +1,11 @@
-"""What can end the loop over the steps: said in one line, with what is kept."""
+"""Errors that end the training loop: one line that names the checkpoint that is kept."""
 
 import errno
 from types import SimpleNamespace
 
 from common.errors import UserError
 from common.training import checkpoint, loop
-from common.training.callbacks import NotANumber
+from common.training.callbacks import NonFiniteLoss
 
 import pytest
 import tensorflow as tf
@@ -21,12 +21,12 @@ def no_space(kind):
         (OSError(errno.ENOSPC, "No space left on device"), r"runs/x: .*\(No space left.*--resume"),
         (no_space(tf.errors.ResourceExhaustedError), r"runs/x: .*\(No space left.*--resume"),
         (tf.errors.ResourceExhaustedError(None, None, "OOM"), "out of memory at step 6.*--batch"),
-        (NotANumber("l1 is nan at step 6"), "diverged: l1 is nan at step 6"),
-        (checkpoint.NotFinite("generator (kernel)"), r"diverged: generator \(kernel\)"),
+        (NonFiniteLoss("l1 is nan at step 6"), "diverged: l1 is nan at step 6"),
+        (checkpoint.NonFiniteState("generator (kernel)"), r"diverged: generator \(kernel\)"),
     ],
 )
 @pytest.mark.parametrize("saved", [0, 4])
-def test_what_ends_a_run_is_said_with_what_is_kept(error, said, saved):
+def test_an_error_is_explained_with_the_checkpoint_that_is_kept(error, said, saved):
     def fit(*_, **__):
         raise error
 
@@ -44,7 +44,7 @@ def test_what_ends_a_run_is_said_with_what_is_kept(error, said, saved):
 
 
 class Lost(SimpleNamespace):
-    """A group that takes any failure for that of another worker."""
+    """Replicas that attribute every failure to another worker."""
 
     def is_lost(self, error):
         return True
@@ -56,10 +56,14 @@ class Lost(SimpleNamespace):
         ({"jit_step": True}, 0, r"^--jit auto: XLA cannot compile the step \(no kernel\); use"),
         ({"jit_step": True}, 6, None),  # it was compiled in the first step
         ({}, 0, None),
-        ({"group": Lost()}, 6, r"^a worker was lost in step 7; step 4 is kept in runs/x/c; start"),
+        (
+            {"group": Lost()},
+            6,
+            r"^a worker was lost in step 7; the last .* step 4, is kept in runs/x/c; restart",
+        ),
     ],
 )
-def test_what_a_step_fails_with_is_told_if_it_is_known(model, step, said):
+def test_a_failed_step_is_explained_if_the_user_can_fix_it(model, step, said):
     failure = tf.errors.InvalidArgumentError(None, None, "no kernel\nin a long trace")
 
     def fit(*_, **__):

@@ -1,4 +1,4 @@
-"""A run's folder: found, refused, described."""
+"""The folder of a run: finding, refusing, describing it."""
 
 import errno
 import json
@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 
 
-def begun(folder, model="tiny", options=None):
+def started(folder, model="tiny", options=None):
     run = Run(Path(folder))
     run.write_config(model, options or {}, {})
     return run
 
 
 def test_the_best_checkpoint_is_one_file_that_best_json_names(tmp_path, monkeypatch):
-    run, model = begun(tmp_path), Tiny()
+    run, model = started(tmp_path), Tiny()
     for step in (4, 9):
         run.keep_best(model, step, "fid", 1.0 / step)
         assert [*run.checkpoints.iterdir()] == [run.best_checkpoint()]
@@ -40,43 +40,43 @@ def test_a_new_run_is_named_by_model_and_time(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run = Run.new(None, "tiny")
     assert run.folder.parts[:2] == ("runs", "tiny") and len(run.folder.parts) == 3
-    assert not run.folder.exists()  # nothing is left behind by a command line that is refused
+    assert not run.folder.exists()  # a command line that is refused leaves nothing behind
     assert Run.new("here", "tiny").folder == Path("here")
 
 
-def test_a_run_is_not_begun_over_another(tmp_path):
-    begun(tmp_path)
+def test_a_run_does_not_replace_another(tmp_path):
+    started(tmp_path)
     with pytest.raises(UserError, match=rf"--run {tmp_path}: .*--resume"):
         Run.new(str(tmp_path), "tiny")
 
 
-def test_open_takes_the_newest_of_its_model(tmp_path, monkeypatch):
+def test_open_takes_the_most_recent_run_of_its_model(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=r"no run under runs/tiny"):
         Run.open(None, "tiny")
     for age, name in ((30, "b"), (10, "a"), (20, "c")):
-        os.utime(begun(f"runs/tiny/{name}").config_file, (1e9 - age, 1e9 - age))
-    begun("runs/other/newer", model="other")
+        os.utime(started(f"runs/tiny/{name}").config_file, (1e9 - age, 1e9 - age))
+    started("runs/other/newer", model="other")
     assert Run.open(None, "tiny").folder == Path("runs/tiny/a")
 
 
-def test_open_refuses_what_is_no_run_of_this_model(tmp_path):
-    with pytest.raises(UserError, match=rf"{tmp_path}: no run lies there"):
+def test_open_refuses_a_folder_without_a_run_of_this_model(tmp_path):
+    with pytest.raises(UserError, match=rf"{tmp_path}: no run in this folder"):
         Run.open(str(tmp_path), "tiny")
-    begun(tmp_path, model="cyclegan")
+    started(tmp_path, model="cyclegan")
     with pytest.raises(UserError, match=rf"{tmp_path}: a run of cyclegan, not of tiny"):
         Run.open(str(tmp_path), "tiny")
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "3", "{}", '{"model": "tiny"}', "\xff"])
-def test_a_config_that_is_none_is_named(tmp_path, content):
+def test_an_invalid_config_is_named(tmp_path, content):
     (tmp_path / "config.json").write_bytes(content.encode("latin-1"))
     with pytest.raises(UserError, match=rf"{tmp_path}/config.json: cannot be read"):
         Run.open(str(tmp_path), "tiny")
 
 
-def test_the_config_says_what_was_run_with_what(tmp_path):
-    config = begun(tmp_path, options={"seed": 3, "run": None}).config()
+def test_the_config_records_model_options_and_versions(tmp_path):
+    config = started(tmp_path, options={"seed": 3, "run": None}).config()
     assert config["model"] == "tiny" and config["options"] == {"seed": 3, "run": None}
     assert config["versions"]["numpy"] == np.__version__
     assert set(config["versions"]) == {"python", "tensorflow", "keras", "numpy"}
@@ -102,10 +102,10 @@ def test_pick_takes_what_the_function_takes():
 
 def test_a_run_without_checkpoint_has_no_sampler(tmp_path):
     with pytest.raises(UserError, match=rf"{tmp_path}: the run has no checkpoint yet"):
-        begun(tmp_path).load_sampler(Tiny)
+        started(tmp_path).load_sampler(Tiny)
 
 
-def test_the_sampler_is_the_newest_checkpoints_with_the_runs_options(finished):
+def test_the_sampler_has_the_newest_weights_and_the_runs_options(finished):
     run = Run(finished)
     assert run.step() == 6
     model = run.load_sampler(Tiny, inference_seed=5)
@@ -115,7 +115,7 @@ def test_the_sampler_is_the_newest_checkpoints_with_the_runs_options(finished):
             np.testing.assert_array_equal(variable.numpy(), archive[f"generator/{number:04d}"])
 
 
-def test_data_that_have_changed_are_refused_by_split(tmp_path):
+def test_a_changed_dataset_is_refused_by_split(tmp_path):
     run = Run(tmp_path)
     run.write_config("tiny", {}, {"train": "6 pairs, abc", "test": "2 pairs, def"})
     run.check_data({"train": "6 pairs, abc", "test": "2 pairs, def"})
@@ -132,8 +132,8 @@ def test_what_is_written_is_json_without_infinities(tmp_path):
     }
 
 
-def test_a_damaged_note_is_named(tmp_path):
-    run = begun(tmp_path)
+def test_a_damaged_json_file_is_named(tmp_path):
+    run = started(tmp_path)
     for file, read in (
         (run.best_file, run.best),
         (run.exports / "exported.json", run.exported_step),
@@ -144,17 +144,17 @@ def test_a_damaged_note_is_named(tmp_path):
             read()
 
 
-def test_what_has_been_exported_is_noted(tmp_path):
+def test_the_exported_step_is_recorded(tmp_path):
     run = Run(tmp_path)
     assert run.exported_step() == 0
     run.checkpoints.mkdir()
     checkpoint.path_of(run.checkpoints, 7).touch()
-    run.note_export()
+    run.record_export()
     assert run.exported_step() == 7
 
 
-def test_a_checkpoint_is_the_newest_or_that_of_a_step(tmp_path):
-    run = begun(tmp_path)
+def test_the_checkpoint_is_the_newest_or_that_of_a_step(tmp_path):
+    run = started(tmp_path)
     with pytest.raises(UserError, match="no checkpoint yet"):
         run.checkpoint_file()
     run.checkpoints.mkdir()
@@ -166,5 +166,5 @@ def test_a_checkpoint_is_the_newest_or_that_of_a_step(tmp_path):
         run.checkpoint_file(step=4)
     with pytest.raises(UserError, match="no best checkpoint"):
         run.checkpoint_file(best=True)
-    with pytest.raises(UserError, match="--step 3: not together with --best"):
+    with pytest.raises(UserError, match="--step 3: cannot be combined with --best"):
         run.checkpoint_file(best=True, step=3)

@@ -1,4 +1,4 @@
-"""A run from its options to its folder: what it leaves, what stops it, how it goes on."""
+"""Training runs: the files they write, what stops them, and exact resumption."""
 
 import errno
 import gc
@@ -15,8 +15,8 @@ from common.images import image_file
 from common.io.locks import FolderLock
 from common.tasks.paired_translation import PairedTranslation
 from common.training import callbacks, checkpoint
+from common.training.options import TrainingOptions
 from common.training.run_folder import Run
-from common.training.train import TrainingOptions
 from tests.helpers.checkpoints import arrays
 from tests.helpers.image_files import truncate
 from tests.helpers.tiny import Tiny
@@ -32,8 +32,8 @@ def losses(run):
 
 
 @pytest.fixture
-def nothing_loads_on():
-    """Afterwards no data iterator is left: its threads would block the exit of a real process."""
+def no_iterator_left():
+    """Checks that no data iterator is left: its threads would block the exit of a process."""
 
     def alive():
         return {id(each) for each in gc.get_objects() if type(each).__name__ == "OwnedIterator"}
@@ -47,7 +47,7 @@ def nothing_loads_on():
     assert after <= before
 
 
-def test_what_a_finished_run_holds(finished, pairs_folder):
+def test_the_files_of_a_finished_run(finished, pairs_folder):
     config = json.loads((finished / "config.json").read_text())
     assert config["model"] == "tiny"
     assert config["options"]["dataset"] == str(pairs_folder)
@@ -57,7 +57,7 @@ def test_what_a_finished_run_holds(finished, pairs_folder):
     grids = sorted((finished / "samples").iterdir())
     names = ["step_00000003.png", "step_00000006.png", "training.webp"]
     assert [path.name for path in grids] == names
-    assert image_file.read(grids[0]).shape == (2 * 18 + 2, 3 * 18 + 2, 3)  # two pairs held out
+    assert image_file.read(grids[0]).shape == (2 * 18 + 2, 3 * 18 + 2, 3)  # two validation pairs
     assert list((finished / "tensorboard").iterdir())
     assert (finished / "export" / "tiny" / "1" / "saved_model.pb").is_file()
 
@@ -78,7 +78,9 @@ def test_resume_is_exact(run_cli, no_export, copy_of, tmp_path, pairs_folder, fi
     result = run_cli(f"--resume --run {resumed}")
     assert not result.status and "steps 3 to 6" in result.out
     assert arrays(resumed, 6) == arrays(run, 6)
-    assert arrays(run, 6) != arrays(finished, 6) != arrays(finished, 3)  # the options do something
+    assert (
+        arrays(run, 6) != arrays(finished, 6) != arrays(finished, 3)
+    )  # the options have an effect
     assert losses(resumed) == losses(run)
     grids = [image_file.read(path / "samples" / "step_00000006.png") for path in (run, resumed)]
     assert (grids[0] == grids[1]).all()
@@ -94,7 +96,7 @@ def test_a_signal_ends_the_run_with_a_checkpoint(
     pairs_folder,
     finished,
     monkeypatch,
-    nothing_loads_on,
+    no_iterator_left,
     number,
     status,
 ):
@@ -114,7 +116,7 @@ def test_a_signal_ends_the_run_with_a_checkpoint(
         patch.setattr(PairedTranslation, "sampler", interrupting)
         result = run_cli(f"{OPTIONS} --sample_every 2 --dataset {pairs_folder} --run {run}")
     assert result.status == status and result.err == ""
-    assert f"stopped at step 2; go on with: --resume --run {run}" in result.out
+    assert f"stopped at step 2; to resume: --resume --run {run}" in result.out
     assert checkpoint.steps(run / "checkpoints") == [2]
     assert not run_cli(f"--resume --run {run}").status
     assert arrays(run, 6) == arrays(finished, 6)
@@ -124,7 +126,7 @@ def test_a_signal_ends_the_run_with_a_checkpoint(
     "every, kept", [(1, "the last good checkpoint, step 1, is kept"), (9, "no checkpoint yet")]
 )
 def test_a_run_that_diverges_keeps_its_last_good_checkpoint(
-    run_cli, no_export, tmp_path, pairs_folder, nothing_loads_on, every, kept
+    run_cli, no_export, tmp_path, pairs_folder, no_iterator_left, every, kept
 ):
     options = f"{OPTIONS} --learning_rate 1e30 --checkpoint_every {every}"
     result = run_cli(f"{options} --dataset {pairs_folder} --run {tmp_path / 'run'}")
@@ -135,7 +137,7 @@ def test_a_run_that_diverges_keeps_its_last_good_checkpoint(
 
 
 def test_a_bad_image_in_the_middle_loses_nothing(
-    run_cli, no_export, tmp_path, pairs_folder, finished, copy_of, nothing_loads_on
+    run_cli, no_export, tmp_path, pairs_folder, finished, copy_of, no_iterator_left
 ):
     data, run = tmp_path / "data", tmp_path / "run"
     shutil.copytree(pairs_folder, data)
@@ -144,7 +146,7 @@ def test_a_bad_image_in_the_middle_loses_nothing(
     result = run_cli(f"{OPTIONS} --dataset {data} --run {run}")
     assert result.status == 2 and len(result.err.splitlines()) == 1
     assert str(bad) in result.err and "--skip_bad_images" in result.err
-    assert f"stopped at step 4; go on with: --resume --run {run}" in result.out
+    assert f"stopped at step 4; to resume: --resume --run {run}" in result.out
     assert checkpoint.steps(run / "checkpoints") == [3, 4]
 
     skipping = copy_of(run)
@@ -161,11 +163,11 @@ def test_a_bad_image_in_the_middle_loses_nothing(
     "error, said",
     [
         (UserError("val/1.png: cannot be read"), "val/1.png: cannot be read"),
-        (BrokenPipeError(errno.EPIPE, "Broken pipe"), "nobody takes the output any more"),
-        (OSError(errno.ENOSPC, "No space left on device"), "make room"),
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), "stdout was closed"),
+        (OSError(errno.ENOSPC, "No space left on device"), "free disk space"),
     ],
 )
-def test_what_fails_between_two_steps_loses_nothing(
+def test_a_failure_between_two_steps_loses_nothing(
     run_cli, no_export, tmp_path, pairs_folder, finished, monkeypatch, error, said
 ):
     def fail():
@@ -186,12 +188,12 @@ def test_one_process_at_a_time_trains_in_a_folder(
     run_cli, no_export, tmp_path, pairs_folder, finished, copy_of
 ):
     run = copy_of(finished, upto=3)
-    hold = FolderLock(run)
+    lock = FolderLock(run)
     result = run_cli(f"--resume --run {run}")
-    assert result.status == 2 and "another process has begun to train there" in result.err
-    hold.release()
+    assert result.status == 2 and "another process is training there" in result.err
+    lock.release()
     assert not run_cli(f"--resume --run {run}").status
-    with pytest.raises(UserError, match="another process"):  # it began after this one looked
+    with pytest.raises(UserError, match="another process"):  # it started after this one looked
         callbacks.RunLock(0, Run(run), new=True)
 
 
@@ -203,10 +205,10 @@ def test_a_log_that_cannot_be_written_is_not_blamed_on_xla(run_cli, tmp_path, pa
     assert f"{tmp_path / 'run' / 'tensorboard'}: cannot be written" in result.err
 
 
-def test_a_finished_run_is_done_already(run_cli, copy_of, finished):
+def test_a_finished_run_is_already_done(run_cli, copy_of, finished):
     run = copy_of(finished)
     result = run_cli(f"--resume --run {run}")
-    assert not result.status and "done already, 6 steps" in result.out
+    assert not result.status and "already done, 6 steps" in result.out
     assert [path.name for path in (run / "export" / "tiny").iterdir()] == ["1"]
     assert arrays(run, 6) == arrays(finished, 6)
     shutil.rmtree(run / "export")  # as if killed after the last checkpoint
@@ -214,7 +216,7 @@ def test_a_finished_run_is_done_already(run_cli, copy_of, finished):
     assert not result.status and (run / "export" / "tiny" / "1" / "saved_model.pb").is_file()
 
 
-def test_a_finished_run_can_be_prolonged(run_cli, no_export, copy_of, finished):
+def test_a_finished_run_can_be_extended(run_cli, no_export, copy_of, finished):
     run = copy_of(finished)
     assert not run_cli(f"--resume --steps 7 --run {run}").status
     assert checkpoint.steps(run / "checkpoints") == [6, 7]
@@ -246,7 +248,7 @@ def test_a_changed_option_is_refused_by_name(run_cli, finished, option, before):
 
 
 @pytest.mark.parametrize("option", ["--steps 9", "--epochs 9"])
-def test_a_schedules_end_may_not_be_moved(run_cli, copy_of, finished, option):
+def test_the_end_of_a_schedule_cannot_change(run_cli, copy_of, finished, option):
     run = copy_of(finished)
     options = Run(run).config()["options"] | {"schedule": "linear"}
     Run(run).write_config("tiny", options, {})
@@ -264,9 +266,7 @@ def test_another_models_checkpoint_is_refused_on_resume(run_cli, copy_of, finish
     assert path.read_bytes() == content
 
 
-def test_without_a_dataset_a_resumed_run_stays_with_the_one_it_found(
-    run_cli, no_export, tmp_path, monkeypatch
-):
+def test_a_resumed_run_keeps_the_dataset_that_it_found(run_cli, no_export, tmp_path, monkeypatch):
     def fetch(url, folder, label):
         raise UserError(f"{label}: no network")
 
@@ -278,7 +278,7 @@ def test_without_a_dataset_a_resumed_run_stays_with_the_one_it_found(
     assert not result.status and "tiny on embedded (BtoA), steps 1 to 2" in result.out
 
 
-def test_a_batch_larger_than_the_set(run_cli, tmp_path, pairs_folder):
+def test_a_batch_larger_than_the_dataset_is_refused(run_cli, tmp_path, pairs_folder):
     result = run_cli(f"--batch_size 7 --dataset {pairs_folder} --run {tmp_path / 'run'}")
     assert result.status == 2 and "--batch_size 7" in result.err and "6 training" in result.err
     assert not (tmp_path / "run").exists()
