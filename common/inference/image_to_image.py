@@ -38,7 +38,7 @@ def translate_files(
     """Translates images of any size; each comes out under its own name as PNG.
 
     Args:
-        translate: what `tiles.translate` calls.
+        translate: what `tiling.blended_bands` calls.
         multiple: pixels; what the sides of its input must be divisible by.
         channels: of its input.
         inputs: images, or folders of images.
@@ -58,7 +58,7 @@ def translate_files(
     for source, target in bar:
         image = image_file.read(source, channels)
         sides = image.shape[:2]
-        y = tiling.translate(call, image, multiple, tile, lambda *d: bar.set_postfix(tiles=d))
+        y = tiling.blended_bands(call, image, multiple, tile, lambda *d: bar.set_postfix(tiles=d))
         bands = map(image_file.to_uint8, y)
         first = next(bands)  # says how many channels there are
         png_writer.write(target, *sides, first.shape[-1], chain([first], bands))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from common.adversarial import Adversarial
 from common.images import bicubic, image_file, png_writer
-from common.images.bands import Upscaler, bands
+from common.images.tiling import Upscaler, cropped_bands
 from common.io import records
 from common.reports import result_page
 from common.reports.result_page import THUMBNAIL, Beside, Page
@@ -61,7 +61,7 @@ def write_enlarged(
     image, alpha = image_file.read_layers(source)
     (height, width, channels), s = image.shape, upscaler.scale
     layers = channels + (alpha is not None)
-    pieces = bands(upscaler, image, tile, progress)
+    pieces = cropped_bands(upscaler, image, tile, progress)
     if alpha is not None:
         pieces = with_alpha(pieces, alpha, s)
     rows = (band for _, _, band in pieces)

@@ -15,7 +15,7 @@ import json
 from pathlib import Path
 
 from common.errors import UserError
-from common.images.bands import Upscaler
+from common.images.tiling import Upscaler
 from common.serving import saved_model
 from common.training.run_folder import write_json
 

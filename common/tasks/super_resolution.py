@@ -14,7 +14,7 @@ from common.data.super_resolution import HighResolutionImages
 from common.errors import UserError
 from common.evaluation import super_resolution
 from common.images import bicubic, image_file
-from common.images.bands import Upscaler
+from common.images.tiling import Upscaler
 from common.inference.upscaling import enlarge_files, of_model
 from common.io import records
 from common.reports.result_page import THUMBNAIL, Page
@@ -60,7 +60,7 @@ class SuperResolution(Task):
         def row(hr: np.ndarray) -> list[np.ndarray]:
             lr = bicubic.shrink(hr, scale)
             blocks = lr.repeat(scale, axis=0).repeat(scale, axis=1)
-            return [blocks, bicubic.enlarge(lr, scale), upscaler.whole(lr), hr]
+            return [blocks, bicubic.enlarge(lr, scale), upscaler.upscale(lr), hr]
 
         return lambda: image_file.grid([row(hr) for hr in fixed])
 
@@ -154,7 +154,7 @@ class SuperResolution(Task):
         reached = max(models)
         scale = models[reached].scale
         methods = {
-            f"step {number}": lambda lr, model=model: of_model(model).whole(lr, tile)
+            f"step {number}": lambda lr, model=model: of_model(model).upscale(lr, tile)
             for number, model in models.items()
         }
         if images is not None:
