@@ -4,8 +4,7 @@ from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 
-from common.images import image_file, png_writer, tiling
-from common.io import records
+from common.images import image_file, listing, png_writer, tiling
 from common.reports import result_page
 from common.reports.result_page import Beside, Page
 
@@ -53,7 +52,7 @@ def translate_files(
     def call(part: np.ndarray) -> np.ndarray:
         return translate(image_file.to_unit(part))
 
-    targets = records.output_paths(inputs, Path(output))
+    targets = listing.output_paths(inputs, Path(output))
     bar = tqdm(targets.items(), unit="image", disable=None)
     for source, target in bar:
         image = image_file.read(source, channels)

@@ -4,6 +4,7 @@ import io
 from pathlib import Path
 
 from common.images import image_file
+from common.images.grid import grid
 from common.inference.sampler import Sampler
 from common.io.atomic import appearing_whole
 
@@ -82,8 +83,8 @@ def write(
 
 def write_frames(folder: Path, shown: np.ndarray):
     """Writes interpolation.png and interpolation.gif: shown is uint8 (rows, frames, S, S, C)."""
-    image_file.write(folder / ROWS, image_file.grid(shown))
-    there = [image_file.grid([[row[frame]] for row in shown]) for frame in range(shown.shape[1])]
+    image_file.write(folder / ROWS, grid(shown))
+    there = [grid([[row[frame]] for row in shown]) for frame in range(shown.shape[1])]
     write_gif(folder / ANIMATION, there + there[-2:0:-1])
 
 

@@ -5,45 +5,8 @@ import math
 from pathlib import Path
 
 from common.errors import UserError
-from common.images import listing
 
 import numpy as np
-
-
-def image_files(inputs: list[str]) -> list[Path]:
-    """The images among the inputs and in the folders among them.
-
-    Raises:
-        UserError: an input is missing, or a folder holds no image.
-    """
-    files = []
-    for source in map(Path, inputs):
-        if not source.exists():
-            raise UserError(f"{source}: no such image or folder")
-        files += listing.find(source) if source.is_dir() else [source]
-    return files
-
-
-def output_paths(inputs: list[str], folder: Path) -> dict[Path, Path]:
-    """The image files among and in the inputs, each with the PNG file that it is translated to.
-
-    Raises:
-        UserError: an input is missing, or two would be written to the same file.
-    """
-    targets: dict[Path, Path] = {}
-    taken = set()
-    for source in image_files(inputs):
-        target = folder / f"{source.stem}.png"
-        if target in taken:
-            raise UserError(
-                f"{source}: another input would be written to {target} too; "
-                "translate them to two folders"
-            )
-        if target.exists() and target.samefile(source):
-            raise UserError(f"--output {folder}: {source} would be overwritten; name another one")
-        targets[source] = target
-        taken.add(target)
-    return targets
 
 
 def write_rows(path: Path, head: tuple[str, ...], rows: list[tuple[str, ...]]):

@@ -11,6 +11,7 @@ from common.data.paired import PairedImages
 from common.errors import UserError
 from common.evaluation import paired
 from common.images import image_file
+from common.images.grid import grid
 from common.inference.image_to_image import Translate, compiled, translate_files
 from common.metrics.frechet_distance import keras_inception_fid
 from common.reports.result_page import THUMBNAIL, Page
@@ -71,7 +72,7 @@ class PairedTranslation(Task):
 
         def draw() -> np.ndarray:
             rows = [[x, translate(x[None])[0], y] for x, y in fixed]
-            return image_file.grid([[image_file.to_uint8(image) for image in row] for row in rows])
+            return grid([[image_file.to_uint8(image) for image in row] for row in rows])
 
         return draw
 
