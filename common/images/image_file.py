@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from common.errors import UserError, reason_of
-from common.io.atomic import appearing_whole
+from common.io.atomic import atomic_file
 
 import imageio.v3 as imageio
 import numpy as np
@@ -114,7 +114,7 @@ def write(path: str | Path, image: np.ndarray) -> None:
     if path.suffix.lower() not in SUFFIXES:
         raise UserError(f"{path}: unknown image suffix; use one of {' '.join(SUFFIXES)}")
     content = encode(image, path.suffix.lower())
-    with appearing_whole(path) as part:
+    with atomic_file(path) as part:
         part.write_bytes(content)
 
 

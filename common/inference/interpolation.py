@@ -6,7 +6,7 @@ from pathlib import Path
 from common.images import image_file
 from common.images.grid import grid
 from common.inference.sampler import Sampler
-from common.io.atomic import appearing_whole
+from common.io.atomic import atomic_file
 
 import numpy as np
 from PIL import Image
@@ -104,5 +104,5 @@ def write_gif(path: Path, frames: list[np.ndarray]):
         duration=FRAME_MILLISECONDS,
         loop=0,
     )
-    with appearing_whole(path) as part:
+    with atomic_file(path) as part:
         part.write_bytes(content.getvalue())

@@ -4,7 +4,7 @@ import csv
 import math
 from pathlib import Path
 
-from common.errors import UserError
+from common.io.atomic import atomic_file
 
 import numpy as np
 
@@ -15,15 +15,10 @@ def write_rows(path: Path, head: tuple[str, ...], rows: list[tuple[str, ...]]):
     Raises:
         UserError: it cannot be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # A file's name need not be text.
-        with open(path, "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-            csv.writer(file).writerows([head, *rows])
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot be written ({error.strerror}); make room or name another folder"
-        ) from error
+    # surrogateescape: the name of a file need not be valid text.
+    options = {"newline": "", "encoding": "utf-8", "errors": "surrogateescape"}
+    with atomic_file(path) as part, open(part, "w", **options) as file:
+        csv.writer(file).writerows([head, *rows])
 
 
 def keep_rows(path: Path, step: int):
@@ -31,9 +26,8 @@ def keep_rows(path: Path, step: int):
     if not path.exists():
         return
     head, *rows = _whole_lines(path) or [""]
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(head + "".join(row for row in rows if int(row.split(",")[0]) <= step))
-    temporary.replace(path)
+    with atomic_file(path) as part:
+        part.write_text(head + "".join(row for row in rows if int(row.split(",")[0]) <= step))
 
 
 def _whole_lines(path: Path) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from common.adversarial import Adversarial
 from common.errors import UserError
 from common.io import records
-from common.io.atomic import appearing_whole
+from common.io.atomic import atomic_file
 from common.reports import result_page
 from common.training import checkpoint
 
@@ -245,5 +245,5 @@ def write_json(path: Path, content: dict):
     Raises:
         UserError: it cannot be written.
     """
-    with appearing_whole(path) as part:
+    with atomic_file(path) as part:
         part.write_text(json.dumps(records.finite(content), indent=2, allow_nan=False) + "\n")

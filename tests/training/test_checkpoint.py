@@ -150,14 +150,15 @@ def test_a_kill_between_writing_and_renaming_leaves_the_earlier_one(trained, tmp
     first = checkpoint.save(tmp_path, 1, trained)
 
     def replace(*_):
-        raise KeyboardInterrupt  # as good as a kill: nothing of `save` runs after it
+        raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr("os.replace", replace)
         checkpoint.save(tmp_path, 2, trained)
     assert checkpoint.steps(tmp_path) == [1]
     checkpoint.load(first, Tiny(ema=0.5))
-    checkpoint.save(tmp_path, 2, trained)  # what was left lying is no obstacle
+    (tmp_path / ".step_00000002.npz.part").write_bytes(b"half")  # as a kill leaves it
+    checkpoint.save(tmp_path, 2, trained)
     assert checkpoint.steps(tmp_path) == [1, 2]
 
 
