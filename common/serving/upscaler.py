@@ -17,8 +17,8 @@ from pathlib import Path
 from common.errors import UserError
 from common.images.tiling import Upscaler
 from common.io.atomic import atomic_folder
+from common.io.records import write_json
 from common.serving import saved_model
-from common.training.run_folder import write_json
 
 import keras
 import numpy as np

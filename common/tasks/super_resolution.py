@@ -17,10 +17,11 @@ from common.images import bicubic, image_file, listing
 from common.images.grid import grid
 from common.images.tiling import Upscaler
 from common.inference.upscaling import enlarge_files, of_model
+from common.io.records import write_json
 from common.reports.result_page import THUMBNAIL, Page
 from common.serving.upscaler import export_upscaler, load_upscaler
 from common.tasks.base import Task, refuse_what_is_fixed
-from common.training.run_folder import Run, write_json
+from common.training.run_folder import Run
 
 import numpy as np
 import tensorflow as tf

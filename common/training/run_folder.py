@@ -10,7 +10,6 @@ from pathlib import Path
 from common.adversarial import Adversarial
 from common.errors import UserError
 from common.io import records
-from common.io.atomic import atomic_file
 from common.reports import result_page
 from common.training import checkpoint
 
@@ -139,15 +138,15 @@ class Run:
             "data": fingerprint,
             "versions": versions,
         }
-        write_json(self.config_file, config)
+        records.write_json(self.config_file, config)
 
     def exported_step(self) -> int:
         """Steps of the checkpoint that the end of training exported last; 0 if none was."""
-        return _read_json(self.exports / "exported.json").get("step", 0)
+        return records.read_json(self.exports / "exported.json").get("step", 0)
 
     def note_export(self):
         """Notes that the newest checkpoint has been exported whole."""
-        write_json(self.exports / "exported.json", {"step": self.step()})
+        records.write_json(self.exports / "exported.json", {"step": self.step()})
 
     def step(self, best: bool = False) -> int:
         """Steps of the newest checkpoint, or of the best one; 0 if there is none yet."""
@@ -157,7 +156,7 @@ class Run:
 
     def best(self) -> dict:
         """Step, metric and value of the best checkpoint; empty if none was kept."""
-        return _read_json(self.best_file)
+        return records.read_json(self.best_file)
 
     def best_checkpoint(self) -> Path:
         return self._best_path(self.step(best=True))
@@ -169,7 +168,7 @@ class Run:
         """Writes the model's state as the best checkpoint, which it is once best.json says so."""
         path = self._best_path(step)
         checkpoint.write(path, model)
-        write_json(self.best_file, {"step": step, "metric": metric, "value": value})
+        records.write_json(self.best_file, {"step": step, "metric": metric, "value": value})
         for other in set(self.checkpoints.glob("best_*.npz")) - {path}:
             other.unlink()
 
@@ -223,27 +222,3 @@ class Run:
 def pick(function, options: dict) -> dict:
     """Those of the options that `function` has parameters for."""
     return {name: options[name] for name in signature(function).parameters if name in options}
-
-
-def _read_json(path: Path) -> dict:
-    """What `write_json` has written; empty if the file is not there.
-
-    Raises:
-        UserError: it cannot be read.
-    """
-    if not path.is_file():
-        return {}
-    try:
-        return dict(json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError) as error:
-        raise UserError(f"{path}: cannot be read ({error}); remove it") from error
-
-
-def write_json(path: Path, content: dict):
-    """Writes a JSON file whole or not at all.
-
-    Raises:
-        UserError: it cannot be written.
-    """
-    with atomic_file(path) as part:
-        part.write_text(json.dumps(records.finite(content), indent=2, allow_nan=False) + "\n")
