@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from common import errors
 from common.adversarial import Adversarial
-from common.data.skipping import BadImages
+from common.data.reading import BadImages
 from common.data.sources.super_resolution import parts_of
 from common.data.super_resolution import HighResolutionImages
 from common.errors import UserError
@@ -257,4 +257,4 @@ def originals_in(folder: str, skip_bad: bool) -> Iterator[tuple[str, np.ndarray]
         try:
             yield path.name, image_file.read_layers(path)[0]
         except image_file.BadImage as error:
-            bad.meet(error)
+            bad.report(error)
