@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from common.data.reading import BadImages, Cache
 from common.data.sources.labelled import EMBEDDED_COUNT, ArraySplit, Split, find
-from common.data.stream import batches
+from common.data.stream import batch_indices, stream, to_unit
 from common.errors import UserError, at_least_one
 from common.images import image_file
 from common.images.image_file import BadImage
@@ -120,13 +120,13 @@ class LabelledImages:
         x is float32 (batch_size, image_size, image_size, channels) in [-1, 1], y int32
         (batch_size,), zeros if there are no labels. With `rows`, only these rows are made.
         """
-        made = len(rows or range(batch_size))
-        specs = [
-            tf.TensorSpec((made, *self._shape), tf.float32),
-            tf.TensorSpec((made,), tf.int32),
-        ]
-        arguments = self.training_count, batch_size, self.seed, start, stop, rows
-        return batches(self._training_batch, specs, *arguments)
+
+        def load(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            indices = batch_indices(numbers, self.training_count, batch_size, self.seed)
+            return self._training_batch(indices)
+
+        specs = [tf.TensorSpec(self._shape, tf.uint8), tf.TensorSpec((), tf.int32)]
+        return stream(load, specs, batch_size, start, stop, rows, finish=images_to_unit)
 
     def arrays(
         self, split: Literal["train", "test"], count: int | None = None
@@ -175,11 +175,11 @@ class LabelledImages:
     def _training_batch(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         train = self.splits["train"]
         if self._as_is(train):
-            return image_file.to_unit(train.take(indices)), train.labels[indices]
+            return train.take(indices), train.labels[indices]
         if isinstance(train, ArraySplit):
-            return image_file.to_unit(self._resized(train, indices)), train.labels[indices]
+            return self._resized(train, indices), train.labels[indices]
         numbers, shown = zip(*map(self._readable, indices.tolist()), strict=True)
-        return image_file.to_unit(np.stack(shown)), train.labels[list(numbers)]
+        return np.stack(shown), train.labels[list(numbers)]
 
     def _resized(self, train: ArraySplit, indices: np.ndarray) -> np.ndarray:
         """Training images of an array as they are asked for, (N, *self._shape)."""
@@ -201,3 +201,8 @@ class LabelledImages:
     def _fitted(self, image: np.ndarray) -> np.ndarray:
         """An image as it is asked for: uint8 (image_size, image_size, channels), own memory."""
         return image_file.square(image_file.to_channels(image, self.channels), self.image_size)
+
+
+def images_to_unit(x: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Images uint8 -> float32 in [-1, 1], and their labels."""
+    return to_unit(x), y

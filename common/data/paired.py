@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from common.data.reading import BadImages, Cache
 from common.data.sources.paired import EMBEDDED, NAMED, find_splits
-from common.data.stream import stream
+from common.data.stream import all_to_unit, per_sample, shuffled, stream
 from common.errors import UserError, at_least_one
 from common.images import image_file
 from common.images.image_file import BadImage
@@ -123,8 +123,10 @@ class PairedImages:
         With `rows`, only these rows are made.
         """
         shapes = [(self.image_size, self.image_size, channels) for channels in self.channels]
-        arguments = self.training_count, batch_size, self.seed, start, stop, rows
-        return stream(self._training_sample, shapes, *arguments)
+        specs = [tf.TensorSpec(shape, tf.uint8) for shape in shapes]
+        sample = shuffled(self._training_sample, self.training_count, batch_size, self.seed)
+        arguments = specs, batch_size, start, stop, rows
+        return stream(per_sample(sample), *arguments, finish=all_to_unit, chunk=1)
 
     def pairs(
         self, split: str, count: int | None = None

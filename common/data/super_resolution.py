@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from common.data.reading import BadImages, Cache
 from common.data.sources.super_resolution import Source, find_splits
-from common.data.stream import stream, to_unit_in_graph
+from common.data.stream import per_sample, shuffled, stream, to_unit
 from common.errors import UserError
 from common.images import bicubic, listing
 from common.images.image_file import BadImage
@@ -98,9 +98,10 @@ class HighResolutionImages:
         With `rows`, only these rows of a batch are made.
         """
         sides = self.image_size // self.scale, self.image_size
-        shapes = [(side, side, 3) for side in sides]
-        arguments = self.training_count, batch_size, self.seed, start, stop, rows
-        return stream(self._training_sample, shapes, *arguments, finish=in_ranges)
+        specs = [tf.TensorSpec((side, side, 3), tf.uint8) for side in sides]
+        sample = shuffled(self._training_sample, self.training_count, batch_size, self.seed)
+        arguments = specs, batch_size, start, stop, rows
+        return stream(per_sample(sample), *arguments, finish=in_ranges, chunk=1)
 
     def originals(
         self, split: str, count: int | None = None, least: int = 1
@@ -145,7 +146,7 @@ class HighResolutionImages:
 
 def in_ranges(lr: tf.Tensor, hr: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """uint8 -> float32: lr in [0, 1], hr in [-1, 1]."""
-    return tf.cast(lr, tf.float32) / 255.0, to_unit_in_graph(hr)
+    return tf.cast(lr, tf.float32) / 255.0, to_unit(hr)
 
 
 def read(source: Source, least: int, purpose: str) -> np.ndarray:

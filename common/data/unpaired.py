@@ -1,12 +1,13 @@
 """Unpaired images as streams of (a, b), which have nothing to do with each other."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import ClassVar, Literal, NamedTuple
 
 from common import errors
 from common.data.reading import BadImages, Cache
 from common.data.sources.unpaired import DIGIT_SIDE, DIGITS, EMBEDDED, find
-from common.data.stream import numbered, sample_index
+from common.data.stream import all_to_unit, per_sample, shuffled, stream
 from common.data.synthetic.facades import SMALLEST
 from common.errors import UserError
 from common.images import image_file
@@ -144,8 +145,14 @@ class UnpairedImages:
         Each is float32 (batch_size, image_size, image_size, channels) in [-1, 1]. With `rows`,
         only these rows are made.
         """
-        shape = self.image_size, self.image_size, self.channels
-        return numbered(self._training_sample, [shape, shape], batch_size, start, stop, rows)
+        samples = [
+            shuffled(partial(self._training_image, split), len(self.splits[split]), 1, seed)
+            for split, seed in (("trainA", self.seed), ("trainB", self._seed_b))
+        ]
+        spec = tf.TensorSpec((self.image_size, self.image_size, self.channels), tf.uint8)
+        load = per_sample(lambda number: tuple(sample(number) for sample in samples))
+        arguments = [spec, spec], batch_size, start, stop, rows
+        return stream(load, *arguments, finish=all_to_unit, chunk=1)
 
     def held_out(
         self, domain: Literal["A", "B"], split: Literal["train", "test"], count: int | None = None
@@ -165,16 +172,9 @@ class UnpairedImages:
                 label = source.label(index)
             yield HeldOut(source.name(index), self._shown(x), counterpart, label)
 
-    def _training_sample(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """The `number`-th image that training sees of each domain, from 0; uint8."""
-        return tuple(
-            self._augmented(split, number, seed)
-            for split, seed in (("trainA", self.seed), ("trainB", self._seed_b))
-        )
-
-    def _augmented(self, split: str, number: int, seed: int) -> np.ndarray:
-        random = np.random.default_rng([seed, 1, number])
-        image = self._resized(split, sample_index(number, len(self.splits[split]), 1, seed))
+    def _training_image(self, split: str, index: int, random: np.random.Generator) -> np.ndarray:
+        """The training image at `index`, augmented, uint8."""
+        image = self._resized(split, index)
         room = self.load_size - self.image_size
         top, left = random.integers(0, room, size=2, endpoint=True)
         crop = image[top : top + self.image_size, left : left + self.image_size]
