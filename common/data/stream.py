@@ -138,7 +138,9 @@ def stream(
         return dataset.map(function, num_parallel_calls=WORKERS, deterministic=True)
 
     firsts = tf.data.Dataset.range(start * len(rows), stop * len(rows), chunk)
-    batches = in_parallel(firsts, load_in_graph).rebatch(len(rows), drop_remainder=True)
+    batches = in_parallel(firsts, load_in_graph)
+    if chunk < len(rows):
+        batches = batches.rebatch(len(rows), drop_remainder=True)
     # Autotuning is off: it holds up the end of `fit` for as long as its own period.
     options = tf.data.Options()
     options.autotune.enabled = False
