@@ -7,7 +7,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from common.errors import UserError
-from common.training.run_folder import write_json
+from common.io.records import write_json
 
 from jsonargparse import CLI
 

@@ -145,7 +145,7 @@ def trial(training: Training, folder: Path, pace: Pace, random, kills: int) -> t
         if not process.wait(lambda until=until: time.perf_counter() >= until):
             break
         process.kill()
-        torn = any(process.run.checkpoints.glob("*.tmp"))
+        torn = any(process.run.checkpoints.glob(".*.part"))
         said.append(f"{process.run.step()}{' (while writing the next)' if torn else ''}")
         if process.run.step() == training.steps:
             break

@@ -18,7 +18,7 @@ from benchmarks.gaussian_mixtures import MIXTURES, Mixture
 from benchmarks.modes import mode_scores
 from bgan.bgan import BGAN
 from common.adversarial import Adversarial
-from common.data.stream import batches
+from common.data.stream import batch_indices, stream
 from common.images import image_file
 from dcgan.dcgan import DCGAN
 from wgan.wgan import WGAN
@@ -65,14 +65,15 @@ def perceptron(inputs: int, outputs: int):
 def train(model: Adversarial, points: np.ndarray, steps: int, batch_size: int, seed: int):
     """Points float32 (N, 2), their centres in [-1, 1] as images are."""
 
-    def load(indices):
+    def load(numbers):
+        indices = batch_indices(numbers, len(points), batch_size, seed)
         return points[indices], np.zeros(len(indices), np.int32)
 
-    specs = [tf.TensorSpec((batch_size, 2)), tf.TensorSpec((batch_size,), tf.int32)]
-    stream = iter(batches(load, specs, len(points), batch_size, seed, 0, steps))
+    specs = [tf.TensorSpec((2,)), tf.TensorSpec((), tf.int32)]
+    batches = iter(stream(load, specs, batch_size, 0, steps, finish=lambda *batch: batch))
     model.make_train_function()
     for _ in range(steps):
-        model.train_function(stream)
+        model.train_function(batches)
 
 
 def scatter(samples: np.ndarray, mixture: Mixture, side: int = 400) -> np.ndarray:

@@ -80,7 +80,7 @@ def train_parser(model_class: type, task, program: str) -> ArgumentParser:
     hidden = set(task.data.decides)
     for source, skip in ((TrainingOptions, set()), (model_class, hidden), (task.data, set())):
         parser.add_class_arguments(source, skip=seen | skip)
-        seen |= set(inspect.signature(source).parameters) - skip
+        seen |= set(parameters(source)) - skip
     parser.set_defaults(model_class.defaults)
     return parser
 

@@ -2,9 +2,9 @@
 
 from typing import ClassVar, Literal
 
-from common.data.skipping import BadImages
+from common.data.reading import BadImages, Cache
 from common.data.sources.labelled import EMBEDDED_COUNT, ArraySplit, Split, find
-from common.data.stream import batches
+from common.data.stream import batch_indices, stream, to_unit
 from common.errors import UserError, at_least_one
 from common.images import image_file
 from common.images.image_file import BadImage
@@ -66,10 +66,13 @@ class LabelledImages:
         self.image_size = image_size or found.side
         self.channels = channels or found.channels
         self.class_names = found.class_names
-        self.error: UserError | None = None  # what stopped a stream: the graph loses the exception
         self._bad = BadImages(skip_bad_images)
-        self._cache: dict[int, np.ndarray] = {}
-        self._cache_limit = cache_mb * 2**20 // int(np.prod(self._shape))  # images
+        self._cache = Cache(cache_mb)
+
+    @property
+    def error(self) -> UserError | None:
+        """What stopped the stream."""
+        return self._bad.error
 
     @property
     def classes(self) -> int:
@@ -117,13 +120,13 @@ class LabelledImages:
         x is float32 (batch_size, image_size, image_size, channels) in [-1, 1], y int32
         (batch_size,), zeros if there are no labels. With `rows`, only these rows are made.
         """
-        made = len(rows or range(batch_size))
-        specs = [
-            tf.TensorSpec((made, *self._shape), tf.float32),
-            tf.TensorSpec((made,), tf.int32),
-        ]
-        arguments = self.training_count, batch_size, self.seed, start, stop, rows
-        return batches(self._training_batch, specs, *arguments)
+
+        def load(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            indices = batch_indices(numbers, self.training_count, batch_size, self.seed)
+            return self._training_batch(indices)
+
+        specs = [tf.TensorSpec(self._shape, tf.uint8), tf.TensorSpec((), tf.int32)]
+        return stream(load, specs, batch_size, start, stop, rows, finish=images_to_unit)
 
     def arrays(
         self, split: Literal["train", "test"], count: int | None = None
@@ -154,11 +157,11 @@ class LabelledImages:
             try:
                 x[len(numbers)] = self._fitted(part.read(number))
             except BadImage as error:
-                self._bad.meet(error)
+                self._bad.report(error)
                 continue
             numbers.append(number)
         if wanted and not numbers:
-            raise UserError(f"--dataset {self.name}: not one {split} image can be read")
+            raise UserError(f"--dataset {self.name}: no {split} image can be read")
         return x[: len(numbers)], part.labels[numbers]
 
     @property
@@ -172,43 +175,34 @@ class LabelledImages:
     def _training_batch(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         train = self.splits["train"]
         if self._as_is(train):
-            return image_file.to_unit(train.take(indices)), train.labels[indices]
+            return train.take(indices), train.labels[indices]
         if isinstance(train, ArraySplit):
-            return image_file.to_unit(self._resized(train, indices)), train.labels[indices]
-        try:
-            numbers, shown = zip(*map(self._readable, indices.tolist()), strict=True)
-        except UserError as error:
-            self.error = error
-            raise
-        return image_file.to_unit(np.stack(shown)), train.labels[list(numbers)]
+            return self._resized(train, indices), train.labels[indices]
+        numbers, shown = zip(*map(self._readable, indices.tolist()), strict=True)
+        return np.stack(shown), train.labels[list(numbers)]
 
     def _resized(self, train: ArraySplit, indices: np.ndarray) -> np.ndarray:
         """Training images of an array as they are asked for, (N, *self._shape)."""
-        shown = {number: self._cache.get(number) for number in indices.tolist()}
-        missing = [number for number, image in shown.items() if image is None]
-        for number, image in zip(missing, train.take(np.array(missing, int)), strict=True):
-            shown[number] = self._keep(number, self._fitted(image))
-        return np.stack([*shown.values()])
+        numbers = indices.tolist()
+        missing = [number for number in numbers if number not in self._cache]
+        images = map(self._fitted, train.take(np.array(missing, int)))
+        made = dict(zip(missing, images, strict=True))
+        return np.stack([self._cache.get(n, lambda n=n: made[n]) for n in numbers])
 
     def _readable(self, index: int) -> tuple[int, np.ndarray]:
         """The training image at `index`, or the next one that can be read, and its number."""
-        for number in range(index, index + self.training_count):
-            number %= self.training_count
-            if number in self._cache:
-                return number, self._cache[number]
-            try:
-                image = self.splits["train"].read(number)
-            except BadImage as error:
-                self._bad.meet(error)
-                continue
-            return number, self._keep(number, self._fitted(image))
-        raise UserError(f"--dataset {self.name}: not one training image can be read")
 
-    def _keep(self, number: int, image: np.ndarray) -> np.ndarray:
-        if len(self._cache) < self._cache_limit:
-            self._cache[number] = image
-        return image
+        def read(number: int) -> np.ndarray:
+            return self._cache.get(number, lambda: self._fitted(self.splits["train"].read(number)))
+
+        message = f"--dataset {self.name}: no training image can be read"
+        return self._bad.next_readable(read, index, self.training_count, message)
 
     def _fitted(self, image: np.ndarray) -> np.ndarray:
         """An image as it is asked for: uint8 (image_size, image_size, channels), own memory."""
         return image_file.square(image_file.to_channels(image, self.channels), self.image_size)
+
+
+def images_to_unit(x: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Images uint8 -> float32 in [-1, 1], and their labels."""
+    return to_unit(x), y

@@ -4,9 +4,9 @@ import hashlib
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 
-from common.data.skipping import BadImages
+from common.data.reading import BadImages, Cache
 from common.data.sources.paired import EMBEDDED, NAMED, find_splits
-from common.data.stream import stream
+from common.data.stream import all_to_unit, per_sample, shuffled, stream
 from common.errors import UserError, at_least_one
 from common.images import image_file
 from common.images.image_file import BadImage
@@ -76,11 +76,13 @@ class PairedImages:
         self.name, self.splits = find_splits(dataset, data_dir, seed)
         self.direction = direction or NAMED.get(self.name, "BtoA" if self.embedded else "AtoB")
         self.channels = channels_in, channels_out  # of x and of y
-        self.error: UserError | None = None  # what stopped a stream: the graph loses the exception
         self._bad = BadImages(skip_bad_images)
-        self._cache: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-        bytes_each = 2 * 3 * self.load_size**2
-        self._cache_limit = cache_mb * 2**20 // bytes_each  # pairs
+        self._cache = Cache(cache_mb)
+
+    @property
+    def error(self) -> UserError | None:
+        """What stopped the stream."""
+        return self._bad.error
 
     @property
     def embedded(self) -> bool:
@@ -121,8 +123,10 @@ class PairedImages:
         With `rows`, only these rows are made.
         """
         shapes = [(self.image_size, self.image_size, channels) for channels in self.channels]
-        arguments = self.training_count, batch_size, self.seed, start, stop, rows
-        return stream(self._training_sample, shapes, *arguments)
+        specs = [tf.TensorSpec(shape, tf.uint8) for shape in shapes]
+        sample = shuffled(self._training_sample, self.training_count, batch_size, self.seed)
+        arguments = specs, batch_size, start, stop, rows
+        return stream(per_sample(sample), *arguments, finish=all_to_unit, chunk=1)
 
     def pairs(
         self, split: str, count: int | None = None
@@ -135,17 +139,13 @@ class PairedImages:
             try:
                 a, b = pair.read(self.image_size)
             except BadImage as error:
-                self._bad.meet(error)
+                self._bad.report(error)
                 continue
             yield pair.name, *map(image_file.to_unit, self._as_condition_and_target(a, b))
 
     def _training_sample(self, index: int, random: np.random.Generator):
         """(x, y) as `stream` wants them, uint8."""
-        try:
-            a, b = self._resized(index)
-        except UserError as error:
-            self.error = error
-            raise
+        a, b = self._resized(index)
         room = self.load_size - self.image_size
         top, left = random.integers(0, room, size=2, endpoint=True)
         mirror = self.flip and random.random() < 0.5
@@ -155,19 +155,13 @@ class PairedImages:
 
     def _resized(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """The pair at `index`, or the next readable one; resized, before the crop."""
-        for number in range(index, index + self.training_count):
-            number %= self.training_count
-            if number in self._cache:
-                return self._cache[number]
-            try:
-                halves = self.splits["train"][number].read(self.load_size)
-            except BadImage as error:
-                self._bad.meet(error)
-                continue
-            if len(self._cache) < self._cache_limit:
-                self._cache[number] = halves
-            return halves
-        raise UserError(f"--dataset {self.name}: not one training image can be read")
+
+        def read(number: int) -> tuple[np.ndarray, np.ndarray]:
+            pair = self.splits["train"][number]
+            return self._cache.get(number, lambda: pair.read(self.load_size))
+
+        message = f"--dataset {self.name}: no training image can be read"
+        return self._bad.next_readable(read, index, self.training_count, message)[1]
 
     def _as_condition_and_target(self, a: np.ndarray, b: np.ndarray):
         sides = (a, b) if self.direction == "AtoB" else (b, a)

@@ -4,9 +4,9 @@ import hashlib
 from collections.abc import Iterator
 from typing import ClassVar
 
-from common.data.skipping import BadImages
+from common.data.reading import BadImages, Cache
 from common.data.sources.super_resolution import Source, find_splits
-from common.data.stream import stream, to_unit_in_graph
+from common.data.stream import per_sample, shuffled, stream, to_unit
 from common.errors import UserError
 from common.images import bicubic, listing
 from common.images.image_file import BadImage
@@ -57,10 +57,13 @@ class HighResolutionImages:
         self.seed = seed
         self.augment = augment
         self.name, self.splits = find_splits(dataset, data_dir, seed)
-        self.error: UserError | None = None  # what stopped a stream: the graph loses the exception
         self._bad = BadImages(skip_bad_images)
-        self._cache: dict[int, np.ndarray] = {}
-        self._room = cache_mb * 2**20  # bytes
+        self._cache = Cache(cache_mb)
+
+    @property
+    def error(self) -> UserError | None:
+        """What stopped the stream."""
+        return self._bad.error
 
     @property
     def found(self) -> dict:
@@ -95,9 +98,10 @@ class HighResolutionImages:
         With `rows`, only these rows of a batch are made.
         """
         sides = self.image_size // self.scale, self.image_size
-        shapes = [(side, side, 3) for side in sides]
-        arguments = self.training_count, batch_size, self.seed, start, stop, rows
-        return stream(self._training_sample, shapes, *arguments, finish=in_ranges)
+        specs = [tf.TensorSpec((side, side, 3), tf.uint8) for side in sides]
+        sample = shuffled(self._training_sample, self.training_count, batch_size, self.seed)
+        arguments = specs, batch_size, start, stop, rows
+        return stream(per_sample(sample), *arguments, finish=in_ranges, chunk=1)
 
     def originals(
         self, split: str, count: int | None = None, least: int = 1
@@ -115,15 +119,11 @@ class HighResolutionImages:
             try:
                 yield name, read(source, least, "to be judged; remove it")
             except BadImage as error:
-                self._bad.meet(error)
+                self._bad.report(error)
 
     def _training_sample(self, index: int, random: np.random.Generator):
         """(lr, hr) as `stream` wants them, uint8."""
-        try:
-            image = self._readable(index)
-        except UserError as error:
-            self.error = error
-            raise
+        image = self._readable(index)
         room = [side - self.image_size for side in image.shape[:2]]
         top, left = (int(random.integers(0, most, endpoint=True)) for most in room)
         lr, hr = cut(image, top, left, self.image_size, self.scale)
@@ -135,25 +135,18 @@ class HighResolutionImages:
     def _readable(self, index: int) -> np.ndarray:
         """The training image at `index`, or the next one that can be read."""
         too_small = f"for a patch; give less than --image_size {self.image_size}, or remove it"
-        for number in range(index, index + self.training_count):
-            number %= self.training_count
-            if number in self._cache:
-                return self._cache[number]
-            try:
-                image = read(self.splits["train"][number], self.image_size, too_small)
-            except BadImage as error:
-                self._bad.meet(error)
-                continue
-            if image.nbytes <= self._room:
-                self._room -= image.nbytes
-                self._cache[number] = image
-            return image
-        raise UserError(f"--dataset {self.name}: not one training image can be used")
+
+        def load(number: int) -> np.ndarray:
+            source = self.splits["train"][number]
+            return self._cache.get(number, lambda: read(source, self.image_size, too_small))
+
+        message = f"--dataset {self.name}: no training image can be used"
+        return self._bad.next_readable(load, index, self.training_count, message)[1]
 
 
 def in_ranges(lr: tf.Tensor, hr: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """uint8 -> float32: lr in [0, 1], hr in [-1, 1]."""
-    return tf.cast(lr, tf.float32) / 255.0, to_unit_in_graph(hr)
+    return tf.cast(lr, tf.float32) / 255.0, to_unit(hr)
 
 
 def read(source: Source, least: int, purpose: str) -> np.ndarray:

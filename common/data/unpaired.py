@@ -1,12 +1,13 @@
 """Unpaired images as streams of (a, b), which have nothing to do with each other."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import ClassVar, Literal, NamedTuple
 
 from common import errors
-from common.data.skipping import BadImages
+from common.data.reading import BadImages, Cache
 from common.data.sources.unpaired import DIGIT_SIDE, DIGITS, EMBEDDED, find
-from common.data.stream import numbered, sample_index
+from common.data.stream import all_to_unit, per_sample, shuffled, stream
 from common.data.synthetic.facades import SMALLEST
 from common.errors import UserError
 from common.images import image_file
@@ -96,10 +97,13 @@ class UnpairedImages:
             raise UserError(
                 f"--image_size {self.image_size}: facades are drawn from {SMALLEST} px up"
             )
-        self.error: UserError | None = None  # what stopped a stream: the graph loses the exception
         self._bad = BadImages(skip_bad_images)
-        self._cache: dict[tuple[str, int], np.ndarray] = {}
-        self._cache_limit = cache_mb * 2**20 // (3 * self.load_size**2)  # images
+        self._cache = Cache(cache_mb)
+
+    @property
+    def error(self) -> UserError | None:
+        """What stopped the stream."""
+        return self._bad.error
 
     @property
     def found(self) -> dict:
@@ -141,8 +145,14 @@ class UnpairedImages:
         Each is float32 (batch_size, image_size, image_size, channels) in [-1, 1]. With `rows`,
         only these rows are made.
         """
-        shape = self.image_size, self.image_size, self.channels
-        return numbered(self._training_sample, [shape, shape], batch_size, start, stop, rows)
+        samples = [
+            shuffled(partial(self._training_image, split), len(self.splits[split]), 1, seed)
+            for split, seed in (("trainA", self.seed), ("trainB", self._seed_b))
+        ]
+        spec = tf.TensorSpec((self.image_size, self.image_size, self.channels), tf.uint8)
+        load = per_sample(lambda number: tuple(sample(number) for sample in samples))
+        arguments = [spec, spec], batch_size, start, stop, rows
+        return stream(load, *arguments, finish=all_to_unit, chunk=1)
 
     def held_out(
         self, domain: Literal["A", "B"], split: Literal["train", "test"], count: int | None = None
@@ -153,7 +163,7 @@ class UnpairedImages:
             try:
                 x = source.read(index, self.image_size)
             except BadImage as error:
-                self._bad.meet(error)
+                self._bad.report(error)
                 continue
             counterpart = label = None
             if source.known:
@@ -162,20 +172,9 @@ class UnpairedImages:
                 label = source.label(index)
             yield HeldOut(source.name(index), self._shown(x), counterpart, label)
 
-    def _training_sample(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """The `number`-th image that training sees of each domain, from 0; uint8."""
-        try:
-            return tuple(
-                self._augmented(split, number, seed)
-                for split, seed in (("trainA", self.seed), ("trainB", self._seed_b))
-            )
-        except UserError as error:
-            self.error = error
-            raise
-
-    def _augmented(self, split: str, number: int, seed: int) -> np.ndarray:
-        random = np.random.default_rng([seed, 1, number])
-        image = self._resized(split, sample_index(number, len(self.splits[split]), 1, seed))
+    def _training_image(self, split: str, index: int, random: np.random.Generator) -> np.ndarray:
+        """The training image at `index`, augmented, uint8."""
+        image = self._resized(split, index)
         room = self.load_size - self.image_size
         top, left = random.integers(0, room, size=2, endpoint=True)
         crop = image[top : top + self.image_size, left : left + self.image_size]
@@ -185,19 +184,12 @@ class UnpairedImages:
     def _resized(self, split: str, index: int) -> np.ndarray:
         """The training image at `index`, or the next readable one; resized, before the crop."""
         source = self.splits[split]
-        for number in range(index, index + len(source)):
-            number %= len(source)
-            if (split, number) in self._cache:
-                return self._cache[split, number]
-            try:
-                image = source.read(number, self.load_size)
-            except BadImage as error:
-                self._bad.meet(error)
-                continue
-            if len(self._cache) < self._cache_limit:
-                self._cache[split, number] = image
-            return image
-        raise UserError(f"--dataset {self.name}: not one image of {split}/ can be read")
+
+        def read(number: int) -> np.ndarray:
+            return self._cache.get((split, number), lambda: source.read(number, self.load_size))
+
+        message = f"--dataset {self.name}: no image of {split}/ can be read"
+        return self._bad.next_readable(read, index, len(source), message)[1]
 
     def _shown(self, image: np.ndarray) -> np.ndarray:
         return image_file.to_unit(self._in_channels(image))

@@ -134,7 +134,7 @@ class ReferenceSet:
                 for name, (_, by_class) in rows.items()
             },
         }
-        return records.finite(content)
+        return records.nan_to_none(content)
 
     def _floor(self, count):
         if count not in self._floors:

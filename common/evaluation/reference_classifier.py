@@ -14,8 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from common.data.home import keras_home
 from common.errors import DAMAGE, UserError, one_line
+from common.io.keras_cache import keras_home
 
 import keras
 import numpy as np

@@ -1,13 +1,12 @@
 """Image files at the doors: uint8 (height, width, channels) in NumPy, whatever the file holds."""
 
 import io
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from common.errors import UserError, reason_of
-from common.io.atomic import appearing_whole
+from common.io.atomic import atomic_file
 
 import imageio.v3 as imageio
 import numpy as np
@@ -115,13 +114,13 @@ def write(path: str | Path, image: np.ndarray) -> None:
     if path.suffix.lower() not in SUFFIXES:
         raise UserError(f"{path}: unknown image suffix; use one of {' '.join(SUFFIXES)}")
     content = encode(image, path.suffix.lower())
-    with appearing_whole(path) as part:
+    with atomic_file(path) as part:
         part.write_bytes(content)
 
 
 def encode(image: np.ndarray, suffix: str = ".png") -> bytes:
     """uint8 (height, width, 1 or 3) -> the content of a file of the format that `suffix` names."""
-    _check(image)
+    check(image)
     if image.shape[-1] == 1:
         image = image[..., 0]  # imageio takes grey as (height, width)
     # quality: for JPEG and WebP, whose default of 75 shows; the other formats ignore it
@@ -146,7 +145,7 @@ def mirrored(image: np.ndarray) -> np.ndarray:
 
 def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
     """Bicubic (a = -0.5), antialiased when shrinking: uint8 (H, W, C) -> (height, width, C)."""
-    _check(image)
+    check(image)
     channels = image.shape[-1]
     full_size = Image.fromarray(image if channels == 3 else image[..., 0])
     resized = np.array(full_size.resize((width, height), Image.Resampling.BICUBIC))
@@ -164,42 +163,11 @@ def square(image: np.ndarray, side: int) -> np.ndarray:
 
 def to_channels(image: np.ndarray, channels: int) -> np.ndarray:
     """uint8 (H, W, 1 or 3) -> (H, W, channels); RGB becomes grey by ITU-R 601 luma."""
-    _check(image)
+    check(image)
     if image.shape[-1] == channels:
         return image
     other = Image.fromarray(image if channels == 1 else image[..., 0])
     return np.array(other.convert(_MODES[channels])).reshape(*image.shape[:2], channels)
-
-
-def grid(rows: Sequence[Sequence[np.ndarray]], padding: int = 2) -> np.ndarray:
-    """Lay images out in rows, `padding` white pixels between and around them.
-
-    All images are uint8 (H, W, 1 or 3) of one height and width; grey ones beside RGB become RGB.
-    Short rows end in white. Returns uint8 (height, width, 3), or 1 channel if all are grey.
-    """
-    images = [image for row in rows for image in row]
-    for image in images:
-        _check(image)
-    sizes = {image.shape[:2] for image in images}
-    if len(sizes) != 1:
-        raise ValueError(f"a grid takes images of one size, not {sorted(sizes)}")
-    height, width = sizes.pop()
-    step_y, step_x = height + padding, width + padding
-    columns = max(len(row) for row in rows)
-    channels = max(image.shape[-1] for image in images)
-    shape = (len(rows) * step_y + padding, columns * step_x + padding, channels)
-    canvas = np.full(shape, 255, np.uint8)
-    for i, row in enumerate(rows):
-        for j, image in enumerate(row):
-            y, x = i * step_y + padding, j * step_x + padding
-            canvas[y : y + height, x : x + width] = image
-    return canvas
-
-
-def heap(shown: Sequence[np.ndarray]) -> np.ndarray:
-    """A `grid` that is as square as can be."""
-    columns = math.ceil(math.sqrt(len(shown)))
-    return grid([shown[i : i + columns] for i in range(0, len(shown), columns)])
 
 
 def _refuse_misread(image: Image.Image) -> None:
@@ -231,7 +199,8 @@ def _to_eight_bits(image: Image.Image, white: int | None) -> Image.Image:
     return Image.fromarray(grey)
 
 
-def _check(image: np.ndarray) -> None:
+def check(image: np.ndarray) -> None:
+    """Raises ValueError unless an image is uint8 (height, width, 1 or 3)."""
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] not in _MODES:
         raise ValueError(
             f"an image is uint8 (height, width, 1 or 3), not {image.dtype} {image.shape}"

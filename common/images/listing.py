@@ -37,6 +37,43 @@ def distinct_names(paths: Sequence[Path]) -> list[str]:
     ]
 
 
+def image_files(inputs: Sequence[str]) -> list[Path]:
+    """Image files among the inputs, and those in the folders among them.
+
+    Raises:
+        UserError: an input is missing, or a folder holds no image.
+    """
+    files = []
+    for source in map(Path, inputs):
+        if not source.exists():
+            raise UserError(f"{source}: no such image or folder")
+        files += find(source) if source.is_dir() else [source]
+    return files
+
+
+def output_paths(inputs: Sequence[str], folder: Path) -> dict[Path, Path]:
+    """Maps each image file among the inputs (see `image_files`) to a PNG file in `folder`.
+
+    Raises:
+        UserError: an input is missing, an input would be overwritten, or two inputs would be
+            written to the same file.
+    """
+    targets: dict[Path, Path] = {}
+    taken = set()
+    for source in image_files(inputs):
+        target = folder / f"{source.stem}.png"
+        if target in taken:
+            raise UserError(
+                f"{source}: another input would be written to {target} too; "
+                "use a separate --output for each"
+            )
+        if target.exists() and target.samefile(source):
+            raise UserError(f"--output {folder}: {source} would be overwritten; name another one")
+        targets[source] = target
+        taken.add(target)
+    return targets
+
+
 def _is_image(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
 

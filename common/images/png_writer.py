@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from common.io.atomic import appearing_whole
+from common.io.atomic import atomic_file
 
 import numpy as np
 import png
@@ -24,5 +24,5 @@ def write(path: Path, height: int, width: int, channels: int, bands: Iterable[np
     """
     rows = (row.tobytes() for band in bands for row in band)
     writer = png.Writer(width, height, greyscale=channels < 3, alpha=channels in (2, 4))
-    with appearing_whole(path) as part, open(part, "wb") as file:
+    with atomic_file(path) as part, open(part, "wb") as file:
         writer.write(file, rows)

@@ -4,8 +4,7 @@ from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 
-from common.images import image_file, png_writer, tiling
-from common.io import records
+from common.images import image_file, listing, png_writer, tiling
 from common.reports import result_page
 from common.reports.result_page import Beside, Page
 
@@ -38,7 +37,7 @@ def translate_files(
     """Translates images of any size; each comes out under its own name as PNG.
 
     Args:
-        translate: what `tiles.translate` calls.
+        translate: what `tiling.blended_bands` calls.
         multiple: pixels; what the sides of its input must be divisible by.
         channels: of its input.
         inputs: images, or folders of images.
@@ -53,12 +52,12 @@ def translate_files(
     def call(part: np.ndarray) -> np.ndarray:
         return translate(image_file.to_unit(part))
 
-    targets = records.output_paths(inputs, Path(output))
+    targets = listing.output_paths(inputs, Path(output))
     bar = tqdm(targets.items(), unit="image", disable=None)
     for source, target in bar:
         image = image_file.read(source, channels)
         sides = image.shape[:2]
-        y = tiling.translate(call, image, multiple, tile, lambda *d: bar.set_postfix(tiles=d))
+        y = tiling.blended_bands(call, image, multiple, tile, lambda *d: bar.set_postfix(tiles=d))
         bands = map(image_file.to_uint8, y)
         first = next(bands)  # says how many channels there are
         png_writer.write(target, *sides, first.shape[-1], chain([first], bands))

@@ -4,8 +4,9 @@ import io
 from pathlib import Path
 
 from common.images import image_file
+from common.images.grid import grid
 from common.inference.sampler import Sampler
-from common.io.atomic import appearing_whole
+from common.io.atomic import atomic_file
 
 import numpy as np
 from PIL import Image
@@ -82,8 +83,8 @@ def write(
 
 def write_frames(folder: Path, shown: np.ndarray):
     """Writes interpolation.png and interpolation.gif: shown is uint8 (rows, frames, S, S, C)."""
-    image_file.write(folder / ROWS, image_file.grid(shown))
-    there = [image_file.grid([[row[frame]] for row in shown]) for frame in range(shown.shape[1])]
+    image_file.write(folder / ROWS, grid(shown))
+    there = [grid([[row[frame]] for row in shown]) for frame in range(shown.shape[1])]
     write_gif(folder / ANIMATION, there + there[-2:0:-1])
 
 
@@ -103,5 +104,5 @@ def write_gif(path: Path, frames: list[np.ndarray]):
         duration=FRAME_MILLISECONDS,
         loop=0,
     )
-    with appearing_whole(path) as part:
+    with atomic_file(path) as part:
         part.write_bytes(content.getvalue())

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from common.errors import UserError
 from common.images import image_file
+from common.images.grid import grid
 from common.inference.sampler import Sampler, in_turn
 
 import numpy as np
@@ -92,4 +93,4 @@ def write(sampler: Sampler, asked: list[int], seed: int, terms: list[Term], fold
     rows.append(list(total + around))
     z = np.concatenate(rows)
     drawn = iter(sampler.all(z, in_turn(asked, len(z))))
-    image_file.write(folder / NAME, image_file.grid([[next(drawn) for _ in row] for row in rows]))
+    image_file.write(folder / NAME, grid([[next(drawn) for _ in row] for row in rows]))

@@ -6,6 +6,7 @@ from functools import partial
 
 from common.adversarial import Adversarial
 from common.images import image_file
+from common.images.grid import grid, square_grid
 from common.nn.latent import Latent
 
 import keras
@@ -220,8 +221,8 @@ def sheet(sampler: Sampler, noise: np.ndarray, asked: list[int]) -> np.ndarray:
     labels = np.repeat(asked, len(noise)) if asked else None
     shown = sampler.all(np.tile(noise, (max(1, len(asked)), 1)), labels)
     if len(asked) < 2:
-        return image_file.heap(shown)
-    return image_file.grid([shown[i : i + len(noise)] for i in range(0, len(shown), len(noise))])
+        return square_grid(shown)
+    return grid([shown[i : i + len(noise)] for i in range(0, len(shown), len(noise))])
 
 
 def real_sheet(data, split: str, count: int, asked: list[int]) -> np.ndarray:
@@ -234,9 +235,9 @@ def real_sheet(data, split: str, count: int, asked: list[int]) -> np.ndarray:
         asked: the classes, a row for each; with none or one all images fill a square.
     """
     if len(asked) < 2:
-        return image_file.heap(data.arrays(split, count)[0])
+        return square_grid(data.arrays(split, count)[0])
     x, y = data.arrays(split, 20 * count * len(asked))  # so that rare classes are met too
-    return image_file.grid([x[y == label][:count] for label in asked])
+    return grid([x[y == label][:count] for label in asked])
 
 
 def in_turn(asked: Sequence[int], count: int) -> np.ndarray | None:

@@ -4,9 +4,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from common.adversarial import Adversarial
-from common.images import bicubic, image_file, png_writer
-from common.images.bands import Upscaler, bands
-from common.io import records
+from common.images import bicubic, image_file, listing, png_writer
+from common.images.tiling import Upscaler, cropped_bands
 from common.reports import result_page
 from common.reports.result_page import THUMBNAIL, Beside, Page
 
@@ -36,7 +35,7 @@ def enlarge_files(upscaler: Upscaler, inputs: list[str], output: str, tile: int,
     Raises:
         UserError: an image cannot be read or written.
     """
-    targets = records.output_paths(inputs, Path(output))
+    targets = listing.output_paths(inputs, Path(output))
     bar = tqdm(targets.items(), unit="image", disable=None)
     for source, target in bar:
         done = write_enlarged(upscaler, source, target, tile, lambda *d: bar.set_postfix(tiles=d))
@@ -61,7 +60,7 @@ def write_enlarged(
     image, alpha = image_file.read_layers(source)
     (height, width, channels), s = image.shape, upscaler.scale
     layers = channels + (alpha is not None)
-    pieces = bands(upscaler, image, tile, progress)
+    pieces = cropped_bands(upscaler, image, tile, progress)
     if alpha is not None:
         pieces = with_alpha(pieces, alpha, s)
     rows = (band for _, _, band in pieces)

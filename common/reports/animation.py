@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from common.io.atomic import appearing_whole
+from common.io.atomic import atomic_file
 
 import imageio.v3 as iio
 import numpy as np
@@ -30,5 +30,5 @@ def animate(samples: Path, target: Path):
     milliseconds = [1000 * FRAME_SECONDS] * (len(frames) - 1) + [1000 * LAST_FRAME_SECONDS]
     shown = np.stack(frames)
     content = iio.imwrite("<bytes>", shown, extension=target.suffix, duration=milliseconds, loop=0)
-    with appearing_whole(target) as part:
+    with atomic_file(target) as part:
         part.write_bytes(content)

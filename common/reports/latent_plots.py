@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from common.images import figures, image_file
+from common.images import figures
+from common.images.grid import grid
 
 import numpy as np
 
@@ -53,4 +54,4 @@ def manifold(decode: Callable[[np.ndarray], np.ndarray], z: np.ndarray) -> np.nd
     across, up = np.linspace(*ends, SIDE).T
     codes = np.stack(np.meshgrid(across, up[::-1]), axis=-1)  # (SIDE, SIDE, 2)
     shown = decode(codes.reshape(-1, 2).astype(np.float32))
-    return image_file.grid([shown[i : i + SIDE] for i in range(0, len(shown), SIDE)], padding=0)
+    return grid([shown[i : i + SIDE] for i in range(0, len(shown), SIDE)], padding=0)

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from common.images import image_file
-from common.io.atomic import appearing_whole
+from common.io.atomic import atomic_file
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -118,7 +118,7 @@ class Page:
         shown = vars(self) | {"generator": GENERATOR, "title": _text(self.title)}
         shown["facts"], shown["options"] = _written(self.facts), _written(self.options)
         content = _TEMPLATES.get_template("result_page.html").render(shown)
-        with appearing_whole(path) as part:
+        with atomic_file(path) as part:
             part.write_text(content, encoding="utf-8")
         if self._path != path:  # more may be added, and the page be written again
             print(f"page: {path}")

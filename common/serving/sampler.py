@@ -38,6 +38,7 @@ from common.inference.sampler import (
     seeded_signature,
     signature,
 )
+from common.io.atomic import atomic_folder
 from common.nn.latent import Latent
 from common.serving import saved_model
 
@@ -92,7 +93,7 @@ def export_sampler(
         archive.add_endpoint(signature_name, function, takes)
     names = class_names or [str(label) for label in range(classes)]
     about = {"latent": latent._asdict(), "class_names": names if classes else []}
-    with saved_model.appearing_whole(folder) as whole:
+    with atomic_folder(folder, saved_model.WRITE_ERRORS) as whole:
         archive.write_out(str(whole), verbose=False)
         saved_model.write_warmup_requests(whole, name, _warmup_requests(latent, classes))
         (whole / ABOUT).write_text(json.dumps(about, indent=2) + "\n")

@@ -1,8 +1,5 @@
 """What every SavedModel for TensorFlow Serving has, whatever its signatures: versions, warm-up."""
 
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from common.errors import UserError
@@ -11,6 +8,7 @@ import tensorflow as tf
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from tensorflow.core.framework.tensor_pb2 import TensorProto
 
+WRITE_ERRORS = (OSError, tf.errors.OpError)  # a SavedModel could not be written
 EXTRA = "assets.extra"  # the folder of a SavedModel for what TensorFlow itself does not read
 
 
@@ -32,28 +30,6 @@ def next_version(folder_base: Path | str, name: str) -> int:
     """The version after the highest one in `<folder_base>/<name>/`; 1 if there is none."""
     there = (path.name for path in (Path(folder_base) / name).glob("*"))
     return 1 + max((int(version) for version in there if version.isdigit()), default=0)
-
-
-@contextmanager
-def appearing_whole(folder: Path) -> Iterator[Path]:
-    """Gives a path to write a SavedModel to, which is renamed to `folder` in the end.
-
-    So a server that watches the folder above never loads half of a model, and nothing is left
-    where writing fails.
-
-    Raises:
-        UserError: it cannot be written.
-    """
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        # Beside its final place, hence on the same disk; the server passes over names that are
-        # not integers. A level deeper, because only its owner may read a TemporaryDirectory.
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
-            whole = Path(scratch) / "model"
-            yield whole
-            whole.rename(folder)
-    except (OSError, tf.errors.OpError) as error:
-        raise UserError(f"{folder} cannot be written: {first_line(error)}") from error
 
 
 def load(folder: Path | str):

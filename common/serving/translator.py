@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import UserError
+from common.io.atomic import atomic_folder
 from common.serving import saved_model
 
 import keras
@@ -80,7 +81,7 @@ def export_translator(
         translate, translate_bytes = _endpoints(network, multiple, channels_in)
         archive.add_endpoint(of_floats, translate, [image])
         archive.add_endpoint(of_bytes, translate_bytes, [image_bytes])
-    with saved_model.appearing_whole(folder) as whole:
+    with atomic_folder(folder, saved_model.WRITE_ERRORS) as whole:
         archive.write_out(str(whole), verbose=False)
         _write_warmup_requests(whole, name, signatures, (*sides, channels_in))
     return folder

@@ -15,9 +15,10 @@ import json
 from pathlib import Path
 
 from common.errors import UserError
-from common.images.bands import Upscaler
+from common.images.tiling import Upscaler
+from common.io.atomic import atomic_folder
+from common.io.records import write_json
 from common.serving import saved_model
-from common.training.run_folder import write_json
 
 import keras
 import numpy as np
@@ -79,7 +80,7 @@ def export_upscaler(
     image_bytes = tf.TensorSpec((None,), tf.string, name="image_bytes")
     archive.add_endpoint("serving_default", enlarge, [image])
     archive.add_endpoint("serving_bytes", enlarge_bytes, [image_bytes])
-    with saved_model.appearing_whole(folder) as whole:
+    with atomic_folder(folder, saved_model.WRITE_ERRORS) as whole:
         archive.write_out(str(whole), verbose=False)
         _write_warmup_requests(whole, name, side)
         write_json(whole / saved_model.EXTRA / FACTS, {"scale": scale, "halo": halo})

@@ -9,7 +9,8 @@ from common.adversarial import Adversarial
 from common.data.labelled import LabelledImages
 from common.errors import UserError
 from common.evaluation import generated_images, reference_classifier
-from common.images import image_file
+from common.images import image_file, listing
+from common.images.grid import grid, square_grid
 from common.inference import interpolation
 from common.inference.draw import asked_classes
 from common.inference.sampler import Endpoint, batched, images_of, sampler_of
@@ -96,7 +97,7 @@ class AutoEncoding(Generation):
             x_hat = coder.decode(coder.encode(x), y if model.supervised else None)
             drawn = sampler.all(noise, labels)
             rows = [drawn[i : i + COLUMNS] for i in range(0, len(drawn), COLUMNS)]
-            return image_file.grid([x, x_hat, *rows])
+            return grid([x, x_hat, *rows])
 
         return draw
 
@@ -143,7 +144,7 @@ class AutoEncoding(Generation):
             return super().predict(run, output=output, **options)
         frames = self._check_options(run, inputs, **options)
         opened, folder = Run.open(run, self.name), Path(output)
-        targets = records.output_paths(inputs, folder)
+        targets = listing.output_paths(inputs, folder)
         if frames and len(targets) != 2:
             raise UserError(f"--interpolate {frames}: takes two images, not {len(targets)}")
         model = self.load(opened, options["best"])
@@ -173,7 +174,7 @@ class AutoEncoding(Generation):
             made = coder.of_classes(code, asked)
             captions = [f"output as {known[k]}" for k in asked] or ["output"]
             for i, (source, target) in enumerate(targets.items()):
-                image_file.write(target, image_file.grid([[x[i], *made[:, i]]]))
+                image_file.write(target, grid([[x[i], *made[:, i]]]))
                 outputs = zip(captions, made[:, i], strict=True)
                 page.row(source.name, {"input": x[i], **dict(outputs)})
         page.write(folder / result_page.NAME)
@@ -223,8 +224,8 @@ class AutoEncoding(Generation):
         page.note(codes.format_codes(results))
         if show:
             pairs = {
-                "test": image_file.heap(x[:show]),
-                "reconstructed": image_file.heap(x_hat[:show]),
+                "test": square_grid(x[:show]),
+                "reconstructed": square_grid(x_hat[:show]),
             }
             page.row("Reconstructions", pairs)
         if coder.size == 2:

@@ -7,7 +7,7 @@ from common.adversarial import Adversarial
 from common.data.labelled import LabelledImages
 from common.errors import UserError
 from common.evaluation import generated_images
-from common.images import image_file
+from common.images import image_file, listing
 from common.inference.sampler import BATCH_SIZE, Endpoint, images_of, looking
 from common.io import records
 from common.reports import result_page
@@ -60,7 +60,7 @@ class ClassifyingGeneration(Generation):
         opened = Run.open(run, self.name)
         model = self.load(opened, options["best"])
         names = class_names(opened) or [str(label) for label in range(model.classes)]
-        sources = records.image_files(inputs)
+        sources = listing.image_files(inputs)
         classify = looking(model, model.classify)
         rows = []
         title = f"{self.name}: {len(sources)} images classified"

@@ -22,11 +22,12 @@ from common.inference.draw import (
 )
 from common.inference.latent_arithmetic import parse
 from common.inference.sampler import Endpoint, Sampler, in_turn, real_sheet, sampler_of, sheet
+from common.io.records import write_json
 from common.reports import result_page
 from common.reports.result_page import Page
 from common.serving.sampler import export_sampler, load_sampler
 from common.tasks.base import Task, refuse_what_is_fixed
-from common.training.run_folder import Run, write_json
+from common.training.run_folder import Run
 
 import numpy as np
 import tensorflow as tf

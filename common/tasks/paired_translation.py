@@ -11,12 +11,14 @@ from common.data.paired import PairedImages
 from common.errors import UserError
 from common.evaluation import paired
 from common.images import image_file
+from common.images.grid import grid
 from common.inference.image_to_image import Translate, compiled, translate_files
+from common.io.records import write_json
 from common.metrics.frechet_distance import keras_inception_fid
 from common.reports.result_page import THUMBNAIL, Page
 from common.serving.translator import export_translator, load_translator
 from common.tasks.base import Task, refuse_what_is_fixed
-from common.training.run_folder import Run, write_json
+from common.training.run_folder import Run
 
 import numpy as np
 import tensorflow as tf
@@ -71,7 +73,7 @@ class PairedTranslation(Task):
 
         def draw() -> np.ndarray:
             rows = [[x, translate(x[None])[0], y] for x, y in fixed]
-            return image_file.grid([[image_file.to_uint8(image) for image in row] for row in rows])
+            return grid([[image_file.to_uint8(image) for image in row] for row in rows])
 
         return draw
 

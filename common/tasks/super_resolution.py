@@ -8,19 +8,20 @@ from typing import ClassVar
 
 from common import errors
 from common.adversarial import Adversarial
-from common.data.skipping import BadImages
+from common.data.reading import BadImages
 from common.data.sources.super_resolution import parts_of
 from common.data.super_resolution import HighResolutionImages
 from common.errors import UserError
 from common.evaluation import super_resolution
-from common.images import bicubic, image_file
-from common.images.bands import Upscaler
+from common.images import bicubic, image_file, listing
+from common.images.grid import grid
+from common.images.tiling import Upscaler
 from common.inference.upscaling import enlarge_files, of_model
-from common.io import records
+from common.io.records import write_json
 from common.reports.result_page import THUMBNAIL, Page
 from common.serving.upscaler import export_upscaler, load_upscaler
 from common.tasks.base import Task, refuse_what_is_fixed
-from common.training.run_folder import Run, write_json
+from common.training.run_folder import Run
 
 import numpy as np
 import tensorflow as tf
@@ -60,9 +61,9 @@ class SuperResolution(Task):
         def row(hr: np.ndarray) -> list[np.ndarray]:
             lr = bicubic.shrink(hr, scale)
             blocks = lr.repeat(scale, axis=0).repeat(scale, axis=1)
-            return [blocks, bicubic.enlarge(lr, scale), upscaler.whole(lr), hr]
+            return [blocks, bicubic.enlarge(lr, scale), upscaler.upscale(lr), hr]
 
-        return lambda: image_file.grid([row(hr) for hr in fixed])
+        return lambda: grid([row(hr) for hr in fixed])
 
     def measure(
         self, model: Adversarial, data: HighResolutionImages, count: int
@@ -154,7 +155,7 @@ class SuperResolution(Task):
         reached = max(models)
         scale = models[reached].scale
         methods = {
-            f"step {number}": lambda lr, model=model: of_model(model).whole(lr, tile)
+            f"step {number}": lambda lr, model=model: of_model(model).upscale(lr, tile)
             for number, model in models.items()
         }
         if images is not None:
@@ -252,8 +253,8 @@ def show_enlarged(
 def originals_in(folder: str, skip_bad: bool) -> Iterator[tuple[str, np.ndarray]]:
     """Names and images of a folder: uint8 (H, W, 1 or 3), as many channels as the file has."""
     bad = BadImages(skip_bad)
-    for path in records.image_files([folder]):
+    for path in listing.image_files([folder]):
         try:
             yield path.name, image_file.read_layers(path)[0]
         except image_file.BadImage as error:
-            bad.meet(error)
+            bad.report(error)

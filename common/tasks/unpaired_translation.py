@@ -10,12 +10,14 @@ from common.data.unpaired import HeldOut, UnpairedImages
 from common.errors import UserError
 from common.evaluation import cycle_consistency
 from common.images import image_file
+from common.images.grid import grid
 from common.inference.image_to_image import Translate, compiled, translate_files
+from common.io.records import write_json
 from common.metrics.frechet_distance import keras_inception_fid
 from common.reports.result_page import THUMBNAIL, Page
 from common.serving.translator import export_translator, load_translator
 from common.tasks.base import Task, refuse_what_is_fixed
-from common.training.run_folder import Run, write_json
+from common.training.run_folder import Run
 
 import numpy as np
 import tensorflow as tf
@@ -62,7 +64,7 @@ class UnpairedTranslation(Task):
             for (forth, back), x in zip(ways, first, strict=True):
                 y = forth(x)
                 columns += [x, y, back(y)]
-            return image_file.grid([*zip(*map(image_file.to_uint8, columns), strict=True)])
+            return grid([*zip(*map(image_file.to_uint8, columns), strict=True)])
 
         return draw
 

@@ -69,7 +69,7 @@ class Log(Report):
 
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
-        records.keep_rows(self.run.metrics_file, self.step)
+        records.drop_rows_after(self.run.metrics_file, self.step)
         self._reset()
 
     def _reset(self):
@@ -168,7 +168,7 @@ class Measurements(Report):
 
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
-        records.keep_rows(self.run.measurements_file, self.step)
+        records.drop_rows_after(self.run.measurements_file, self.step)
 
     def report(self, step, losses):
         values = self.measure()

@@ -1,7 +1,8 @@
 """BGAN's sampler: pixels drawn as a function of the noise, with no weights of its own."""
 
 from bgan.bgan import BGAN
-from common.images.image_file import heap, to_uint8
+from common.images.grid import square_grid
+from common.images.image_file import to_uint8
 from common.tasks.generation import Generation
 from common.training import checkpoint
 
@@ -52,7 +53,8 @@ def test_a_sample_grid_shows_the_probabilities_beside(discrete):
     assert grid.shape == (82, 164, 1)
     noise = discrete.latent.of_seed(0, 64)
     drawn, probable = (
-        heap(to_uint8(network(noise, training=False))) for network in (discrete.sampler, shades)
+        square_grid(to_uint8(network(noise, training=False)))
+        for network in (discrete.sampler, shades)
     )
     np.testing.assert_array_equal(grid[:, :82], drawn)
     assert np.abs(grid[:, 82:].astype(int) - probable).max() <= 1

@@ -212,7 +212,7 @@ def test_the_cache_changes_nothing_and_keeps_to_its_bound(folder, square, kind, 
     made.clear()
     small = LabelledImages(0, dataset, image_size=side, cache_mb=1)
     cached = training(small, 3, stop=9)
-    assert 2 <= len(small._cache) <= 3  # two threads may find room at once
+    assert len(small._cache) == 2
     assert len(made) < 27
     large = LabelledImages(0, dataset, image_size=side)
     kept = training(large, 3, stop=9)
@@ -264,10 +264,10 @@ def test_skipping_does_not_hide_a_set_without_any_good_image(damaged):
     for path in damaged.rglob("*.png"):
         truncate(path)
     data = LabelledImages(0, str(damaged), skip_bad_images=True)
-    with pytest.raises(Exception, match="not one training image can be read"):
+    with pytest.raises(Exception, match="no training image can be read"):
         training(data, stop=1)
     assert str(damaged) in str(data.error)
-    with pytest.raises(UserError, match=f"{damaged}: not one test image can be read"):
+    with pytest.raises(UserError, match=f"{damaged}: no test image can be read"):
         data.arrays("test")
 
 

@@ -12,7 +12,6 @@ import time
 from pathlib import Path
 
 from common import registry
-from common.data.stream import batches, stream
 from common.distributed.replicas import Replicas
 from common.distributed.tf_config import Place, read_config
 from common.errors import UserError
@@ -25,7 +24,6 @@ from tests.helpers.tiny import Tiny
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 WORKERS = Path(__file__).with_name("workers.py")
 PATIENCE = 900  # s, where cores are shared; on two that are free two workers take 30
@@ -155,26 +153,6 @@ def test_a_killed_worker_ends_the_others_and_resuming_is_exact(together, folder,
     assert "a worker was lost before the first step" in again[0][1]
     assert "--dataset missing" in again[1][1]
     assert all("refused ended with 2" in text for _, text in again)
-
-
-def test_a_worker_makes_its_rows_only():
-    def sample(index, random):
-        return np.uint8([index]), random.integers(256, size=1, dtype=np.uint8)
-
-    def load(indices):
-        return (indices.astype(np.float32),)
-
-    specs = [tf.TensorSpec((None,), tf.float32)]
-    for rows in (range(0, 2), range(2, 4)):
-        whole = stream(sample, [(1,), (1,)], 10, 4, 3, 1, 6).as_numpy_iterator()
-        part = stream(sample, [(1,), (1,)], 10, 4, 3, 1, 6, rows).as_numpy_iterator()
-        for a, b in zip(whole, part, strict=True):
-            for all_rows, own in zip(a, b, strict=True):
-                np.testing.assert_array_equal(all_rows[rows.start : rows.stop], own)
-        whole = batches(load, specs, 10, 4, 3, 1, 6).as_numpy_iterator()
-        part = batches(load, specs, 10, 4, 3, 1, 6, rows).as_numpy_iterator()
-        for (a,), (b,) in zip(whole, part, strict=True):
-            np.testing.assert_array_equal(a[rows.start : rows.stop], b)
 
 
 def test_a_batch_that_cannot_be_shared_is_refused():

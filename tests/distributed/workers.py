@@ -21,7 +21,7 @@ from common.io import records
 from common.nn.latent import Latent
 from common.nn.layers import Dropout, GaussianNoise
 from common.tasks.paired_translation import PairedTranslation
-from common.training import callbacks, checkpoint, run_folder, train
+from common.training import callbacks, checkpoint, train
 from dcgan.dcgan import DCGAN
 from pix2pix.pix2pix import Pix2Pix
 from tests.helpers.tiny import Tiny
@@ -34,9 +34,9 @@ OPTIONS = "--steps 12 --checkpoint_every 3 --batch_size 2 --log_every 3 --sample
 WRITERS = [
     *(
         (checkpoint, "write"),
-        (run_folder, "write_json"),
+        (records, "write_json"),
         (records, "append_row"),
-        (records, "keep_rows"),
+        (records, "drop_rows_after"),
     ),
     *((image_file, "write"), (tf.summary, "create_file_writer")),
 ]

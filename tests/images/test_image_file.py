@@ -302,18 +302,6 @@ def test_resize_antialiases():
     assert np.abs(inner - 127.5).max() < 3
 
 
-def test_grid():
-    black, grey = np.zeros((2, 3, 3), np.uint8), np.full((2, 3, 1), 9, np.uint8)
-    sheet = image_file.grid([[black, grey], [grey]], padding=1)
-    assert sheet.shape == (7, 9, 3) and sheet.dtype == np.uint8
-    np.testing.assert_array_equal(sheet[1:3, 1:4], black)
-    np.testing.assert_array_equal(sheet[1:3, 5:8], np.full((2, 3, 3), 9))
-    assert (sheet[4:6, 5:8] == 255).all() and (sheet[0] == 255).all() and (sheet[:, 4] == 255).all()
-    assert image_file.grid([[grey]], padding=0).shape == (2, 3, 1)
-    with pytest.raises(ValueError, match="one size"):
-        image_file.grid([[black, noise(4, 4)]])
-
-
 def test_a_square_is_cut_from_the_middle():
     image = np.zeros((4, 10, 1), np.uint8)
     image[:, 3:7] = 200

@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 from common.images import bicubic, image_file
-from common.images.bands import Upscaler
+from common.images.tiling import Upscaler
 from common.inference.upscaling import with_alpha, write_enlarged
 from tests.helpers.image_files import noise
 

@@ -95,7 +95,7 @@ def test_what_a_finished_run_holds(finished, train_folder):
     small = bicubic.shrink(hr, 4)
     assert np.array_equal(lr[::4, ::4], small) and np.array_equal(lr[3::4, 3::4], small)
     assert np.array_equal(by_bicubic, bicubic.enlarge(small, 4))
-    assert_same(enlarged, of_model(Run(finished).load_sampler(SRGAN)).whole(small))
+    assert_same(enlarged, of_model(Run(finished).load_sampler(SRGAN)).upscale(small))
 
 
 def test_predict(run_cli, finished, inputs, upscaler, tmp_path):
@@ -175,7 +175,7 @@ def test_evaluate(run_cli, finished, inputs, tmp_path):
     lr = bicubic.shrink(hr, 4)
     assert results["0.png"]["bicubic"] == super_resolution.scores(hr, bicubic.enlarge(lr, 4), 4)
     for step in (3, 6):  # both stages
-        own = of_model(Run(finished).load_sampler(SRGAN, step=step)).whole(lr)
+        own = of_model(Run(finished).load_sampler(SRGAN, step=step)).upscale(lr)
         score = super_resolution.scores(hr, own, 4)["psnr"]
         assert results["0.png"][f"step {step}"]["psnr"] == pytest.approx(score, abs=0.05)
         assert f"step {step}" in result.out
@@ -223,7 +223,7 @@ def test_the_first_stage_alone(run_cli, train_folder, tmp_path, monkeypatch):
 def test_what_cannot_be_done_is_refused(refused, finished, inputs, train_folder, tmp_path):
     saved = finished / "export" / "srgan" / "1"
     wide = f"'{inputs / 'wide.png'}' --output {tmp_path / 'out'}"
-    refused(f"predict {finished} {wide} --tile 20", "--tile 20", "more than 20")
+    refused(f"predict {finished} {wide} --tile 20", "--tile 20", "at least 21")
     refused(f"predict {finished} {wide} --step 4", "--step 4", "3, 5, 6")
     refused(f"predict {finished} {wide} --best", "--keep_best")
     refused(f"predict {saved} {wide} --step 3", "--step: fixed", str(saved))

@@ -157,7 +157,8 @@ def test_a_kill_between_writing_and_renaming_leaves_the_earlier_one(trained, tmp
         checkpoint.save(tmp_path, 2, trained)
     assert checkpoint.steps(tmp_path) == [1]
     checkpoint.load(first, Tiny(ema=0.5))
-    checkpoint.save(tmp_path, 2, trained)  # over the temporary file that was left
+    (tmp_path / ".step_00000002.npz.part").write_bytes(b"half")  # as a kill leaves it
+    checkpoint.save(tmp_path, 2, trained)
     assert checkpoint.steps(tmp_path) == [1, 2]
 
 

@@ -94,9 +94,9 @@ def test_rows_beyond_the_checkpoint_are_dropped_on_resume(log, tmp_path):
 def test_rows_torn_by_a_kill_are_dropped(tmp_path, left, kept):
     path = tmp_path / "metrics.csv"
     path.write_text(left)
-    records.keep_rows(path, 5)
+    records.drop_rows_after(path, 5)
     assert path.read_text() == kept
-    records.keep_rows(tmp_path / "none.csv", 5)
+    records.drop_rows_after(tmp_path / "none.csv", 5)
     assert not (tmp_path / "none.csv").exists()
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from common.data.home import datasets
 from common.data.sources import npz
 from common.data.sources.named_arrays import CLASS_NAMES, NAMED, named_arrays
 from common.data.sources.splits import shares
@@ -13,6 +12,7 @@ from common.data.synthetic.digits import Digits, labels
 from common.data.synthetic.glyphs import CLASSES
 from common.errors import UserError, at_least_one
 from common.images import image_file, listing
+from common.io.keras_cache import datasets_folder
 
 import numpy as np
 
@@ -125,7 +125,7 @@ def find(
             print(f"{error}\nusing the embedded set of generated digits instead")
             return embedded()
     if dataset in NAMED:  # a folder of that name: ./mnist
-        found = of_arrays(dataset, named_arrays(dataset, datasets(data_dir)), seed)
+        found = of_arrays(dataset, named_arrays(dataset, datasets_folder(data_dir)), seed)
         if dataset in CLASS_NAMES and found.class_names == [str(i) for i in range(10)]:
             found = found._replace(class_names=CLASS_NAMES[dataset].split(","))
         return found

@@ -11,9 +11,9 @@ from tempfile import TemporaryDirectory
 from threading import Thread
 from typing import NamedTuple
 
-from common.data.keras_files import NotDownloaded, get_file
 from common.data.sources.npz import KEYS, read_npz
 from common.errors import DAMAGE, UserError, one_line
+from common.io.keras_cache import NotDownloaded, get_file
 
 import numpy as np
 

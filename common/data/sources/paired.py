@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from common.data.home import datasets
 from common.data.sources.splits import shares
 from common.data.synthetic.facades import facade
 from common.errors import UserError
 from common.images import image_file, listing
 from common.images.image_file import BadImage
 from common.io.archives import fetch_archive
+from common.io.keras_cache import datasets_folder
 
 import numpy as np
 
@@ -100,7 +100,7 @@ def find_splits(
             print(f"{error}\ntraining on the embedded set of generated facades instead")
             return EMBEDDED, embedded_splits(seed)
     if dataset in NAMED:  # a folder of that name: ./facades
-        folder = datasets(data_dir) / dataset
+        folder = datasets_folder(data_dir) / dataset
         fetch_archive(f"{ARCHIVES}/{dataset}.tar.gz", folder, dataset)
         return dataset, folder_splits(folder, seed)
     if not Path(dataset).is_dir():

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from common.data.home import datasets
 from common.data.sources.splits import shares
 from common.data.synthetic.textures import texture
 from common.errors import UserError
 from common.images import image_file, listing
 from common.io.archives import fetch_archive
+from common.io.keras_cache import datasets_folder
 
 import numpy as np
 
@@ -85,7 +85,7 @@ def _find_one(dataset: str, data_dir: str | None, seed: int) -> tuple[str, Split
     if dataset == EMBEDDED:
         return EMBEDDED, embedded_splits(seed)
     if dataset in NAMED:  # a folder of that name: ./div2k
-        home = datasets(data_dir) / dataset
+        home = datasets_folder(data_dir) / dataset
         for split, url in NAMED[dataset].items():
             fetch_archive(url, home / split, f"{dataset} {split}")
         return dataset, folder_splits(home, seed)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from common.data.home import datasets
 from common.data.labelled import LabelledImages
 from common.data.sources.labelled import ArraySplit
 from common.data.sources.paired import NAMED as PAIRED
@@ -15,6 +14,7 @@ from common.data.synthetic.facades import facade_by_day, facade_by_night
 from common.errors import UserError
 from common.images import image_file, listing
 from common.io.archives import fetch_archive
+from common.io.keras_cache import datasets_folder
 
 import numpy as np
 from scipy import ndimage
@@ -192,7 +192,7 @@ def find(dataset: str | None, data_dir: str | None, seed: int) -> Found:
         return digits(dataset, data_dir, seed)
     if dataset in NAMED:  # a folder of that name: ./maps
         place = f"{dataset}_unpaired" if dataset in PAIRED else dataset  # beside pix2pix's
-        folder = datasets(data_dir) / place
+        folder = datasets_folder(data_dir) / place
         fetch_archive(f"{ARCHIVES}/{dataset}.zip", folder, dataset)
         return Found(dataset, folder_splits(folder, seed))
     if not Path(dataset).is_dir():

@@ -1,6 +1,5 @@
 """Images with labels in every layout; tests are cut by seed; what is missing is said."""
 
-from common.data.home import keras_home
 from common.data.sources import labelled
 from common.data.sources.labelled import CLASS_NAMES, ArraySplit, find
 from common.data.synthetic.digits import digits, labels
@@ -149,15 +148,11 @@ def test_a_large_set_gives_up_ten_thousand_at_most():
 
 def test_named_sets_lie_in_the_data_folder_or_in_keras_home(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
-    assert keras_home() == tmp_path / "keras"
     (tmp_path / "keras" / "datasets").mkdir(parents=True)
     save(tmp_path / "keras" / "datasets" / "usps.npz", count=20)
     save(tmp_path / "usps.npz", count=30)
     assert len(find("usps", None, 0).train) == 20
     assert len(find("usps", str(tmp_path), 0).train) == 30
-    monkeypatch.delenv("KERAS_HOME")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert keras_home() == tmp_path / ".keras"
 
 
 def test_classes_that_have_names_get_them(tmp_path):
