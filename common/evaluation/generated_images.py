@@ -7,11 +7,12 @@ what real images of the other split score, as many as there are samples: the bes
 from collections.abc import Iterable
 
 from common.evaluation import reference_classifier
+from common.evaluation.inception import keras_inception_fid
 from common.evaluation.tables import aligned
 from common.images.image_file import to_unit
 from common.io import records
 from common.metrics import classifier_scores, precision_recall
-from common.metrics.frechet_distance import frechet_distance, keras_inception_fid, statistics
+from common.metrics.frechet_distance import frechet_distance, statistics
 from common.metrics.kernel_distance import kernel_distance
 
 import numpy as np

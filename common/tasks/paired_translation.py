@@ -10,9 +10,9 @@ from common.adversarial import Adversarial
 from common.data.paired import PairedImages
 from common.errors import UserError
 from common.evaluation import paired
+from common.evaluation.inception import keras_inception_fid
 from common.images import image_file
 from common.inference.image_to_image import Translate, compiled, translate_files
-from common.metrics.frechet_distance import keras_inception_fid
 from common.reports.result_page import THUMBNAIL, Page
 from common.serving.translator import export_translator, load_translator
 from common.tasks.base import Task, refuse_what_is_fixed

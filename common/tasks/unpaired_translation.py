@@ -9,9 +9,9 @@ from common.adversarial import Adversarial
 from common.data.unpaired import HeldOut, UnpairedImages
 from common.errors import UserError
 from common.evaluation import cycle_consistency
+from common.evaluation.inception import keras_inception_fid
 from common.images import image_file
 from common.inference.image_to_image import Translate, compiled, translate_files
-from common.metrics.frechet_distance import keras_inception_fid
 from common.reports.result_page import THUMBNAIL, Page
 from common.serving.translator import export_translator, load_translator
 from common.tasks.base import Task, refuse_what_is_fixed

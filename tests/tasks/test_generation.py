@@ -6,7 +6,6 @@ import shutil
 from common.errors import UserError
 from common.images import image_file
 from common.inference.sampler import sampler_of
-from common.metrics import frechet_distance
 from common.tasks import generation
 from common.tasks.generation import Generation
 from tests.helpers.checkpoints import arrays
@@ -213,8 +212,8 @@ def inception(monkeypatch):
         seen.append(np.stack(list(shown)))
         return seen[-1].reshape(len(seen[-1]), -1)[:, :3].astype(np.float64)
 
-    monkeypatch.setattr(frechet_distance, "keras_inception", lambda: "network")
-    monkeypatch.setattr(frechet_distance, "keras_inception_features", features)
+    monkeypatch.setattr("common.evaluation.inception.keras_inception", lambda: "network")
+    monkeypatch.setattr("common.evaluation.inception.keras_inception_features", features)
     return seen
 
 
@@ -256,7 +255,7 @@ def test_evaluate_without_labels_or_inception(
         raise UserError("the weights of InceptionV3 cannot be downloaded")
 
     if weights == "missing":
-        monkeypatch.setattr(frechet_distance, "keras_inception", missing)
+        monkeypatch.setattr("common.evaluation.inception.keras_inception", missing)
         data, run, reason = Unlabelled, colours, "left out; the weights of InceptionV3"
     else:
         data = type("Grey", (Data,), {"classes": 0})

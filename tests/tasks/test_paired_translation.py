@@ -5,10 +5,10 @@ import tracemalloc
 
 from common.data.paired import PairedImages
 from common.errors import UserError
+from common.evaluation import inception
+from common.evaluation.inception import keras_inception_fid
 from common.images import image_file
 from common.inference.image_to_image import translate_files
-from common.metrics import frechet_distance
-from common.metrics.frechet_distance import keras_inception_fid
 from common.reports.result_page import THUMBNAIL, Page
 from common.training.run_folder import Run
 from tests.helpers.command_line import refusal
@@ -178,7 +178,7 @@ def no_inception(monkeypatch):
     def missing():
         raise UserError("the weights of InceptionV3 cannot be downloaded")
 
-    monkeypatch.setattr(frechet_distance, "keras_inception", missing)
+    monkeypatch.setattr(inception, "keras_inception", missing)
 
 
 def test_evaluate(run_cli, no_inception, copy_of, finished, pairs_folder):
@@ -235,8 +235,8 @@ def test_the_frechet_distance_is_between_originals_and_translations(
         seen.append(shown)
         return shown.reshape(len(shown), -1)[:, :3].astype(np.float64)
 
-    monkeypatch.setattr(frechet_distance, "keras_inception", lambda: "network")
-    monkeypatch.setattr(frechet_distance, "keras_inception_features", features)
+    monkeypatch.setattr(inception, "keras_inception", lambda: "network")
+    monkeypatch.setattr(inception, "keras_inception_features", features)
     pairs = list(PairedImages(16, 3, 3, 0, str(pairs_folder)).pairs("test"))
     fid = keras_inception_fid((y for _, _, y in pairs), (-x for _, x, _ in pairs), 3)
     np.testing.assert_array_equal(seen[0], [image_file.to_uint8(y) for _, _, y in pairs])

@@ -5,9 +5,8 @@ from types import SimpleNamespace
 
 from common.data.unpaired import UnpairedImages
 from common.errors import UserError
-from common.evaluation import cycle_consistency
+from common.evaluation import cycle_consistency, inception
 from common.images import image_file
-from common.metrics import frechet_distance
 from common.tasks.unpaired_translation import UnpairedTranslation
 from common.training import checkpoint
 from common.training.run_folder import Run
@@ -165,7 +164,7 @@ def no_inception(monkeypatch):
         asked.append(1)
         raise UserError("the weights of InceptionV3 cannot be downloaded")
 
-    monkeypatch.setattr(frechet_distance, "keras_inception", missing)
+    monkeypatch.setattr(inception, "keras_inception", missing)
     return asked
 
 
@@ -211,8 +210,8 @@ def test_the_frechet_distance_is_between_translations_and_their_domain(
         seen.append(shown)
         return shown.reshape(len(shown), -1)[:, :2].astype(np.float64)
 
-    monkeypatch.setattr(frechet_distance, "keras_inception", lambda: "network")
-    monkeypatch.setattr(frechet_distance, "keras_inception_features", features)
+    monkeypatch.setattr(inception, "keras_inception", lambda: "network")
+    monkeypatch.setattr(inception, "keras_inception_features", features)
     copied = copy_of(run, tmp_path / "run")
     assert call(f"evaluate {copied.folder}").status == 0
     G = model.generator.get_layer("AtoB")
