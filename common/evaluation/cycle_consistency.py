@@ -6,8 +6,8 @@ from itertools import islice
 from common.data.sources.unpaired import as_digits
 from common.data.unpaired import HeldOut, UnpairedImages
 from common.errors import UserError
+from common.evaluation.formatting import text_table
 from common.evaluation.reference_classifier import trained_classifier
-from common.evaluation.tables import aligned
 from common.images import image_file
 from common.metrics.image_quality import l1
 
@@ -110,7 +110,7 @@ def table(results: dict[str, dict[str, float]]) -> list[list[str]]:
 
 def format_table(results: dict) -> str:
     """`table` as aligned lines."""
-    return aligned(table(results))
+    return text_table(table(results))
 
 
 def _shown(value: float | None, form: str) -> str:

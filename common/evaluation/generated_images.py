@@ -7,8 +7,8 @@ what real images of the other split score, as many as there are samples: the bes
 from collections.abc import Iterable
 
 from common.evaluation import reference_classifier
+from common.evaluation.formatting import text_table
 from common.evaluation.inception import keras_inception_fid
-from common.evaluation.tables import aligned
 from common.images.image_file import to_unit
 from common.io import records
 from common.metrics import classifier_scores, precision_recall
@@ -231,7 +231,7 @@ def reference(results: dict) -> str:
 
 def format_table(results: dict) -> str:
     """`table` as aligned lines, and under it `reference`."""
-    return f"{aligned(table(results))}\n{reference(results)}"
+    return f"{text_table(table(results))}\n{reference(results)}"
 
 
 def _written(row, column):

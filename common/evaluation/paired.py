@@ -6,7 +6,7 @@ images in [-1, 1], that are walked once and never held in memory.
 """
 
 from common.errors import UserError
-from common.evaluation.tables import aligned
+from common.evaluation.formatting import text_table
 from common.metrics.image_quality import l1, psnr, ssim
 
 import numpy as np
@@ -138,4 +138,4 @@ def table(results: dict) -> list[list[str]]:
 
 def format_table(results: dict) -> str:
     """`table` as aligned lines."""
-    return aligned(table(results))
+    return text_table(table(results))

@@ -8,7 +8,7 @@ pixels cut off at each border as the factor says. An image without colours is it
 from collections.abc import Callable, Iterable
 
 from common.errors import UserError
-from common.evaluation.tables import aligned
+from common.evaluation.formatting import text_table
 from common.images import bicubic
 from common.metrics.image_quality import psnr, ssim
 
@@ -107,4 +107,4 @@ def table(results: dict[str, dict[str, dict[str, float]]]) -> list[list[str]]:
 
 def format_table(results: dict[str, dict[str, dict[str, float]]]) -> str:
     """`table` as aligned lines."""
-    return aligned(table(results))
+    return text_table(table(results))

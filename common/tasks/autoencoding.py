@@ -9,12 +9,13 @@ from common.adversarial import Adversarial
 from common.data.labelled import LabelledImages
 from common.errors import UserError
 from common.evaluation import generated_images, reference_classifier
+from common.evaluation.formatting import format_autoencoder
 from common.images import image_file
 from common.inference import interpolation
 from common.inference.draw import asked_classes
 from common.inference.sampler import Endpoint, batched, images_of, sampler_of
 from common.io import records
-from common.metrics import codes
+from common.metrics import representation
 from common.reports import result_page
 from common.reports.latent_plots import manifold, scatter
 from common.reports.result_page import THUMBNAIL, Beside, Page
@@ -115,7 +116,7 @@ class AutoEncoding(Generation):
 
         def both() -> dict[str, float]:
             x_hat = coder.decode(coder.encode(x), y if model.supervised else None)
-            return measured() | {"reconstruction_mse": codes.squared_error(x, x_hat)}
+            return measured() | {"reconstruction_mse": representation.reconstruction_mse(x, x_hat)}
 
         return both
 
@@ -209,18 +210,18 @@ class AutoEncoding(Generation):
         verdict = at_inference(model.discriminator)
         results = {
             "count": len(x),
-            "reconstruction_mse": codes.squared_error(x, x_hat),
-            "codes": codes.spread(code[:, : coder.size]),
-            "prior": codes.spread(prior[:, : coder.size]),
-            "discriminator_accuracy": codes.share_told_apart(
+            "reconstruction_mse": representation.reconstruction_mse(x, x_hat),
+            "codes": representation.moment_ranges(code[:, : coder.size]),
+            "prior": representation.moment_ranges(prior[:, : coder.size]),
+            "discriminator_accuracy": representation.balanced_accuracy(
                 verdict(prior)[:, 0], verdict(code)[:, 0]
             ),
         }
         if model.labels:
             wrong = code[:, coder.size :].argmax(axis=1) != y
             results["classification_error"] = float(wrong.mean())
-        print(codes.format_codes(results))
-        page.note(codes.format_codes(results))
+        print(format_autoencoder(results))
+        page.note(format_autoencoder(results))
         if show:
             pairs = {
                 "test": image_file.heap(x[:show]),

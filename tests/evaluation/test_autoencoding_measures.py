@@ -5,7 +5,7 @@ import json
 from aae.aae import AAE
 from common.evaluation import reference_classifier
 from common.images import image_file
-from common.metrics.codes import squared_error
+from common.metrics.representation import reconstruction_mse
 from common.tasks import generation
 from common.tasks.autoencoding import AutoEncoding, Coder, prior_codes
 from common.training.run_folder import Run
@@ -68,7 +68,7 @@ def test_evaluate(aae_cli, make_run, reference_set):
     assert found["discriminator_accuracy"] == pytest.approx(right)
     wrong = (code[:, 3:].argmax(1) != y).mean()
     assert found["classification_error"] == pytest.approx(wrong)
-    assert f"wrong on {wrong:.2%}" in result.out and f"right on {right:.1%}" in result.out
+    assert f"error {wrong:.2%}" in result.out and f"accuracy {right:.1%}" in result.out
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,9 @@ def test_without_labels_reconstructions_and_codes_are_measured_alone(aae_cli, ma
     assert data.classes == 0
     x, _ = data.arrays("test")
     x_hat = Coder(model).decode(Coder(model).encode(x))
-    assert report["autoencoder"]["reconstruction_mse"] == pytest.approx(squared_error(x, x_hat))
+    assert report["autoencoder"]["reconstruction_mse"] == pytest.approx(
+        reconstruction_mse(x, x_hat)
+    )
     assert sorted(path.name for path in run.glob("*.png")) == ["codes.png", "manifold.png"]
     alts = [alt for alt, _ in shown_on(Run(run).evaluation_page)]
     assert alts[:2] == ["made by aae: Images", "real, test: Images"] and len(alts) == 6
@@ -142,7 +144,7 @@ def test_without_labels_reconstructions_and_codes_are_measured_alone(aae_cli, ma
     task = AutoEncoding(AAE)
     assert task.metrics_of(model, data) == {"reconstruction_mse": -1}
     x, _ = data.arrays("train", 5)
-    expected = squared_error(x, Coder(model).decode(Coder(model).encode(x)))
+    expected = reconstruction_mse(x, Coder(model).decode(Coder(model).encode(x)))
     assert task.measure(model, data, 5)() == {"reconstruction_mse": pytest.approx(expected)}
 
 
