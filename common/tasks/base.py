@@ -70,7 +70,7 @@ class Task:
         facts = {k: v for k, v in report.items() if isinstance(v, str | int | float)}
         title = f"{self.name}: evaluation of {run.folder.resolve().name}"
         page = Page(title, facts, config["options"] | config.get("versions", {}))
-        drawn = curves(run, left_out=self.model_class.counts)
+        drawn = curves(run.metrics_file, run.measurements_file, left_out=self.model_class.counts)
         if drawn is not None:
             page.chart("Training: losses and measurements over its steps", drawn)
         return page
