@@ -18,7 +18,7 @@ from common.io import records
 from common.metrics import representation
 from common.reports import result_page
 from common.reports.latent_plots import manifold, scatter
-from common.reports.result_page import THUMBNAIL, Beside, Page
+from common.reports.result_page import THUMBNAIL, LinkedImage, ResultPage
 from common.tasks.generation import SEED, Generation, class_names
 from common.training.run_folder import Run
 
@@ -164,12 +164,14 @@ class AutoEncoding(Generation):
             (str(file), *map("{:.5f}".format, row)) for file, row in zip(targets, code, strict=True)
         ]
         records.write_rows(folder / "codes.csv", ("file", *head), rows)
-        page = Page(f"{self.name}: codes of {len(targets)} images", {"run": run}, side=THUMBNAIL)
+        page = ResultPage(
+            f"{self.name}: codes of {len(targets)} images", {"run": run}, side=THUMBNAIL
+        )
         if frames:
             way = np.linspace(*code, frames, dtype=np.float32)  # (frames, D)
             interpolation.write_frames(folder, coder.of_classes(way, asked))
             for name in (interpolation.ROWS, interpolation.ANIMATION):
-                page.single(name, Beside.of(folder / name))
+                page.single(name, LinkedImage.of(folder / name))
         else:
             made = coder.of_classes(code, asked)
             captions = [f"output as {known[k]}" for k in asked] or ["output"]
@@ -201,7 +203,7 @@ class AutoEncoding(Generation):
         super().evaluate(run, **options)
 
     def evaluate_further(
-        self, run: Run, model: Adversarial, data: LabelledImages, page: Page, show: int
+        self, run: Run, model: Adversarial, data: LabelledImages, page: ResultPage, show: int
     ) -> dict[str, dict]:
         x, y = data.arrays("test", generated_images.COUNT)
         coder = Coder(model)

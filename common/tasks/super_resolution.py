@@ -17,7 +17,7 @@ from common.images import bicubic, image_file
 from common.images.bands import Upscaler
 from common.inference.upscaling import enlarge_files, of_model
 from common.io import records
-from common.reports.result_page import THUMBNAIL, Page
+from common.reports.result_page import THUMBNAIL, ResultPage
 from common.serving.upscaler import export_upscaler, load_upscaler
 from common.tasks.base import Task, refuse_what_is_fixed
 from common.training.run_folder import Run, write_json
@@ -107,7 +107,7 @@ class SuperResolution(Task):
             {program} predict RUN/export/{model}/1 FOLDER MORE.jpg --output DIR
         """
         upscaler = self._upscaler(run, best, step)
-        page = Page(self.name, {"run": run}, side=THUMBNAIL)
+        page = ResultPage(self.name, {"run": run}, side=THUMBNAIL)
         enlarge_files(upscaler, inputs, output, tile, page)
 
     def evaluate(
@@ -233,7 +233,7 @@ def middle(image: np.ndarray, side: int) -> np.ndarray:
 
 
 def show_enlarged(
-    page: Page,
+    page: ResultPage,
     originals: Iterable[tuple[str, np.ndarray]],
     methods: dict[str, super_resolution.Enlarge],
     scale: int,

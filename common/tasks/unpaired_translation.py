@@ -12,7 +12,7 @@ from common.evaluation import cycle_consistency
 from common.evaluation.inception import keras_inception_fid
 from common.images import image_file
 from common.inference.image_to_image import Translate, compiled, translate_files
-from common.reports.result_page import THUMBNAIL, Page
+from common.reports.result_page import THUMBNAIL, ResultPage
 from common.serving.translator import export_translator, load_translator
 from common.tasks.base import Task, refuse_what_is_fixed
 from common.training.run_folder import Run, write_json
@@ -117,7 +117,7 @@ class UnpairedTranslation(Task):
             {program} predict RUN FOLDER MORE.jpg --output DIR --direction BtoA
         """
         translate, multiple, channels = self._translator(run, direction, best)
-        page = Page(self.name, {"run": run, "direction": direction}, side=THUMBNAIL)
+        page = ResultPage(self.name, {"run": run, "direction": direction}, side=THUMBNAIL)
         translate_files(translate, multiple, channels, inputs, output, tile, page)
 
     def evaluate(
@@ -222,7 +222,11 @@ class UnpairedTranslation(Task):
 
 
 def show_cycles(
-    page: Page, direction: Direction, forth: Translate, back: Translate, held_out: Iterable[HeldOut]
+    page: ResultPage,
+    direction: Direction,
+    forth: Translate,
+    back: Translate,
+    held_out: Iterable[HeldOut],
 ):
     """Adds a row for each image: what it is, its translation, the way back, and its counterpart
     where that is known."""

@@ -9,7 +9,7 @@ from common.evaluation import inception
 from common.evaluation.inception import keras_inception_fid
 from common.images import image_file
 from common.inference.image_to_image import translate_files
-from common.reports.result_page import THUMBNAIL, Page
+from common.reports.result_page import THUMBNAIL, ResultPage
 from common.training.run_folder import Run
 from tests.helpers.command_line import refusal
 from tests.helpers.image_files import noise, truncate
@@ -104,7 +104,7 @@ def test_memory_does_not_grow_with_the_height_beyond_the_image(tmp_path, monkeyp
 
     def peak(image):
         """Bytes beside the image."""
-        page = Page("translated", {}, side=THUMBNAIL)
+        page = ResultPage("translated", {}, side=THUMBNAIL)
         tracemalloc.start()
         with monkeypatch.context() as patch:
             patch.setattr(image_file, "read", lambda *_: image)
