@@ -39,7 +39,7 @@ from common.inference.sampler import (
     signature,
 )
 from common.nn.latent import Latent
-from common.serving import saved_model
+from common.serving import saved_model, warmup
 
 import keras
 import tensorflow as tf
@@ -94,7 +94,7 @@ def export_sampler(
     about = {"latent": latent._asdict(), "class_names": names if classes else []}
     with saved_model.appearing_whole(folder) as whole:
         archive.write_out(str(whole), verbose=False)
-        saved_model.write_warmup_requests(whole, name, _warmup_requests(latent, classes))
+        warmup.write_requests(whole, name, _warmup_requests(latent, classes))
         (whole / ABOUT).write_text(json.dumps(about, indent=2) + "\n")
     return folder
 

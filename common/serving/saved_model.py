@@ -8,8 +8,6 @@ from pathlib import Path
 from common.errors import UserError
 
 import tensorflow as tf
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from tensorflow.core.framework.tensor_pb2 import TensorProto
 
 EXTRA = "assets.extra"  # the folder of a SavedModel for what TensorFlow itself does not read
 
@@ -92,64 +90,3 @@ def encode_png(image: tf.Tensor) -> tf.Tensor:
     """Turn float32 (H, W, 1 or 3) in [-1, 1] into the bytes of a PNG file, inside a graph."""
     pixels = tf.clip_by_value(tf.round((image + 1) * 127.5), 0, 255)
     return tf.io.encode_png(tf.cast(pixels, tf.uint8))
-
-
-def write_warmup_requests(
-    folder: Path, name: str, requests: dict[str, dict[str, TensorProto]]
-) -> None:
-    """Add requests to a SavedModel for the server to start with.
-
-    Without them the first request pays for what TensorFlow does lazily. Source: TensorFlow
-    Serving's guide "SavedModel Warmup": a TFRecord file of `tensorflow.serving.PredictionLog`
-    messages.
-
-    Args:
-        folder: the SavedModel's.
-        name: the model's name on the server.
-        requests: for each signature its inputs, by name.
-    """
-    prediction_log = _prediction_log_class()
-    path = folder / EXTRA / "tf_serving_warmup_requests"
-    path.parent.mkdir(exist_ok=True)
-    with tf.io.TFRecordWriter(str(path)) as records:
-        for signature_name, inputs in requests.items():
-            log = prediction_log()
-            request = log.predict_log.request
-            request.model_spec.name = name
-            request.model_spec.signature_name = signature_name
-            for key, tensor in inputs.items():
-                request.inputs.add(key=key, value=tensor.SerializeToString())
-            records.write(log.SerializeToString())
-
-
-def _prediction_log_class() -> type:
-    """Build the class of TensorFlow Serving's PredictionLog, as far as a warm-up request needs it.
-
-    tensorflow-serving-api holds it, and pins a version of TensorFlow for these eight fields. Names
-    and numbers are those of `prediction_log.proto`, `predict.proto` and `model.proto`; the wire
-    does not tell a map from repeated entries, nor a message (the TensorProto) from its bytes.
-    """
-    messages = {
-        "PredictionLog": {"predict_log": (6, "PredictLog")},
-        "PredictLog": {"request": (1, "PredictRequest")},
-        "PredictRequest": {"model_spec": (1, "ModelSpec"), "inputs": (2, "InputsEntry")},
-        "ModelSpec": {"name": (1, "string"), "signature_name": (3, "string")},
-        "InputsEntry": {"key": (1, "string"), "value": (2, "bytes")},
-    }
-    Field = descriptor_pb2.FieldDescriptorProto
-    scalars = {"string": Field.TYPE_STRING, "bytes": Field.TYPE_BYTES}
-    file = descriptor_pb2.FileDescriptorProto(
-        name="warmup.proto", package="warmup", syntax="proto3"
-    )
-    for message, fields in messages.items():
-        descriptor = file.message_type.add(name=message)
-        for field, (number, kind) in fields.items():
-            label = Field.LABEL_REPEATED if field == "inputs" else Field.LABEL_OPTIONAL
-            entry = descriptor.field.add(name=field, number=number, label=label)
-            if kind in scalars:
-                entry.type = scalars[kind]
-            else:
-                entry.type, entry.type_name = Field.TYPE_MESSAGE, f".warmup.{kind}"
-    pool = descriptor_pool.DescriptorPool()  # its own: no clash with an installed serving API
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("warmup.PredictionLog"))

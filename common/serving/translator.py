@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import UserError
-from common.serving import saved_model
+from common.serving import saved_model, warmup
 
 import keras
 import numpy as np
@@ -176,4 +176,4 @@ def _write_warmup_requests(
     for of_floats, of_bytes in signatures:
         requests[of_floats] = {"image": tf.make_tensor_proto(-1.0, tf.float32, (1, *shape))}
         requests[of_bytes] = {"image_bytes": tf.make_tensor_proto([black], tf.string)}
-    saved_model.write_warmup_requests(folder, name, requests)
+    warmup.write_requests(folder, name, requests)

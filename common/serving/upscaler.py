@@ -16,7 +16,7 @@ from pathlib import Path
 
 from common.errors import UserError
 from common.images.bands import Upscaler
-from common.serving import saved_model
+from common.serving import saved_model, warmup
 from common.training.run_folder import write_json
 
 import keras
@@ -112,4 +112,4 @@ def _write_warmup_requests(folder: Path, name: str, side: int):
         "serving_default": {"image": tf.make_tensor_proto(0.0, tf.float32, (1, side, side, 3))},
         "serving_bytes": {"image_bytes": tf.make_tensor_proto([black], tf.string)},
     }
-    saved_model.write_warmup_requests(folder, name, requests)
+    warmup.write_requests(folder, name, requests)

@@ -11,14 +11,13 @@ from common.errors import UserError
 from common.inference.sampler import BATCH_SIZE, sampler_of
 from common.serving.sampler import export_sampler, load_sampler
 from tests.helpers.gan_runs import make_model
-from tests.serving.test_translator import wire_fields
+from tests.helpers.warmup_requests import warmup_requests
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
-from tensorflow.core.framework import tensor_pb2
 
 CLASSES = 3
 
@@ -210,33 +209,24 @@ def test_requests_that_do_not_fit_together_are_errors(plain, conditional):
             plain.of_seed(0, count)
 
 
-@pytest.mark.parametrize("case", ["plain", "conditional"])
-def test_warm_up_requests_can_be_read_and_served(request, case):
-    case = request.getfixturevalue(case)
-    path = case.folder / "assets.extra" / "tf_serving_warmup_requests"
-    served = []
-    for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
-        [(number, predict_log)] = wire_fields(record)
-        assert number == 6  # PredictionLog.predict_log
-        [(number, predict)] = wire_fields(predict_log)
-        assert number == 1  # PredictLog.request
-        [(first, model_spec), *entries] = wire_fields(predict)
-        [(third, name), (fourth, signature)] = wire_fields(model_spec)
-        assert (first, third, fourth, name) == (1, 1, 3, b"digits")
-        inputs = {}
-        for number, entry in entries:
-            [(key_number, key), (value_number, value)] = wire_fields(entry)
-            assert (number, key_number, value_number) == (2, 1, 2)  # of PredictRequest.inputs
-            tensor = tensor_pb2.TensorProto.FromString(value)
-            inputs[key.decode()] = tf.constant(tf.make_ndarray(tensor))
-        wanted = case.signatures[signature.decode()].structured_input_signature[1]
+def assert_warm_up_requests_are_served(case):
+    """There is a request for each signature; each is of one image and can be served."""
+    requests = warmup_requests(case.folder)
+    assert {name for name, _, _ in requests} == {"digits"}
+    assert [signature for _, signature, _ in requests] == list(case.signatures)
+    for _, signature, inputs in requests:
+        wanted = case.signatures[signature].structured_input_signature[1]
         assert set(inputs) == set(wanted)
         for key, spec in wanted.items():
             assert inputs[key].dtype == spec.dtype
             assert spec.shape.is_compatible_with(inputs[key].shape)
-        assert len(case.signatures[signature.decode()](**inputs)["image"]) == 1
-        served.append(signature.decode())
-    assert served == list(case.signatures)
+        for output in case.signatures[signature](**inputs).values():
+            assert len(output) == 1
+
+
+@pytest.mark.parametrize("case", ["plain", "conditional"])
+def test_each_signature_has_a_warm_up_request(request, case):
+    assert_warm_up_requests_are_served(request.getfixturevalue(case))
 
 
 @pytest.mark.parametrize("case", ["plain", "conditional"])
@@ -277,7 +267,7 @@ def test_a_failure_leaves_nothing_behind(plain, tmp_path, monkeypatch):
     def no_room(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("common.serving.saved_model.write_warmup_requests", no_room)
+    monkeypatch.setattr("common.serving.warmup.write_requests", no_room)
     with pytest.raises(UserError, match="No space left"):
         export_sampler(plain.model, tmp_path, "m", 1)
     assert not list((tmp_path / "m").iterdir())

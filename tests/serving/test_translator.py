@@ -1,6 +1,5 @@
 """SavedModels: what plain TensorFlow and the server get is what the generator says."""
 
-import io
 import struct
 import subprocess
 import sys
@@ -8,12 +7,12 @@ import textwrap
 
 from common.errors import UserError
 from common.serving.translator import export_translator, load_translator
+from tests.helpers.warmup_requests import warmup_requests
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow.core.framework import tensor_pb2
 
 MULTIPLE = 8
 
@@ -219,43 +218,12 @@ def test_mixed_precision_answers_in_float32(tmp_path, policy):
     np.testing.assert_allclose(translated, expected(generator, image), atol=0.02)
 
 
-def wire_fields(message):
-    """Decode a protobuf message by hand: [(field number, payload)], all length-delimited."""
-    stream, fields = io.BytesIO(message), []
-
-    def varint():
-        value = shift = 0
-        while True:
-            byte = stream.read(1)[0]
-            value |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                return value
-
-    while stream.tell() < len(message):
-        tag = varint()
-        assert tag & 7 == 2, "not length-delimited"
-        fields.append((tag >> 3, stream.read(varint())))
-    return fields
-
-
-def test_warm_up_requests_can_be_read_and_served(exported, signatures):
-    path = exported[1] / "assets.extra" / "tf_serving_warmup_requests"
+def test_each_signature_has_a_warm_up_request_that_can_be_served(exported, signatures):
     shapes = {}
-    for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
-        [(number, predict_log)] = wire_fields(record)
-        assert number == 6  # PredictionLog.predict_log
-        [(number, request)] = wire_fields(predict_log)
-        assert number == 1  # PredictLog.request
-        [(first, model_spec), (second, entry)] = wire_fields(request)
-        assert (first, second) == (1, 2)  # PredictRequest.model_spec, .inputs
-        [(first, name), (second, signature_name)] = wire_fields(model_spec)
-        assert (first, second, name) == (1, 3, b"facades")  # ModelSpec.name, .signature_name
-        [(first, key), (second, value)] = wire_fields(entry)
-        assert (first, second) == (1, 2)  # key and value of a map's entry
-        tensor = tf.make_ndarray(tensor_pb2.TensorProto.FromString(value))
-        outputs = signatures[signature_name.decode()](**{key.decode(): tf.constant(tensor)})
-        shapes[signature_name.decode()] = [out.shape.as_list() for out in outputs.values()]
+    for name, signature_name, inputs in warmup_requests(exported[1]):
+        assert name == "facades"
+        outputs = signatures[signature_name](**inputs)
+        shapes[signature_name] = [out.shape.as_list() for out in outputs.values()]
     assert shapes == {"serving_default": [[1, 24, 40, 3]], "serving_bytes": [[1]]}
 
 
