@@ -45,6 +45,8 @@ import keras
 import tensorflow as tf
 
 MIXTURE = "serving_mixture"
+# By name: a function of the model's networks, and its inputs.
+Signatures = Mapping[str, tuple[Endpoint, list[tf.TensorSpec]]]
 ABOUT = Path(saved_model.EXTRA, "sampler.json")  # what `load_sampler` needs besides the signatures
 
 
@@ -54,7 +56,7 @@ def export_sampler(
     name: str,
     version: int,
     class_names: list[str] | None = None,
-    further: Mapping[str, tuple[Endpoint, list[tf.TensorSpec]]] | None = None,
+    further: Signatures | None = None,
 ) -> Path:
     """Write the sampler of `model` to `<folder_base>/<name>/<version>/`, for TensorFlow Serving.
 
@@ -68,7 +70,8 @@ def export_sampler(
         name: the model's name on the server.
         version: a positive integer; the server takes the highest.
         class_names: kept beside the model; default the numbers of the classes.
-        further: more signatures by name: a function of the model's networks, and what it takes.
+        further: additional signatures; their inputs are of numeric types and begin with the
+            batch dimension.
 
     Returns:
         The folder of the version.
@@ -81,6 +84,7 @@ def export_sampler(
     generator, latent, classes = model.sampler, model.latent, model.classes
     image = endpoint(generator, classes)
     seeded = _with_files(seeded_endpoint(image, latent, classes))
+    further = further or {}
     archive = keras.export.ExportArchive()
     archive.track(model if further else generator)
     archive.add_endpoint("serving_default", image, signature(latent, classes))
@@ -88,13 +92,13 @@ def export_sampler(
     if classes:
         takes = mixture_signature(latent, classes)
         archive.add_endpoint(MIXTURE, mixture_endpoint(generator), takes)
-    for signature_name, (function, takes) in (further or {}).items():
+    for signature_name, (function, takes) in further.items():
         archive.add_endpoint(signature_name, function, takes)
     names = class_names or [str(label) for label in range(classes)]
     about = {"latent": latent._asdict(), "class_names": names if classes else []}
     with saved_model.appearing_whole(folder) as whole:
         archive.write_out(str(whole), verbose=False)
-        warmup.write_requests(whole, name, _warmup_requests(latent, classes))
+        warmup.write_requests(whole, name, _warmup_requests(latent, classes, further))
         (whole / ABOUT).write_text(json.dumps(about, indent=2) + "\n")
     return folder
 
@@ -140,18 +144,16 @@ def _with_files(seeded: Endpoint) -> Endpoint:
     return with_files
 
 
-def _warmup_requests(latent: Latent, classes: int) -> dict:
-    """A request for one image a signature, for the server to start with."""
-    noise = {"noise": tf.make_tensor_proto(0.0, tf.float32, (1, latent.size))}
-    seed = {
-        "seed": tf.make_tensor_proto(0, tf.int64),
-        "count": tf.make_tensor_proto(1, tf.int32),
+def _warmup_requests(latent: Latent, classes: int, further: Signatures) -> dict:
+    """A request for one image to each signature."""
+    seed = {"seed": tf.make_tensor_proto(0, tf.int64), "count": tf.make_tensor_proto(1, tf.int32)}
+    if classes:
+        seed["label"] = tf.make_tensor_proto(-1, tf.int32)
+    requests = {
+        "serving_default": warmup.zeros(signature(latent, classes)),
+        "serving_seed": seed,
     }
-    if not classes:
-        return {"serving_default": noise, "serving_seed": seed}
-    weights = tf.make_tensor_proto(1 / classes, tf.float32, (1, classes))
-    return {
-        "serving_default": noise | {"label": tf.make_tensor_proto([0], tf.int32)},
-        "serving_seed": seed | {"label": tf.make_tensor_proto(-1, tf.int32)},
-        MIXTURE: noise | {"class_weights": weights},
-    }
+    if classes:
+        weights = tf.make_tensor_proto(1 / classes, tf.float32, (1, classes))
+        requests[MIXTURE] = warmup.zeros(signature(latent, 0)) | {"class_weights": weights}
+    return requests | {name: warmup.zeros(takes) for name, (_, takes) in further.items()}
