@@ -1,4 +1,4 @@
-"""Generators as SavedModels: plain TensorFlow draws what the model draws, and refuses no class."""
+"""Exported generators: plain TensorFlow draws the model's own images; invalid labels are errors."""
 
 import io
 import shutil
@@ -24,7 +24,7 @@ CLASSES = 3
 
 
 class Exported(SimpleNamespace):
-    """A model, the folder that it was exported to, and what its signatures answer."""
+    """A model, the folder it was exported to, and the responses of its signatures."""
 
     def of_noise(self, noise, *label):
         inputs = {"noise": tf.constant(noise, tf.float32), **as_input(label)}
@@ -35,7 +35,7 @@ class Exported(SimpleNamespace):
         return self.signatures["serving_seed"](**inputs, **as_input(label))
 
     def expected(self, noise, *label):
-        """The generator's own answer."""
+        """The generator's own output."""
         inputs = [noise, np.eye(CLASSES, dtype=np.float32)[label[0]]] if label else noise
         return np.asarray(self.model.sampler(inputs, training=False))
 
@@ -65,10 +65,12 @@ def random_noise(count, size=5, seed=0):
     return np.random.default_rng(seed).normal(size=(count, size)).astype(np.float32)
 
 
-def test_it_lies_where_the_server_looks(plain):
+def test_the_folder_is_where_the_server_looks(plain):
     assert plain.folder.parts[-2:] == ("digits", "3")
     assert [path.name for path in plain.folder.parent.iterdir()] == ["3"]
-    assert plain.folder.stat().st_mode & 0o055 == 0o055  # a server runs as somebody else
+    assert (
+        plain.folder.stat().st_mode & 0o055 == 0o055
+    )  # readable by other users, such as the server
 
 
 def test_signatures(plain, conditional):
@@ -94,7 +96,7 @@ def test_signatures(plain, conditional):
         assert by_seed.structured_outputs["image_bytes"].dtype == tf.string
 
 
-def test_between_classes(conditional):
+def test_mixtures_of_classes(conditional):
     noise = random_noise(3)
     weights = np.array([[1, 0, 0], [0.5, 0, 0.5], [0, 0.25, 0.75]], np.float32)
     mixture = conditional.signatures["serving_mixture"]
@@ -109,7 +111,7 @@ def test_between_classes(conditional):
 PLAIN_TENSORFLOW = textwrap.dedent(
     """
     import sys
-    sys.modules["keras"] = None  # importing it fails from here on
+    sys.modules["keras"] = None  # importing Keras fails from here on
     import numpy as np
     import tensorflow as tf
 
@@ -123,7 +125,7 @@ PLAIN_TENSORFLOW = textwrap.dedent(
         asked = {"label": tf.constant(-1)} if asked else {}
         seeded = by_seed(seed=tf.constant(request["seed"]), count=tf.constant(5), **asked)
         again = by_seed(seed=tf.constant(request["seed"]), count=tf.constant(5), **asked)
-        assert np.array_equal(seeded["image"], again["image"]), "a request changed the next one"
+        assert np.array_equal(seeded["image"], again["image"]), "the next response differs"
         assert before and state() == before, "a request changed a variable"
         files = [tf.io.decode_png(file) for file in seeded["image_bytes"]]
         return {"of_noise": answer, "of_seed": seeded["image"], "files": files}
@@ -135,7 +137,7 @@ PLAIN_TENSORFLOW = textwrap.dedent(
 )
 
 
-def test_plain_tensorflow_gives_the_models_images_and_keeps_its_state(plain, conditional, tmp_path):
+def test_plain_tensorflow_reproduces_the_model_and_keeps_its_state(plain, conditional, tmp_path):
     given = {"noise": random_noise(6), "seed": np.int64(2**40 + 1)}
     labels = {"label": np.int32([2, 0, 1, 1, 0, 2])}
     np.savez(tmp_path / "plain.npz", **given)
@@ -159,7 +161,7 @@ def test_plain_tensorflow_gives_the_models_images_and_keeps_its_state(plain, con
         assert len({image.tobytes() for image in drawn}) == 5 and drawn.std() > 20
 
 
-def test_files_are_the_images_that_come_with_them(conditional):
+def test_png_files_equal_the_float_images(conditional):
     answer = conditional.of_seed(3, 4, -1)
     for file, image in zip(answer["image_bytes"].numpy(), answer["image"].numpy(), strict=True):
         with Image.open(io.BytesIO(file)) as stored:
@@ -174,7 +176,7 @@ def test_the_first_images_of_a_seed_do_not_depend_on_the_count(plain):
     assert np.abs(many[0] - plain.of_seed(6, 1)["image"][0]).max() > 0.1
 
 
-def test_one_class_or_each_in_turn(conditional):
+def test_a_seed_takes_one_class_or_cycles_through_all(conditional):
     in_turn = conditional.of_seed(5, 7, -1)["image"].numpy()
     for label in range(CLASSES):
         asked = conditional.of_seed(5, 7, label)["image"].numpy()
@@ -183,7 +185,7 @@ def test_one_class_or_each_in_turn(conditional):
         assert np.abs(in_turn[other::CLASSES] - asked[other::CLASSES]).max() > 0.1
 
 
-def test_a_image_does_not_depend_on_its_batch(conditional):
+def test_an_image_does_not_depend_on_its_batch(conditional):
     noise, labels = random_noise(4), np.int32([0, 2, 2, 1])
     together = conditional.of_noise(noise, labels)["image"]
     for i in range(4):
@@ -192,17 +194,17 @@ def test_a_image_does_not_depend_on_its_batch(conditional):
 
 
 @pytest.mark.parametrize("label", [CLASSES, -2])
-def test_a_label_that_is_no_class_is_an_error(conditional, label):
+def test_an_invalid_label_is_an_error(conditional, label):
     for request in (
         lambda: conditional.of_noise(random_noise(2), [1, label]),
-        lambda: conditional.of_noise(random_noise(2), [-1, 1]),  # in turn: only with a seed
+        lambda: conditional.of_noise(random_noise(2), [-1, 1]),  # -1 is for serving_seed only
         lambda: conditional.of_seed(0, 2, label),
     ):
         with pytest.raises(tf.errors.InvalidArgumentError, match="not one of 0 to 2"):
             request()
 
 
-def test_requests_that_do_not_fit_together_are_errors(plain, conditional):
+def test_inconsistent_requests_are_errors(plain, conditional):
     with pytest.raises(tf.errors.InvalidArgumentError, match="one label for each noise vector"):
         conditional.of_noise(random_noise(2), [1])
     for count in (0, -3):
@@ -261,7 +263,7 @@ def test_the_further_signatures_of_the_models_have_warm_up_requests(
 
 
 @pytest.mark.parametrize("case", ["plain", "conditional"])
-def test_load_sampler_draws_what_the_model_draws(request, case):
+def test_load_sampler_reproduces_the_model(request, case):
     case = request.getfixturevalue(case)
     saved, own = load_sampler(case.folder), sampler_of(case.model, ["a", "b", "c"])
     assert saved.latent == own.latent == case.model.latent
@@ -304,15 +306,15 @@ def test_a_failure_leaves_nothing_behind(plain, tmp_path, monkeypatch):
     assert not list((tmp_path / "m").iterdir())
 
 
-def test_what_is_no_generator_is_refused(plain, tmp_path):
+def test_anything_but_a_generator_is_refused(plain, tmp_path):
     with pytest.raises(UserError, match="no SavedModel"):
         load_sampler(plain.folder.parent)
     tf.saved_model.save(tf.Module(), str(tmp_path / "other"))
-    with pytest.raises(UserError, match="no generator"):
+    with pytest.raises(UserError, match="not a generator"):
         load_sampler(tmp_path / "other")
 
 
-def test_a_saved_model_without_its_extra_files_says_so(plain, tmp_path):
+def test_a_saved_model_without_its_metadata_is_a_user_error(plain, tmp_path):
     folder = shutil.copytree(plain.folder, tmp_path / "copy")
     about = folder / "assets.extra" / "sampler.json"
     about.write_text('{"latent": {"size": 5}}')

@@ -1,4 +1,4 @@
-"""SavedModels: what plain TensorFlow and the server get is what the generator says."""
+"""Exported translators: plain TensorFlow and the server get the generator's own outputs."""
 
 import struct
 import subprocess
@@ -17,8 +17,8 @@ import tensorflow as tf
 MULTIPLE = 8
 
 
-def stand_in(channels_in=3, channels_out=3):
-    """A U-Net that fails on sides other than multiples of 8, with statistics per image."""
+def small_unet(channels_in=3, channels_out=3):
+    """A U-Net that fails on sides that are not multiples of 8; it normalises per image."""
     keras.utils.set_random_seed(5)
     x = inputs = keras.Input((None, None, channels_in))
     skips = []
@@ -44,7 +44,7 @@ def random_pixels(*shape, seed=0):
 
 
 def expected(generator, image):
-    """The generator's own answer, padded and cropped by NumPy."""
+    """The generator's own output, with padding and cropping by NumPy."""
     height, width = image.shape[1:3]
     margins = [(0, 0), (0, -height % MULTIPLE), (0, -width % MULTIPLE), (0, 0)]
     padded = np.pad(image, margins, mode="reflect")
@@ -57,7 +57,7 @@ def expected_pixels(generator, pixels):
 
 
 def bmp(pixels):
-    """Encode (H, W, 3) as an uncompressed 24-bit BMP file."""
+    """Encodes (H, W, 3) as an uncompressed 24-bit BMP file."""
     height, width, _ = pixels.shape
     rows = [row[:, ::-1].tobytes() for row in pixels[::-1]]
     data = b"".join(row + b"\0" * (-len(row) % 4) for row in rows)
@@ -65,7 +65,7 @@ def bmp(pixels):
     return b"BM" + struct.pack("<IHHI", 54 + len(data), 0, 0, 54) + header + data
 
 
-# One pixel, of colour (255, 0, 0), as a GIF file.
+# A GIF file of one red pixel.
 RED_GIF = bytes.fromhex(
     "47494638396101000100800000ff000000000021f90400000000002c00000000010001000002024401003b"
 )
@@ -73,7 +73,7 @@ RED_GIF = bytes.fromhex(
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
-    generator = stand_in()
+    generator = small_unet()
     folder = export_translator(
         generator, tmp_path_factory.mktemp("base"), "facades", 3, MULTIPLE, 3, sides=(24, 40)
     )
@@ -86,11 +86,11 @@ def signatures(exported):
     yield loaded.signatures
 
 
-def test_it_lies_where_the_server_looks(exported):
+def test_the_folder_is_where_the_server_looks(exported):
     _, folder = exported
     assert folder.parts[-2:] == ("facades", "3")
-    assert [path.name for path in folder.parent.iterdir()] == ["3"]  # nothing temporary is left
-    assert folder.stat().st_mode & 0o055 == 0o055  # a server runs as somebody else
+    assert [path.name for path in folder.parent.iterdir()] == ["3"]  # no temporary folder remains
+    assert folder.stat().st_mode & 0o055 == 0o055  # readable by other users, such as the server
     assert {path.name for path in folder.iterdir()} >= {
         "saved_model.pb",
         "variables",
@@ -116,7 +116,7 @@ def test_signatures(signatures):
 PLAIN_TENSORFLOW = textwrap.dedent(
     """
     import sys
-    sys.modules["keras"] = None  # importing it fails from here on
+    sys.modules["keras"] = None  # importing Keras fails from here on
     import numpy as np
     import tensorflow as tf
 
@@ -134,7 +134,7 @@ PLAIN_TENSORFLOW = textwrap.dedent(
 )
 
 
-def test_plain_tensorflow_gives_the_generators_numbers_and_keeps_its_state(exported, tmp_path):
+def test_plain_tensorflow_reproduces_the_generator_and_keeps_its_state(exported, tmp_path):
     generator, folder = exported
     image, pixels = random_images(2, 21, 35, 3), random_pixels(19, 8, 3)
     requests, answers = tmp_path / "requests.npz", tmp_path / "answers.npz"
@@ -148,13 +148,13 @@ def test_plain_tensorflow_gives_the_generators_numbers_and_keeps_its_state(expor
 
 
 @pytest.mark.parametrize("sides", [(1, 1), (1, 30), (3, 17), (8, 16), (25, 9)])
-def test_any_sides(exported, signatures, sides):
+def test_sides_are_arbitrary(exported, signatures, sides):
     image = random_images(2, *sides, 3)
     translated = signatures["serving_default"](image=tf.constant(image))["translated"]
     np.testing.assert_allclose(translated, expected(exported[0], image), atol=1e-5)
 
 
-def test_a_image_does_not_depend_on_its_batch(signatures):
+def test_an_image_does_not_depend_on_its_batch(signatures):
     image = random_images(3, 13, 22, 3)
     translate = signatures["serving_default"]
     together = translate(image=tf.constant(image))["translated"]
@@ -163,7 +163,7 @@ def test_a_image_does_not_depend_on_its_batch(signatures):
         np.testing.assert_allclose(together[i], alone[0], atol=1e-6)
 
 
-def test_files_of_every_kind_and_size_in_one_request(exported, signatures):
+def test_one_request_takes_files_of_all_formats_and_sizes(exported, signatures):
     generator, _ = exported
     colour, grey = random_pixels(9, 14, 3), random_pixels(5, 33, 1)
     alpha = np.concatenate([random_pixels(8, 8, 3, seed=1), random_pixels(8, 8, 1)], -1)
@@ -191,7 +191,7 @@ def test_an_empty_request(signatures):
 
 @pytest.mark.parametrize(("channels_in", "channels_out"), [(1, 3), (3, 1), (1, 1)])
 def test_grey_images(tmp_path, channels_in, channels_out):
-    generator = stand_in(channels_in, channels_out)
+    generator = small_unet(channels_in, channels_out)
     folder = export_translator(generator, tmp_path, "grey", 1, MULTIPLE, channels_in)
     loaded = tf.saved_model.load(str(folder))
     grey = random_pixels(7, 11, 1)
@@ -208,7 +208,7 @@ def test_grey_images(tmp_path, channels_in, channels_out):
 def test_mixed_precision_answers_in_float32(tmp_path, policy):
     keras.config.set_dtype_policy(policy)
     try:
-        generator = stand_in()
+        generator = small_unet()
     finally:
         keras.config.set_dtype_policy("float32")
     translate = load_translator(export_translator(generator, tmp_path, "mixed", 1, MULTIPLE, 3))
@@ -252,7 +252,7 @@ def test_a_failure_leaves_nothing_behind(exported, tmp_path, monkeypatch):
     assert not list((tmp_path / "m").iterdir())
 
 
-def test_a_folder_that_cannot_be_made_is_a_users_error(exported, tmp_path):
+def test_a_folder_that_cannot_be_created_is_a_user_error(exported, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="file"):
         export_translator(exported[0], tmp_path / "file", "m", 1, MULTIPLE, 3)
@@ -273,7 +273,7 @@ def test_load_translator(exported):
     np.testing.assert_allclose(translate(image), expected(generator, image), atol=1e-5)
 
 
-def test_what_is_no_translator_is_refused(exported, tmp_path):
+def test_anything_but_a_translator_is_refused(exported, tmp_path):
     with pytest.raises(UserError, match="no SavedModel"):
         load_translator(exported[1].parent)
     with pytest.raises(UserError, match="no SavedModel"):
@@ -282,5 +282,5 @@ def test_what_is_no_translator_is_refused(exported, tmp_path):
     with pytest.raises(UserError, match="damaged"):
         load_translator(tmp_path)
     tf.saved_model.save(tf.Module(), str(tmp_path / "other"))
-    with pytest.raises(UserError, match="no image translator"):
+    with pytest.raises(UserError, match="not an image translator"):
         load_translator(tmp_path / "other")
