@@ -7,12 +7,10 @@ import sys
 import textwrap
 from types import SimpleNamespace
 
-from common import registry
 from common.errors import UserError
 from common.inference.sampler import BATCH_SIZE, sampler_of
 from common.serving.sampler import export_sampler, load_sampler
 from tests.helpers.gan_runs import make_model
-from tests.helpers.warmup_requests import warmup_requests
 
 import keras
 import numpy as np
@@ -44,8 +42,8 @@ def as_input(label):
     return {"label": tf.constant(label[0], tf.int32)} if label else {}
 
 
-def exported(folder, model, names=None, further=None):
-    folder = export_sampler(model, folder, "digits", 3, names, further)
+def exported(folder, model, names=None):
+    folder = export_sampler(model, folder, "digits", 3, names)
     loaded = tf.saved_model.load(str(folder))
     return Exported(model=model, folder=folder, loaded=loaded, signatures=loaded.signatures)
 
@@ -210,56 +208,6 @@ def test_inconsistent_requests_are_errors(plain, conditional):
     for count in (0, -3):
         with pytest.raises(tf.errors.InvalidArgumentError, match="give 1 or more"):
             plain.of_seed(0, count)
-
-
-def assert_warm_up_requests_are_served(case):
-    """There is a request for each signature; each is of one image and can be served."""
-    requests = warmup_requests(case.folder)
-    assert {name for name, _, _ in requests} == {"digits"}
-    assert [signature for _, signature, _ in requests] == list(case.signatures)
-    for _, signature, inputs in requests:
-        wanted = case.signatures[signature].structured_input_signature[1]
-        assert set(inputs) == set(wanted)
-        for key, spec in wanted.items():
-            assert inputs[key].dtype == spec.dtype
-            assert spec.shape.is_compatible_with(inputs[key].shape)
-        for output in case.signatures[signature](**inputs).values():
-            assert len(output) == 1
-
-
-@pytest.mark.parametrize("case", ["plain", "conditional"])
-def test_each_signature_has_a_warm_up_request(request, case):
-    assert_warm_up_requests_are_served(request.getfixturevalue(case))
-
-
-def test_each_further_signature_has_a_warm_up_request(tmp_path):
-    model = make_model(conditional=True)
-
-    def both(image, label):
-        return {"logit": model.discriminator([image, tf.one_hot(label, CLASSES)])}
-
-    takes = [tf.TensorSpec((None, 8, 8, 1), name="image"), tf.TensorSpec((None,), "int32", "label")]
-    case = exported(tmp_path, model, further={"serving_judge": (both, takes)})
-    assert "serving_judge" in case.signatures
-    assert_warm_up_requests_are_served(case)
-
-
-@pytest.mark.parametrize(
-    ("name", "options", "signatures"),
-    [
-        ("acgan", {"width": 4}, {"serving_classify"}),
-        ("aae", {"hidden": 8}, {"serving_encode", "serving_reconstruct"}),
-        ("aae", {"hidden": 8, "supervised": True}, {"serving_encode", "serving_reconstruct"}),
-    ],
-)
-def test_the_further_signatures_of_the_models_have_warm_up_requests(
-    tmp_path, name, options, signatures
-):
-    model_class, task_class = registry.classes(name)
-    model = model_class(image_size=8, channels=1, classes=CLASSES, **options)
-    case = exported(tmp_path, model, further=task_class(model_class).signatures(model))
-    assert signatures < set(case.signatures)
-    assert_warm_up_requests_are_served(case)
 
 
 @pytest.mark.parametrize("case", ["plain", "conditional"])
