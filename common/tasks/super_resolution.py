@@ -49,7 +49,7 @@ class SuperResolution(Task):
         as large as they are now), by bicubic, by the model, the original. uint8 (H, W, 3).
         """
         scale = model.scale
-        held_out = data.originals("val", count, super_resolution.least_side(scale))
+        held_out = data.originals("val", count, super_resolution.min_side(scale))
         originals = [image for _, image in held_out]
         if not originals:
             raise UserError(f"--dataset {data.name}: none of its first val images can be read")
@@ -71,7 +71,7 @@ class SuperResolution(Task):
         upscaler = of_model(model)
 
         def measured() -> dict[str, float]:
-            originals = data.originals("val", count, super_resolution.least_side(model.scale))
+            originals = data.originals("val", count, super_resolution.min_side(model.scale))
             results = super_resolution.compare(originals, {"model": upscaler.whole}, model.scale)
             return results["mean"]["model"]
 
@@ -165,7 +165,7 @@ class SuperResolution(Task):
         else:
             moved = {"dataset": dataset, "data_dir": data_dir, "skip_bad_images": skip_bad_images}
             data = self.data_of(opened, **moved)
-            held_out = partial(data.originals, "val", least=super_resolution.least_side(scale))
+            held_out = partial(data.originals, "val", least=super_resolution.min_side(scale))
             sets = {f"{data.name}, held out": held_out}
         report = {
             "step": reached,
