@@ -12,7 +12,7 @@ from common.evaluation.inception import keras_inception_fid
 from common.images.image_file import to_unit
 from common.io import records
 from common.metrics import classifier_scores, precision_recall
-from common.metrics.frechet_distance import frechet_distance, statistics
+from common.metrics.frechet_distance import frechet_distance, mean_and_covariance
 from common.metrics.kernel_distance import kernel_distance
 
 import numpy as np
@@ -83,8 +83,8 @@ class ReferenceSet:
         x, y = data.arrays(split, count)
         self.count = len(x)
         self._features = self.classifier.features(x)
-        self._statistics = statistics(self._features)
-        self._radii2 = precision_recall.radii2(self._features)
+        self._statistics = mean_and_covariance(self._features)
+        self._radii2 = precision_recall.squared_radii(self._features)
         self._variances = classifier_scores.class_variances(x, y, data.classes)
         self._floors: dict[int, tuple[dict, dict]] = {}
 
@@ -148,10 +148,12 @@ class ReferenceSet:
         features, logits = self.classifier.judge(images)
         probabilities, predicted = reference_classifier.probabilities(logits), logits.argmax(axis=1)
         distance, deviation = kernel_distance(features, self._features)
-        near = precision_recall.neighbour_scores(self._features, features, real_radii2=self._radii2)
+        near = precision_recall.neighbour_scores(
+            self._features, features, real_squared_radii=self._radii2
+        )
         shares = classifier_scores.class_shares(predicted, self.data.classes)
         row = {
-            "fid": frechet_distance(*self._statistics, *statistics(features)),
+            "fid": frechet_distance(*self._statistics, *mean_and_covariance(features)),
             "kernel_distance": distance,
             "kernel_distance_std": deviation,
             **near,
@@ -164,11 +166,11 @@ class ReferenceSet:
         if labels is not None:
             accuracies = classifier_scores.class_accuracies(predicted, labels, self.data.classes)
             variances = classifier_scores.class_variances(images, labels, self.data.classes)
-            spreads = classifier_scores.spreads(variances, self._variances)
+            spreads = classifier_scores.variance_ratios(variances, self._variances)
             by_class |= {"accuracy": accuracies, "spread": spreads}
             row["accuracy"] = float(np.mean(predicted == labels))
-            row["worst_class"] = classifier_scores.mean_and_least(accuracies)[1]
-            row["spread"], row["least_spread"] = classifier_scores.mean_and_least(spreads)
+            row["worst_class"] = classifier_scores.mean_and_min(accuracies)[1]
+            row["spread"], row["least_spread"] = classifier_scores.mean_and_min(spreads)
         return row, by_class
 
 

@@ -10,7 +10,7 @@ from itertools import islice
 from common.errors import UserError
 from common.images import image_file
 from common.io import keras_cache
-from common.metrics.frechet_distance import frechet_distance, statistics
+from common.metrics.frechet_distance import frechet_distance, mean_and_covariance
 
 import keras
 import numpy as np
@@ -92,7 +92,7 @@ def keras_inception_fid(
     try:
         network = keras_inception()
         of_originals, of_made = features(originals), features(made)
-        moments = *statistics(of_originals), *statistics(of_made)
+        moments = *mean_and_covariance(of_originals), *mean_and_covariance(of_made)
     except UserError as error:
         print(f"Keras-Inception FID: left out; {error}")
         return None

@@ -5,7 +5,7 @@ from common.errors import UserError
 from common.evaluation import generated_images, reference_classifier
 from common.evaluation.generated_images import CLASS_METRICS, METRICS, ReferenceSet, format_table
 from common.metrics import classifier_scores
-from common.metrics.frechet_distance import frechet_distance, statistics
+from common.metrics.frechet_distance import frechet_distance, mean_and_covariance
 from common.metrics.kernel_distance import kernel_distance
 from common.metrics.precision_recall import neighbour_scores
 
@@ -74,7 +74,7 @@ def test_every_number_is_that_of_its_function():
     ]
     reference = Judge().features(real)
     expected = {
-        "fid": frechet_distance(*statistics(reference), *statistics(features)),
+        "fid": frechet_distance(*mean_and_covariance(reference), *mean_and_covariance(features)),
         "kernel_distance": kernel_distance(features, reference)[0],
         **neighbour_scores(reference, features),
         "inception_score": classifier_scores.inception_score(
@@ -184,12 +184,12 @@ def test_the_table_in_print():
 
 
 def test_what_it_refuses():
-    with pytest.raises(UserError, match="at least 4 images, here are 3"):
+    with pytest.raises(UserError, match="at least 4 images, not 3"):
         ReferenceSet(Dots(test=3))
     reference_set = ReferenceSet(Dots())
-    with pytest.raises(UserError, match="at least 4 images, here are 3"):
+    with pytest.raises(UserError, match="at least 4 images, not 3"):
         reference_set.measure(dots(labels(3), 2))
-    with pytest.raises(ValueError, match="one class each"):
+    with pytest.raises(ValueError, match="one class per image"):
         reference_set.measure(dots(labels(), 2), labels(8))
 
 

@@ -1,5 +1,5 @@
 from common.errors import UserError
-from common.metrics.frechet_distance import frechet_distance, statistics
+from common.metrics.frechet_distance import frechet_distance, mean_and_covariance
 
 import numpy as np
 import pytest
@@ -7,14 +7,14 @@ from scipy.linalg import sqrtm
 
 
 def gaussian(seed, dimension=12, rank=12):
-    """A mean and a covariance of some rank."""
+    """A random mean, and a random covariance of the given rank."""
     rng = np.random.default_rng(seed)
     factor = rng.normal(size=(dimension, rank))
     return rng.normal(size=dimension), factor @ factor.T
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_distance_equals_the_formula_with_sqrtm(seed):
+def test_distance_equals_the_formula_with_matrix_square_root(seed):
     (m1, c1), (m2, c2) = gaussian(seed), gaussian(seed + 10)
     expected = np.sum((m1 - m2) ** 2) + np.trace(c1 + c2 - 2 * sqrtm(c1 @ c2).real)
     np.testing.assert_allclose(frechet_distance(m1, c1, m2, c2), expected, rtol=1e-9)
@@ -43,7 +43,7 @@ def test_distance_of_disjoint_singular_covariances_is_the_sum_of_traces():
     assert frechet_distance(np.zeros(3), c1, np.zeros(3), c2) == pytest.approx(13)
 
 
-def test_distance_refuses_shapes_that_do_not_fit():
+def test_distance_refuses_inconsistent_shapes():
     mean, cov = gaussian(0)
     with pytest.raises(ValueError, match="covariances"):
         frechet_distance(mean, cov, mean[:-1], cov)
@@ -51,22 +51,22 @@ def test_distance_refuses_shapes_that_do_not_fit():
         frechet_distance(mean, np.diag(cov), mean, cov)
 
 
-def test_statistics_equal_numpy_in_float64():
+def test_mean_and_covariance_equal_numpy_in_float64():
     features = np.random.default_rng(0).normal(1000, 1, (50, 7)).astype(np.float32)
-    mean, cov = statistics(features)
+    mean, cov = mean_and_covariance(features)
     assert mean.dtype == cov.dtype == np.float64
     np.testing.assert_allclose(mean, features.astype(np.float64).mean(0))
     np.testing.assert_allclose(cov, np.cov(features, rowvar=False, dtype=np.float64), rtol=1e-9)
-    assert statistics(features[:, :1])[1].shape == (1, 1)
+    assert mean_and_covariance(features[:, :1])[1].shape == (1, 1)
 
 
-def test_statistics_refuse_too_few_or_broken_features():
+def test_too_few_or_non_finite_features_are_refused():
     features = np.zeros((4, 3))
-    with pytest.raises(UserError, match="at least 2 images on each side, here are 1"):
-        statistics(features[:1])
+    with pytest.raises(UserError, match="at least 2 images per set, not 1"):
+        mean_and_covariance(features[:1])
     with pytest.raises(ValueError, match=r"\(N, D\)"):
-        statistics(features[0])
-    for broken in (np.nan, np.inf):
-        features[2, 1] = broken
+        mean_and_covariance(features[0])
+    for value in (np.nan, np.inf):
+        features[2, 1] = value
         with pytest.raises(UserError, match="finite"):
-            statistics(features)
+            mean_and_covariance(features)
