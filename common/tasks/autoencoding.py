@@ -109,7 +109,9 @@ class AutoEncoding(Generation):
         Of data without labels the latter alone.
         """
         measured = (
-            dict if reference_classifier.obstacle(data) else super().measure(model, data, count)
+            dict
+            if reference_classifier.unavailable_reason(data)
+            else super().measure(model, data, count)
         )
         coder = Coder(model)
         x, y = data.arrays("train", count)

@@ -66,7 +66,7 @@ class Generation(Task):
             UserError: there are none; the message says why.
         """
         others = {} if model.classes else generated_images.CLASS_METRICS
-        reason = reference_classifier.obstacle(data)
+        reason = reference_classifier.unavailable_reason(data)
         if reason:
             others = generated_images.METRICS | generated_images.CLASS_METRICS
         metrics = {name: sign for name, sign in self.metrics.items() if name not in others}

@@ -35,7 +35,7 @@ class UnpairedTranslation(Task):
 
     data = UnpairedImages
     # Less is better. The second is known of generated sets only.
-    metrics: ClassVar[dict[str, int]] = {"cycle_l1": -1, "counterpart_l1": -1}
+    metrics: ClassVar[dict[str, int]] = {"cycle_l1": -1, "target_l1": -1}
 
     # While training.
 
@@ -68,7 +68,7 @@ class UnpairedTranslation(Task):
 
     def metrics_of(self, model: Adversarial, data: UnpairedImages) -> dict[str, int]:
         known = all(data.splits[f"train{domain}"].known for domain in "AB")
-        return {k: sign for k, sign in self.metrics.items() if known or k != "counterpart_l1"}
+        return {k: sign for k, sign in self.metrics.items() if known or k != "target_l1"}
 
     def measure(
         self, model: Adversarial, data: UnpairedImages, count: int
@@ -162,12 +162,12 @@ class UnpairedTranslation(Task):
         model = self.load(opened, best)
         moved = {"dataset": dataset, "data_dir": data_dir, "skip_bad_images": skip_bad_images}
         data = self.data_of(opened, **moved)
-        judge = cycle_consistency.judge_of(data)  # has learnt domain A
-        judges = {"A": (judge, None), "B": (None, judge)}
+        classify = cycle_consistency.digit_classifier(data)  # of domain A
+        classifiers = {"A": (classify, None), "B": (None, classify)}
         results = {}
         for direction, domain, pair in zip(DIRECTIONS, "AB", both_ways(model), strict=True):
             held_out = data.held_out(domain, split, count)
-            results[direction] = cycle_consistency.measure(*pair, held_out, *judges[domain])
+            results[direction] = cycle_consistency.measure(*pair, held_out, *classifiers[domain])
         print(cycle_consistency.format_table(results))
         report = {
             "step": opened.step(best),

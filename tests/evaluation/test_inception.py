@@ -16,13 +16,13 @@ import pytest
 
 
 def middle_colour(x, training):
-    """Stands in for Inception: (N, 299, 299, 3) -> (N, 3)."""
+    """A stub for Inception: (N, 299, 299, 3) -> (N, 3)."""
     assert not training
     assert x.shape[1:] == (299, 299, 3)
     return x[:, 150, 150]
 
 
-def test_features_of_each_image_in_order_whatever_the_batch():
+def test_features_are_in_order_for_any_batch_size():
     levels = np.array([0, 51, 102, 204, 255])
     images = np.ones((5, 8, 6, 3), np.uint8) * levels.astype(np.uint8)[:, None, None, None]
     expected = np.repeat(levels[:, None] / 127.5 - 1, 3, axis=1)
@@ -31,13 +31,13 @@ def test_features_of_each_image_in_order_whatever_the_batch():
         np.testing.assert_allclose(features, expected, atol=1e-6)
 
 
-def test_features_of_a_stream_of_images_of_different_sizes():
+def test_images_may_have_different_sizes():
     stream = (np.full((side, 2 * side, 3), 255, np.uint8) for side in (4, 350, 299))
     features = keras_inception_features(stream, 2, middle_colour)
     np.testing.assert_allclose(features, np.ones((3, 3)), atol=1e-6)
 
 
-def test_shrinking_is_antialiased():
+def test_downscaling_is_antialiased():
     stripes = np.zeros((598, 598, 3), np.uint8)
     stripes[:, ::2] = 255
     prepared = inception._inception_input(stripes)
@@ -48,13 +48,13 @@ def test_shrinking_is_antialiased():
     "image",
     [np.zeros((8, 8, 3), np.float32), np.zeros((8, 8, 1), np.uint8), np.zeros((8, 8), np.uint8)],
 )
-def test_features_refuse_what_is_not_an_rgb_image_of_bytes(image):
+def test_images_must_be_uint8_rgb(image):
     with pytest.raises(ValueError, match="uint8"):
         keras_inception_features([image], network=middle_colour)
 
 
-def test_features_of_nothing():
-    with pytest.raises(UserError, match="here are none"):
+def test_no_images_is_a_user_error():
+    with pytest.raises(UserError, match="there are no images"):
         keras_inception_features([], network=middle_colour)
 
 
@@ -64,7 +64,7 @@ def test_the_network_is_inception_up_to_its_pooled_features(monkeypatch):
     features = keras_inception_features(images)
     assert features.shape == (2, 2048)
     assert features.dtype == np.float32
-    assert features.min() >= 0  # they come out of a ReLU
+    assert features.min() >= 0  # outputs of a ReLU
     assert np.abs(features[0] - features[1]).max() > 0
 
 
@@ -75,7 +75,7 @@ def models(monkeypatch, tmp_path):
     return tmp_path / "models"
 
 
-def test_weights_that_lie_in_the_keras_folder_are_used_without_a_network(monkeypatch, models):
+def test_cached_weights_need_no_download(monkeypatch, models):
     models.mkdir()
     (models / inception.WEIGHTS_FILE).write_bytes(b"weights")
     monkeypatch.setattr(inception, "WEIGHTS_MD5", hashlib.md5(b"weights").hexdigest())
@@ -96,7 +96,7 @@ def assert_one_clear_line(error, models):
     assert socket.getdefaulttimeout() is None
 
 
-def test_without_a_network_the_user_is_told_where_the_weights_belong(monkeypatch, models):
+def test_a_failed_download_says_where_the_weights_belong(monkeypatch, models):
     def no_network(*_, **__):
         raise urllib.error.URLError(socket.gaierror(-2, "Name or service not known"))
 
@@ -126,7 +126,7 @@ def stalled(handler):
 
 
 @pytest.mark.parametrize("answer", [truncated, another_file, stalled])
-def test_a_download_that_breaks_leaves_no_file(monkeypatch, models, answer):
+def test_an_interrupted_download_leaves_no_file(monkeypatch, models, answer):
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             self.send_response(200)

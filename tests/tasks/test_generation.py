@@ -91,7 +91,9 @@ def yardsticks(monkeypatch):
     monkeypatch.setattr(
         generation.generated_images, "table", lambda results: [["", "fid"], ["a", "6"]]
     )
-    monkeypatch.setattr(generation.generated_images, "reference", lambda results: "against others")
+    monkeypatch.setattr(
+        generation.generated_images, "reference_note", lambda results: "against others"
+    )
     return lambda: ReferenceSet.made
 
 
@@ -238,7 +240,7 @@ def test_evaluate_without_labels(evaluate, gan_cli, colours, inception, yardstic
         **{"step": 4, "dataset": "here", "split": "test", "count": 60, "seed": 2},
         "further": {"a": 1},
     }
-    reason = "left out; --dataset here: its images have no labels"
+    reason = "skipped; --dataset here: its images have no labels"
     page = colours / "evaluation" / "index.html"
     assert reason in result.out and reason in page.read_text()
     (alt, grid), (other, held_out) = shown_on(page)
@@ -256,11 +258,11 @@ def test_evaluate_without_labels_or_inception(
 
     if weights == "missing":
         monkeypatch.setattr("common.evaluation.inception.keras_inception", missing)
-        data, run, reason = Unlabelled, colours, "left out; the weights of InceptionV3"
+        data, run, reason = Unlabelled, colours, "skipped; the weights of InceptionV3"
     else:
         data = type("Grey", (Data,), {"classes": 0})
         run = shutil.copytree(plain, tmp_path / "run")
-        reason = "left out, it is defined for RGB images"
+        reason = "skipped; it is defined for RGB images"
     monkeypatch.setattr(Generation, "data", data)
     result = gan_cli(f"evaluate '{run}' --count 5")
     assert result.status == 0, result.err
