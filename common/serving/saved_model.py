@@ -34,18 +34,18 @@ def next_version(folder_base: Path | str, name: str) -> int:
 
 @contextmanager
 def appearing_whole(folder: Path) -> Iterator[Path]:
-    """Yields a temporary path for a SavedModel, which is renamed to `folder` at the end.
+    """Gives a path to write a SavedModel to, which is renamed to `folder` in the end.
 
-    So a server that watches the parent folder never loads an incomplete model, and a failure
-    leaves nothing behind.
+    So a server that watches the folder above never loads half of a model, and nothing is left
+    where writing fails.
 
     Raises:
-        UserError: the folder cannot be written.
+        UserError: it cannot be written.
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        # In the same parent, hence on the same file system; the server ignores names that are not
-        # integers. One level deeper, because a TemporaryDirectory is readable by its owner only.
+        # Beside its final place, hence on the same disk; the server passes over names that are
+        # not integers. A level deeper, because only its owner may read a TemporaryDirectory.
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
             whole = Path(scratch) / "model"
             yield whole

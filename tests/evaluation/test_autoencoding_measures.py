@@ -151,7 +151,7 @@ def test_unlabelled_data_have_reconstruction_and_code_metrics_only(aae_cli, make
 def test_load_sampler_loads_only_the_decoder(make_run):
     keras.utils.set_random_seed(0)
     fresh = Run(make_run()).load_sampler(AAE)
-    whole = model_of(make_run())
+    complete = model_of(make_run())
     for name, same in (("decoder", True), ("encoder", False)):
-        pairs = zip(fresh.networks[name].weights, whole.networks[name].weights, strict=True)
+        pairs = zip(fresh.networks[name].weights, complete.networks[name].weights, strict=True)
         assert all(np.array_equal(a, b) for a, b in pairs) == same

@@ -213,15 +213,15 @@ def test_two_classes_are_enough():
 def test_the_number_of_large_images_is_limited(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "train_network", lambda *_: None)
     monkeypatch.setattr(module, "MEMORY", 10 * 16 * 16)
-    asked = []
+    requests = []
 
     class Data(Stripes):
         def arrays(self, split, count=None):
-            asked.append((split, count))
+            requests.append((split, count))
             return super().arrays(split, count)
 
     trained_classifier(Data(), tmp_path)
-    assert asked == [("train", 10), ("test", 10)]
+    assert requests == [("train", 10), ("test", 10)]
 
 
 def test_logits_are_computed_from_the_features_in_order(cache):

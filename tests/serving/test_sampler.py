@@ -101,8 +101,8 @@ def test_mixtures_of_classes(conditional):
     answer = mixture(noise=tf.constant(noise), class_weights=tf.constant(weights))["image"]
     expected = conditional.model.sampler([noise, weights], training=False)
     np.testing.assert_allclose(answer, expected, atol=1e-5)
-    whole = conditional.of_noise(noise[:1], [0])["image"]
-    np.testing.assert_allclose(answer[:1], whole, atol=1e-5)
+    one_class = conditional.of_noise(noise[:1], [0])["image"]
+    np.testing.assert_allclose(answer[:1], one_class, atol=1e-5)
     assert np.abs(answer[1:2] - conditional.of_noise(noise[1:2], [0])["image"]).max() > 0.01
 
 
@@ -118,11 +118,11 @@ PLAIN_TENSORFLOW = textwrap.dedent(
         state = lambda: [variable.numpy().tobytes() for variable in loaded.variables]
         before = state()
         by_noise, by_seed = (loaded.signatures[n] for n in ("serving_default", "serving_seed"))
-        asked = {"label": tf.constant(request["label"])} if "label" in request else {}
-        answer = by_noise(noise=tf.constant(request["noise"]), **asked)["image"]
-        asked = {"label": tf.constant(-1)} if asked else {}
-        seeded = by_seed(seed=tf.constant(request["seed"]), count=tf.constant(5), **asked)
-        again = by_seed(seed=tf.constant(request["seed"]), count=tf.constant(5), **asked)
+        label = {"label": tf.constant(request["label"])} if "label" in request else {}
+        answer = by_noise(noise=tf.constant(request["noise"]), **label)["image"]
+        label = {"label": tf.constant(-1)} if label else {}
+        seeded = by_seed(seed=tf.constant(request["seed"]), count=tf.constant(5), **label)
+        again = by_seed(seed=tf.constant(request["seed"]), count=tf.constant(5), **label)
         assert np.array_equal(seeded["image"], again["image"]), "the next response differs"
         assert before and state() == before, "a request changed a variable"
         files = [tf.io.decode_png(file) for file in seeded["image_bytes"]]
@@ -144,12 +144,12 @@ def test_plain_tensorflow_reproduces_the_model_and_keeps_its_state(plain, condit
     command = [sys.executable, "-I", "-c", PLAIN_TENSORFLOW, *folders]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    for case, file, asked, in_turn in (
+    for case, file, requested, in_turn in (
         (plain, "plain.npz", [], []),
         (conditional, "conditional.npz", [labels["label"]], [np.int32([0, 1, 2, 0, 1])]),
     ):
         answer = np.load(tmp_path / f"{file}.answers.npz")
-        expected = case.expected(given["noise"], *asked)
+        expected = case.expected(given["noise"], *requested)
         np.testing.assert_allclose(answer["of_noise"], expected, atol=1e-5)
         sampler = sampler_of(case.model)
         noise = sampler.noise(2**40 + 1, 5)
@@ -177,10 +177,10 @@ def test_the_first_images_of_a_seed_do_not_depend_on_the_count(plain):
 def test_a_seed_takes_one_class_or_cycles_through_all(conditional):
     in_turn = conditional.of_seed(5, 7, -1)["image"].numpy()
     for label in range(CLASSES):
-        asked = conditional.of_seed(5, 7, label)["image"].numpy()
-        np.testing.assert_allclose(in_turn[label::CLASSES], asked[label::CLASSES], atol=1e-6)
+        of_class = conditional.of_seed(5, 7, label)["image"].numpy()
+        np.testing.assert_allclose(in_turn[label::CLASSES], of_class[label::CLASSES], atol=1e-6)
         other = (label + 1) % CLASSES
-        assert np.abs(in_turn[other::CLASSES] - asked[other::CLASSES]).max() > 0.1
+        assert np.abs(in_turn[other::CLASSES] - of_class[other::CLASSES]).max() > 0.1
 
 
 def test_an_image_does_not_depend_on_its_batch(conditional):
