@@ -12,8 +12,8 @@ from pathlib import Path
 from common import cli, registry
 from common.data.sources import paired
 from common.errors import UserError
+from common.evaluation import inception
 from common.images import image_file
-from common.metrics import frechet_distance
 from common.reports import result_page
 from common.tasks import base as task_module
 from common.tasks import generation
@@ -140,7 +140,7 @@ def run(place, monkeypatch):
 
     monkeypatch.chdir(place)
     monkeypatch.setattr(generation.generated_images, "ReferenceSet", ReferenceSet)
-    monkeypatch.setattr(frechet_distance, "keras_inception", missing)
+    monkeypatch.setattr(inception, "keras_inception", missing)
     return call
 
 

@@ -7,7 +7,7 @@ class BlackAndWhite:
     """Another data set's images, each pixel black or, from the middle of the greys up, white.
 
     Args:
-        data: images and labels, as `common.evaluation.reference_classifier.Labelled`.
+        data: images and labels, as `common.evaluation.reference_classifier.LabelledData`.
     """
 
     def __init__(self, data):

@@ -12,7 +12,7 @@ from common.images import image_file
 from common.inference import interpolation, latent_arithmetic
 from common.inference.latent_arithmetic import Term
 from common.inference.sampler import Sampler, in_turn, sheet
-from common.reports.result_page import Beside, Page
+from common.reports.result_page import LinkedImage, ResultPage
 
 import numpy as np
 from tqdm import tqdm
@@ -21,7 +21,7 @@ GRID = "grid.png"
 
 
 def draw_each(
-    sampler: Sampler, asked: list[int], seed: int, count: int, folder: Path, page: Page
+    sampler: Sampler, asked: list[int], seed: int, count: int, folder: Path, page: ResultPage
 ) -> str:
     """Writes `count` images, of the asked classes in turn, a file each.
 
@@ -45,12 +45,12 @@ def draw_each(
         for image in batch:
             name = next(names)
             image_file.write(folder / name, image)
-            page.single(name.removesuffix(".png"), Beside(name, *image.shape[:2]))
+            page.single(name.removesuffix(".png"), LinkedImage(name, *image.shape[:2]))
     return f"{count} images in {folder}"
 
 
 def draw_grid(
-    sampler: Sampler, asked: list[int], seed: int, count: int, folder: Path, page: Page
+    sampler: Sampler, asked: list[int], seed: int, count: int, folder: Path, page: ResultPage
 ) -> str:
     """Writes one image, a `sheet` of `count` images or, up to whole rows, a few more.
 
@@ -59,7 +59,7 @@ def draw_grid(
     rows = max(1, len(asked))
     noise = sampler.noise(seed, ceil(count / rows))
     image_file.write(folder / GRID, sheet(sampler, noise, asked))
-    page.single(GRID, Beside.of(folder / GRID))
+    page.single(GRID, LinkedImage.of(folder / GRID))
     return f"{len(noise) * rows} images in {folder / GRID}"
 
 
@@ -70,7 +70,7 @@ def draw_ways(
     count: int,
     frames: int,
     folder: Path,
-    page: Page,
+    page: ResultPage,
     label_to: int | None = None,
 ) -> str:
     """Writes ways through the noise, `count` or, up to equally many of each class, a few more.
@@ -85,12 +85,12 @@ def draw_ways(
     ways = ceil(count / max(1, len(asked)))
     interpolation.write(sampler, asked, seeds, ways, frames, folder, label_to)
     for name in (interpolation.ROWS, interpolation.ANIMATION):
-        page.single(name, Beside.of(folder / name))
+        page.single(name, LinkedImage.of(folder / name))
     return f"{frames} frames in {folder / interpolation.ROWS} and .gif"
 
 
 def draw_sum(
-    sampler: Sampler, asked: list[int], seed: int, terms: list[Term], folder: Path, page: Page
+    sampler: Sampler, asked: list[int], seed: int, terms: list[Term], folder: Path, page: ResultPage
 ) -> str:
     """Writes what the sum of some noise vectors gives, as `arithmetic.write` does.
 
@@ -101,7 +101,7 @@ def draw_sum(
     The others, returns, raises: as `draw_each`.
     """
     latent_arithmetic.write(sampler, asked, seed, terms, folder)
-    page.single(latent_arithmetic.NAME, Beside.of(folder / latent_arithmetic.NAME))
+    page.single(latent_arithmetic.NAME, LinkedImage.of(folder / latent_arithmetic.NAME))
     return f"the sum, and what it is made of, in {folder / latent_arithmetic.NAME}"
 
 

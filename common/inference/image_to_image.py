@@ -6,7 +6,7 @@ from pathlib import Path
 
 from common.images import image_file, listing, png_writer, tiling
 from common.reports import result_page
-from common.reports.result_page import Beside, Page
+from common.reports.result_page import LinkedImage, ResultPage
 
 import keras
 import numpy as np
@@ -32,7 +32,7 @@ def translate_files(
     inputs: list[str],
     output: str,
     tile: int,
-    page: Page,
+    page: ResultPage,
 ):
     """Translates images of any size; each comes out under its own name as PNG.
 
@@ -61,7 +61,7 @@ def translate_files(
         bands = map(image_file.to_uint8, y)
         first = next(bands)  # says how many channels there are
         png_writer.write(target, *sides, first.shape[-1], chain([first], bands))
-        page.row(source.name, {"input": image, "output": Beside(target.name, *sides)})
+        page.row(source.name, {"input": image, "output": LinkedImage(target.name, *sides)})
     page.title = f"{page.title}: {len(targets)} images translated"
     page.write(Path(output) / result_page.NAME)
     print(f"{len(targets)} images translated to {output}")

@@ -7,7 +7,7 @@ from common.adversarial import Adversarial
 from common.images import bicubic, image_file, listing, png_writer
 from common.images.tiling import Upscaler, cropped_bands
 from common.reports import result_page
-from common.reports.result_page import THUMBNAIL, Beside, Page
+from common.reports.result_page import THUMBNAIL, LinkedImage, ResultPage
 
 import numpy as np
 import tensorflow as tf
@@ -22,7 +22,7 @@ def of_model(model: Adversarial) -> Upscaler:
     return Upscaler(lambda x: graph(tf.constant(x)).numpy(), model.scale, model.halo)
 
 
-def enlarge_files(upscaler: Upscaler, inputs: list[str], output: str, tile: int, page: Page):
+def enlarge_files(upscaler: Upscaler, inputs: list[str], output: str, tile: int, page: ResultPage):
     """Enlarges images of any size; each comes out under its own name as PNG.
 
     Args:
@@ -51,7 +51,7 @@ def write_enlarged(
     target: Path,
     tile: int,
     progress: Callable[[int, int], None] | None = None,
-) -> dict[str, np.ndarray | Beside]:
+) -> dict[str, np.ndarray | LinkedImage]:
     """Enlarges the image of a file, transparency and all, into a PNG file.
 
     Returns:
@@ -66,7 +66,7 @@ def write_enlarged(
     rows = (band for _, _, band in pieces)
     png_writer.write(target, s * height, s * width, layers, rows)
     thumbnail = result_page.scaled_down(image, THUMBNAIL)
-    return {"input": thumbnail, "output": Beside(target.name, s * height, s * width)}
+    return {"input": thumbnail, "output": LinkedImage(target.name, s * height, s * width)}
 
 
 def with_alpha(

@@ -1,4 +1,4 @@
-"""Training as an animation: the sample grids of a run, one after the other."""
+"""Animation of a training run from its sample grids."""
 
 from pathlib import Path
 
@@ -7,20 +7,22 @@ from common.io.atomic import atomic_file
 import imageio.v3 as iio
 import numpy as np
 
-FRAMES = 100  # at most
+FRAMES = 100  # maximum number
 FRAME_SECONDS = 0.1
 LAST_FRAME_SECONDS = 2.0
 
 
 def animate(samples: Path, target: Path):
-    """Writes the grids `step_*.png` of a folder, in order, as one animation.
+    """Writes the grids `step_*.png` of a folder as one animation, in the order of their steps.
+
+    Nothing is written for fewer than two grids, or if their sizes differ.
 
     Args:
-        samples: the folder; with fewer than two grids of one size nothing is written.
-        target: a .gif or .webp file.
+        samples: folder of the grids.
+        target: .gif or .webp file.
 
     Raises:
-        UserError: it cannot be written.
+        UserError: the file cannot be written.
     """
     paths = sorted(samples.glob("step_*.png"))
     chosen = np.linspace(0, len(paths) - 1, min(len(paths), FRAMES)).round().astype(int)

@@ -9,16 +9,17 @@ from common.adversarial import Adversarial
 from common.data.labelled import LabelledImages
 from common.errors import UserError
 from common.evaluation import generated_images, reference_classifier
+from common.evaluation.formatting import format_autoencoder
 from common.images import image_file, listing
 from common.images.grid import grid, square_grid
 from common.inference import interpolation
 from common.inference.draw import asked_classes
 from common.inference.sampler import Endpoint, batched, images_of, sampler_of
 from common.io import records
-from common.metrics import codes
+from common.metrics import representation
 from common.reports import result_page
 from common.reports.latent_plots import manifold, scatter
-from common.reports.result_page import THUMBNAIL, Beside, Page
+from common.reports.result_page import THUMBNAIL, LinkedImage, ResultPage
 from common.tasks.generation import SEED, Generation, class_names
 from common.training.run_folder import Run
 
@@ -109,14 +110,16 @@ class AutoEncoding(Generation):
         Of data without labels the latter alone.
         """
         measured = (
-            dict if reference_classifier.obstacle(data) else super().measure(model, data, count)
+            dict
+            if reference_classifier.unavailable_reason(data)
+            else super().measure(model, data, count)
         )
         coder = Coder(model)
         x, y = data.arrays("train", count)
 
         def both() -> dict[str, float]:
             x_hat = coder.decode(coder.encode(x), y if model.supervised else None)
-            return measured() | {"reconstruction_mse": codes.squared_error(x, x_hat)}
+            return measured() | {"reconstruction_mse": representation.reconstruction_mse(x, x_hat)}
 
         return both
 
@@ -164,12 +167,14 @@ class AutoEncoding(Generation):
             (str(file), *map("{:.5f}".format, row)) for file, row in zip(targets, code, strict=True)
         ]
         records.write_rows(folder / "codes.csv", ("file", *head), rows)
-        page = Page(f"{self.name}: codes of {len(targets)} images", {"run": run}, side=THUMBNAIL)
+        page = ResultPage(
+            f"{self.name}: codes of {len(targets)} images", {"run": run}, side=THUMBNAIL
+        )
         if frames:
             way = np.linspace(*code, frames, dtype=np.float32)  # (frames, D)
             interpolation.write_frames(folder, coder.of_classes(way, asked))
             for name in (interpolation.ROWS, interpolation.ANIMATION):
-                page.single(name, Beside.of(folder / name))
+                page.single(name, LinkedImage.of(folder / name))
         else:
             made = coder.of_classes(code, asked)
             captions = [f"output as {known[k]}" for k in asked] or ["output"]
@@ -201,7 +206,7 @@ class AutoEncoding(Generation):
         super().evaluate(run, **options)
 
     def evaluate_further(
-        self, run: Run, model: Adversarial, data: LabelledImages, page: Page, show: int
+        self, run: Run, model: Adversarial, data: LabelledImages, page: ResultPage, show: int
     ) -> dict[str, dict]:
         x, y = data.arrays("test", generated_images.COUNT)
         coder = Coder(model)
@@ -210,18 +215,18 @@ class AutoEncoding(Generation):
         verdict = at_inference(model.discriminator)
         results = {
             "count": len(x),
-            "reconstruction_mse": codes.squared_error(x, x_hat),
-            "codes": codes.spread(code[:, : coder.size]),
-            "prior": codes.spread(prior[:, : coder.size]),
-            "discriminator_accuracy": codes.share_told_apart(
+            "reconstruction_mse": representation.reconstruction_mse(x, x_hat),
+            "codes": representation.moment_ranges(code[:, : coder.size]),
+            "prior": representation.moment_ranges(prior[:, : coder.size]),
+            "discriminator_accuracy": representation.balanced_accuracy(
                 verdict(prior)[:, 0], verdict(code)[:, 0]
             ),
         }
         if model.labels:
             wrong = code[:, coder.size :].argmax(axis=1) != y
             results["classification_error"] = float(wrong.mean())
-        print(codes.format_codes(results))
-        page.note(codes.format_codes(results))
+        print(format_autoencoder(results))
+        page.note(format_autoencoder(results))
         if show:
             pairs = {
                 "test": square_grid(x[:show]),

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from common.adversarial import Adversarial
 from common.errors import UserError
 from common.reports.loss_curves import curves
-from common.reports.result_page import Page
+from common.reports.result_page import ResultPage
 from common.serving.saved_model import next_version
 from common.training.run_folder import Run, pick
 
@@ -64,13 +64,13 @@ class Task:
         run.check_data(data.fingerprint())
         return data
 
-    def page(self, run: Run, report: dict) -> Page:
+    def page(self, run: Run, report: dict) -> ResultPage:
         """The page of an evaluation, to be filled: what was measured, the run's options."""
         config = run.config()
         facts = {k: v for k, v in report.items() if isinstance(v, str | int | float)}
         title = f"{self.name}: evaluation of {run.folder.resolve().name}"
-        page = Page(title, facts, config["options"] | config.get("versions", {}))
-        drawn = curves(run, left_out=self.model_class.counts)
+        page = ResultPage(title, facts, config["options"] | config.get("versions", {}))
+        drawn = curves(run.metrics_file, run.measurements_file, left_out=self.model_class.counts)
         if drawn is not None:
             page.chart("Training: losses and measurements over its steps", drawn)
         return page

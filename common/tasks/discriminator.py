@@ -11,7 +11,7 @@ from common.images import image_file, listing
 from common.inference.sampler import BATCH_SIZE, Endpoint, images_of, looking
 from common.io import records
 from common.reports import result_page
-from common.reports.result_page import THUMBNAIL, Page
+from common.reports.result_page import THUMBNAIL, ResultPage
 from common.tasks.generation import Generation, class_names
 from common.training.run_folder import Run
 
@@ -64,7 +64,7 @@ class ClassifyingGeneration(Generation):
         classify = looking(model, model.classify)
         rows = []
         title = f"{self.name}: {len(sources)} images classified"
-        page = Page(title, {"run": run}, side=THUMBNAIL)
+        page = ResultPage(title, {"run": run}, side=THUMBNAIL)
         for first in range(0, len(sources), BATCH_SIZE):
             some = sources[first : first + BATCH_SIZE]
             x = [
@@ -97,7 +97,7 @@ class ClassifyingGeneration(Generation):
         super().evaluate(run, **options)
 
     def evaluate_further(
-        self, run: Run, model: Adversarial, data: LabelledImages, page: Page, show: int
+        self, run: Run, model: Adversarial, data: LabelledImages, page: ResultPage, show: int
     ) -> dict[str, dict]:
         x, labels = data.arrays("test", generated_images.COUNT)
         right = looking(model, model.classify)(x).argmax(axis=1) == labels

@@ -24,7 +24,7 @@ from common.inference.latent_arithmetic import parse
 from common.inference.sampler import Endpoint, Sampler, in_turn, real_sheet, sampler_of, sheet
 from common.io.records import write_json
 from common.reports import result_page
-from common.reports.result_page import Page
+from common.reports.result_page import ResultPage
 from common.serving.sampler import export_sampler, load_sampler
 from common.tasks.base import Task, refuse_what_is_fixed
 from common.training.run_folder import Run
@@ -67,7 +67,7 @@ class Generation(Task):
             UserError: there are none; the message says why.
         """
         others = {} if model.classes else generated_images.CLASS_METRICS
-        reason = reference_classifier.obstacle(data)
+        reason = reference_classifier.unavailable_reason(data)
         if reason:
             others = generated_images.METRICS | generated_images.CLASS_METRICS
         metrics = {name: sign for name, sign in self.metrics.items() if name not in others}
@@ -144,7 +144,7 @@ class Generation(Task):
         asked = asked_classes(sampler.class_names, label, run)
         folder = Path(output)
         facts = {"run": run, "seed": seed, "label": label, "arithmetic": arithmetic} | way
-        page = Page(f"{self.name}: images from noise", facts)
+        page = ResultPage(f"{self.name}: images from noise", facts)
         if interpolate:
             last = last_class(sampler, label_to, run)
             following = (seed + 1) % 2**63 if label_to is None else seed
@@ -225,7 +225,7 @@ class Generation(Task):
         page.write(opened.evaluation_page)
 
     def evaluate_further(
-        self, run: Run, model: Adversarial, data: LabelledImages, page: Page, show: int
+        self, run: Run, model: Adversarial, data: LabelledImages, page: ResultPage, show: int
     ) -> dict[str, dict]:
         """Measures what a model can do beside drawing images, prints it, and adds it to the page.
 

@@ -10,12 +10,12 @@ from common.adversarial import Adversarial
 from common.data.paired import PairedImages
 from common.errors import UserError
 from common.evaluation import paired
+from common.evaluation.inception import keras_inception_fid
 from common.images import image_file
 from common.images.grid import grid
 from common.inference.image_to_image import Translate, compiled, translate_files
 from common.io.records import write_json
-from common.metrics.frechet_distance import keras_inception_fid
-from common.reports.result_page import THUMBNAIL, Page
+from common.reports.result_page import THUMBNAIL, ResultPage
 from common.serving.translator import export_translator, load_translator
 from common.tasks.base import Task, refuse_what_is_fixed
 from common.training.run_folder import Run
@@ -116,7 +116,7 @@ class PairedTranslation(Task):
             {program} predict RUN/export/{model}/1 FOLDER MORE.jpg --output DIR
         """
         translate, multiple, channels = self._translator(run, inference, best)
-        page = Page(self.name, {"run": run, **inference.given()}, side=THUMBNAIL)
+        page = ResultPage(self.name, {"run": run, **inference.given()}, side=THUMBNAIL)
         translate_files(translate, multiple, channels, inputs, output, tile, page)
 
     def evaluate(

@@ -6,7 +6,7 @@ from common.evaluation import generated_images
 from common.images import image_file
 from common.inference.sampler import looking
 from common.metrics.representation import linear_accuracy
-from common.reports.result_page import Page
+from common.reports.result_page import ResultPage
 from common.tasks.generation import Generation
 from common.training.run_folder import Run
 
@@ -43,7 +43,7 @@ class RepresentingGeneration(Generation):
         super().evaluate(run, **options)
 
     def evaluate_further(
-        self, run: Run, model: Adversarial, data: LabelledImages, page: Page, show: int
+        self, run: Run, model: Adversarial, data: LabelledImages, page: ResultPage, show: int
     ) -> dict[str, dict]:
         if data.classes < 2:
             return {}

@@ -18,7 +18,7 @@ from common.images.grid import grid
 from common.images.tiling import Upscaler
 from common.inference.upscaling import enlarge_files, of_model
 from common.io.records import write_json
-from common.reports.result_page import THUMBNAIL, Page
+from common.reports.result_page import THUMBNAIL, ResultPage
 from common.serving.upscaler import export_upscaler, load_upscaler
 from common.tasks.base import Task, refuse_what_is_fixed
 from common.training.run_folder import Run
@@ -50,7 +50,7 @@ class SuperResolution(Task):
         as large as they are now), by bicubic, by the model, the original. uint8 (H, W, 3).
         """
         scale = model.scale
-        held_out = data.originals("val", count, super_resolution.least_side(scale))
+        held_out = data.originals("val", count, super_resolution.min_side(scale))
         originals = [image for _, image in held_out]
         if not originals:
             raise UserError(f"--dataset {data.name}: none of its first val images can be read")
@@ -72,7 +72,7 @@ class SuperResolution(Task):
         upscaler = of_model(model)
 
         def measured() -> dict[str, float]:
-            originals = data.originals("val", count, super_resolution.least_side(model.scale))
+            originals = data.originals("val", count, super_resolution.min_side(model.scale))
             results = super_resolution.compare(originals, {"model": upscaler.whole}, model.scale)
             return results["mean"]["model"]
 
@@ -108,7 +108,7 @@ class SuperResolution(Task):
             {program} predict RUN/export/{model}/1 FOLDER MORE.jpg --output DIR
         """
         upscaler = self._upscaler(run, best, step)
-        page = Page(self.name, {"run": run}, side=THUMBNAIL)
+        page = ResultPage(self.name, {"run": run}, side=THUMBNAIL)
         enlarge_files(upscaler, inputs, output, tile, page)
 
     def evaluate(
@@ -166,7 +166,7 @@ class SuperResolution(Task):
         else:
             moved = {"dataset": dataset, "data_dir": data_dir, "skip_bad_images": skip_bad_images}
             data = self.data_of(opened, **moved)
-            held_out = partial(data.originals, "val", least=super_resolution.least_side(scale))
+            held_out = partial(data.originals, "val", least=super_resolution.min_side(scale))
             sets = {f"{data.name}, held out": held_out}
         report = {
             "step": reached,
@@ -234,7 +234,7 @@ def middle(image: np.ndarray, side: int) -> np.ndarray:
 
 
 def show_enlarged(
-    page: Page,
+    page: ResultPage,
     originals: Iterable[tuple[str, np.ndarray]],
     methods: dict[str, super_resolution.Enlarge],
     scale: int,

@@ -9,12 +9,12 @@ from common.adversarial import Adversarial
 from common.data.unpaired import HeldOut, UnpairedImages
 from common.errors import UserError
 from common.evaluation import cycle_consistency
+from common.evaluation.inception import keras_inception_fid
 from common.images import image_file
 from common.images.grid import grid
 from common.inference.image_to_image import Translate, compiled, translate_files
 from common.io.records import write_json
-from common.metrics.frechet_distance import keras_inception_fid
-from common.reports.result_page import THUMBNAIL, Page
+from common.reports.result_page import THUMBNAIL, ResultPage
 from common.serving.translator import export_translator, load_translator
 from common.tasks.base import Task, refuse_what_is_fixed
 from common.training.run_folder import Run
@@ -37,7 +37,7 @@ class UnpairedTranslation(Task):
 
     data = UnpairedImages
     # Less is better. The second is known of generated sets only.
-    metrics: ClassVar[dict[str, int]] = {"cycle_l1": -1, "counterpart_l1": -1}
+    metrics: ClassVar[dict[str, int]] = {"cycle_l1": -1, "target_l1": -1}
 
     # While training.
 
@@ -70,7 +70,7 @@ class UnpairedTranslation(Task):
 
     def metrics_of(self, model: Adversarial, data: UnpairedImages) -> dict[str, int]:
         known = all(data.splits[f"train{domain}"].known for domain in "AB")
-        return {k: sign for k, sign in self.metrics.items() if known or k != "counterpart_l1"}
+        return {k: sign for k, sign in self.metrics.items() if known or k != "target_l1"}
 
     def measure(
         self, model: Adversarial, data: UnpairedImages, count: int
@@ -119,7 +119,7 @@ class UnpairedTranslation(Task):
             {program} predict RUN FOLDER MORE.jpg --output DIR --direction BtoA
         """
         translate, multiple, channels = self._translator(run, direction, best)
-        page = Page(self.name, {"run": run, "direction": direction}, side=THUMBNAIL)
+        page = ResultPage(self.name, {"run": run, "direction": direction}, side=THUMBNAIL)
         translate_files(translate, multiple, channels, inputs, output, tile, page)
 
     def evaluate(
@@ -164,12 +164,12 @@ class UnpairedTranslation(Task):
         model = self.load(opened, best)
         moved = {"dataset": dataset, "data_dir": data_dir, "skip_bad_images": skip_bad_images}
         data = self.data_of(opened, **moved)
-        judge = cycle_consistency.judge_of(data)  # has learnt domain A
-        judges = {"A": (judge, None), "B": (None, judge)}
+        classify = cycle_consistency.digit_classifier(data)  # of domain A
+        classifiers = {"A": (classify, None), "B": (None, classify)}
         results = {}
         for direction, domain, pair in zip(DIRECTIONS, "AB", both_ways(model), strict=True):
             held_out = data.held_out(domain, split, count)
-            results[direction] = cycle_consistency.measure(*pair, held_out, *judges[domain])
+            results[direction] = cycle_consistency.measure(*pair, held_out, *classifiers[domain])
         print(cycle_consistency.format_table(results))
         report = {
             "step": opened.step(best),
@@ -224,7 +224,11 @@ class UnpairedTranslation(Task):
 
 
 def show_cycles(
-    page: Page, direction: Direction, forth: Translate, back: Translate, held_out: Iterable[HeldOut]
+    page: ResultPage,
+    direction: Direction,
+    forth: Translate,
+    back: Translate,
+    held_out: Iterable[HeldOut],
 ):
     """Adds a row for each image: what it is, its translation, the way back, and its counterpart
     where that is known."""

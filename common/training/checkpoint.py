@@ -66,7 +66,9 @@ def write(path: Path, model: Adversarial) -> Path:
             if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
                 raise NonFiniteState(f"{group} ({variable.name})")
     kept = steps(path.parent)
-    remedy = f"step {kept[-1]} is kept: free disk space, then --resume" if kept else "free disk space"
+    remedy = (
+        f"step {kept[-1]} is kept: free disk space, then --resume" if kept else "free disk space"
+    )
     with atomic_file(path, fsync=True, remedy=remedy) as part, open(part, "wb") as file:
         np.savez(file, **arrays)
     return path

@@ -176,7 +176,7 @@ class ReferenceSet:
 def test_evaluate_adds_the_accuracy_on_real_test_images(run_cli, run, monkeypatch):
     monkeypatch.setattr(reference_classifier, "SMALLEST", 1)
     monkeypatch.setattr(generation.samples, "ReferenceSet", ReferenceSet)
-    for written in ("format_table", "reference"):
+    for written in ("format_table", "reference_note"):
         monkeypatch.setattr(generation.samples, written, str)
     monkeypatch.setattr(generation.samples, "table", lambda results: [["", "fid"], ["a", "6"]])
     result = run_cli(f"evaluate '{run}' --count 6")

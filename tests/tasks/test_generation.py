@@ -6,7 +6,6 @@ import shutil
 from common.errors import UserError
 from common.images import image_file
 from common.inference.sampler import sampler_of
-from common.metrics import frechet_distance
 from common.tasks import generation
 from common.tasks.generation import Generation
 from tests.helpers.checkpoints import arrays
@@ -92,7 +91,9 @@ def yardsticks(monkeypatch):
     monkeypatch.setattr(
         generation.generated_images, "table", lambda results: [["", "fid"], ["a", "6"]]
     )
-    monkeypatch.setattr(generation.generated_images, "reference", lambda results: "against others")
+    monkeypatch.setattr(
+        generation.generated_images, "reference_note", lambda results: "against others"
+    )
     return lambda: ReferenceSet.made
 
 
@@ -213,8 +214,8 @@ def inception(monkeypatch):
         seen.append(np.stack(list(shown)))
         return seen[-1].reshape(len(seen[-1]), -1)[:, :3].astype(np.float64)
 
-    monkeypatch.setattr(frechet_distance, "keras_inception", lambda: "network")
-    monkeypatch.setattr(frechet_distance, "keras_inception_features", features)
+    monkeypatch.setattr("common.evaluation.inception.keras_inception", lambda: "network")
+    monkeypatch.setattr("common.evaluation.inception.keras_inception_features", features)
     return seen
 
 
@@ -239,7 +240,7 @@ def test_evaluate_without_labels(evaluate, gan_cli, colours, inception, yardstic
         **{"step": 4, "dataset": "here", "split": "test", "count": 60, "seed": 2},
         "further": {"a": 1},
     }
-    reason = "left out; --dataset here: its images have no labels"
+    reason = "skipped; --dataset here: its images have no labels"
     page = colours / "evaluation" / "index.html"
     assert reason in result.out and reason in page.read_text()
     (alt, grid), (other, held_out) = shown_on(page)
@@ -256,12 +257,12 @@ def test_evaluate_without_labels_or_inception(
         raise UserError("the weights of InceptionV3 cannot be downloaded")
 
     if weights == "missing":
-        monkeypatch.setattr(frechet_distance, "keras_inception", missing)
-        data, run, reason = Unlabelled, colours, "left out; the weights of InceptionV3"
+        monkeypatch.setattr("common.evaluation.inception.keras_inception", missing)
+        data, run, reason = Unlabelled, colours, "skipped; the weights of InceptionV3"
     else:
         data = type("Grey", (Data,), {"classes": 0})
         run = shutil.copytree(plain, tmp_path / "run")
-        reason = "left out, it is defined for RGB images"
+        reason = "skipped; it is defined for RGB images"
     monkeypatch.setattr(Generation, "data", data)
     result = gan_cli(f"evaluate '{run}' --count 5")
     assert result.status == 0, result.err

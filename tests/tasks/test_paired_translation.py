@@ -5,11 +5,11 @@ import tracemalloc
 
 from common.data.paired import PairedImages
 from common.errors import UserError
+from common.evaluation import inception
+from common.evaluation.inception import keras_inception_fid
 from common.images import image_file
 from common.inference.image_to_image import translate_files
-from common.metrics import frechet_distance
-from common.metrics.frechet_distance import keras_inception_fid
-from common.reports.result_page import THUMBNAIL, Page
+from common.reports.result_page import THUMBNAIL, ResultPage
 from common.training.run_folder import Run
 from tests.helpers.command_line import refusal
 from tests.helpers.image_files import noise, truncate
@@ -104,7 +104,7 @@ def test_memory_does_not_grow_with_the_height_beyond_the_image(tmp_path, monkeyp
 
     def peak(image):
         """Bytes beside the image."""
-        page = Page("translated", {}, side=THUMBNAIL)
+        page = ResultPage("translated", {}, side=THUMBNAIL)
         tracemalloc.start()
         with monkeypatch.context() as patch:
             patch.setattr(image_file, "read", lambda *_: image)
@@ -178,7 +178,7 @@ def no_inception(monkeypatch):
     def missing():
         raise UserError("the weights of InceptionV3 cannot be downloaded")
 
-    monkeypatch.setattr(frechet_distance, "keras_inception", missing)
+    monkeypatch.setattr(inception, "keras_inception", missing)
 
 
 def test_evaluate(run_cli, no_inception, copy_of, finished, pairs_folder):
@@ -188,7 +188,7 @@ def test_evaluate(run_cli, no_inception, copy_of, finished, pairs_folder):
     table = result.out.lower()
     for word in ("l1", "psnr", "ssim", "mean photo", "label colour"):
         assert word in table
-    assert "left out; the weights of InceptionV3 cannot be downloaded" in result.out
+    assert "skipped; the weights of InceptionV3 cannot be downloaded" in result.out
 
     report = json.loads((run / "evaluation.json").read_text())
     assert report["step"] == 6 and report["split"] == "test"
@@ -235,8 +235,8 @@ def test_the_frechet_distance_is_between_originals_and_translations(
         seen.append(shown)
         return shown.reshape(len(shown), -1)[:, :3].astype(np.float64)
 
-    monkeypatch.setattr(frechet_distance, "keras_inception", lambda: "network")
-    monkeypatch.setattr(frechet_distance, "keras_inception_features", features)
+    monkeypatch.setattr(inception, "keras_inception", lambda: "network")
+    monkeypatch.setattr(inception, "keras_inception_features", features)
     pairs = list(PairedImages(16, 3, 3, 0, str(pairs_folder)).pairs("test"))
     fid = keras_inception_fid((y for _, _, y in pairs), (-x for _, x, _ in pairs), 3)
     np.testing.assert_array_equal(seen[0], [image_file.to_uint8(y) for _, _, y in pairs])
@@ -246,7 +246,7 @@ def test_the_frechet_distance_is_between_originals_and_translations(
 
 def test_the_frechet_distance_is_left_out_for_grey_images(capsys):
     assert keras_inception_fid([], [], 1) is None
-    assert "left out" in capsys.readouterr().out
+    assert "skipped" in capsys.readouterr().out
 
 
 def test_evaluate_needs_a_run(refused, finished):

@@ -5,9 +5,8 @@ from types import SimpleNamespace
 
 from common.data.unpaired import UnpairedImages
 from common.errors import UserError
-from common.evaluation import cycle_consistency
+from common.evaluation import cycle_consistency, inception
 from common.images import image_file
-from common.metrics import frechet_distance
 from common.tasks.unpaired_translation import UnpairedTranslation
 from common.training import checkpoint
 from common.training.run_folder import Run
@@ -121,7 +120,7 @@ def test_a_saved_model_of_another_kind_is_refused(call, tmp_path):
     result = call(
         f"predict {tmp_path / 'one_way'} {tmp_path / 'x.png'} --output {tmp_path / 'out'}"
     )
-    assert result.status == 2 and "no image translator" in result.err
+    assert result.status == 2 and "not an image translator" in result.err
 
 
 def test_signatures(run, model):
@@ -165,7 +164,7 @@ def no_inception(monkeypatch):
         asked.append(1)
         raise UserError("the weights of InceptionV3 cannot be downloaded")
 
-    monkeypatch.setattr(frechet_distance, "keras_inception", missing)
+    monkeypatch.setattr(inception, "keras_inception", missing)
     return asked
 
 
@@ -184,7 +183,7 @@ def test_evaluate(call, run, data, model, no_inception, tmp_path):
     copied = copy_of(run, tmp_path / "run")
     result = call(f"evaluate {copied.folder}")
     assert result.status == 0, result.err
-    assert result.out.count("left out; the weights of InceptionV3") == len(no_inception) == 1
+    assert result.out.count("skipped; the weights of InceptionV3") == len(no_inception) == 1
     report = json.loads(copied.evaluation_file.read_text())
     assert report["step"] == 4 and report["split"] == "test" and report["dataset"] == data.name
     assert report["keras_inception_fid"] == {"AtoB": None, "BtoA": None}
@@ -211,8 +210,8 @@ def test_the_frechet_distance_is_between_translations_and_their_domain(
         seen.append(shown)
         return shown.reshape(len(shown), -1)[:, :2].astype(np.float64)
 
-    monkeypatch.setattr(frechet_distance, "keras_inception", lambda: "network")
-    monkeypatch.setattr(frechet_distance, "keras_inception_features", features)
+    monkeypatch.setattr(inception, "keras_inception", lambda: "network")
+    monkeypatch.setattr(inception, "keras_inception_features", features)
     copied = copy_of(run, tmp_path / "run")
     assert call(f"evaluate {copied.folder}").status == 0
     G = model.generator.get_layer("AtoB")
@@ -229,7 +228,7 @@ def test_evaluate_refuses_other_data(call, run, tmp_path):
     assert result.status == 2 and "trainA had 3 images" in result.err
 
 
-def test_digits_are_judged_in_the_domain_that_the_oracle_has_learnt(model, monkeypatch):
+def test_digits_are_classified_in_domain_a(model, monkeypatch):
     """A reference classifier that reads a digit from the image's brightness."""
     digits = UnpairedImages(0, "digits_negatives")
 
@@ -240,12 +239,12 @@ def test_digits_are_judged_in_the_domain_that_the_oracle_has_learnt(model, monke
     monkeypatch.setattr(
         cycle_consistency, "trained_classifier", lambda data: SimpleNamespace(logits=logits)
     )
-    judge = cycle_consistency.judge_of(digits)
+    classify = cycle_consistency.digit_classifier(digits)
     x = np.stack([one.x for one in digits.held_out("A", "test", 3)])
     brightness = (x[:, 2:-2, 2:-2].mean((1, 2, 3)) + 1) * 127.5
-    np.testing.assert_array_equal(judge(x), (brightness / 25.6).astype(int))
+    np.testing.assert_array_equal(classify(x), (brightness / 25.6).astype(int))
     measured = UnpairedTranslation(CycleGAN).metrics
-    assert set(measured) == {"cycle_l1", "counterpart_l1"}
+    assert set(measured) == {"cycle_l1", "target_l1"}
 
 
 def test_measuring_while_training(data, model):
@@ -254,7 +253,7 @@ def test_measuring_while_training(data, model):
     assert set(found) == {"cycle_l1"}  # what a counterpart would be, nobody knows
     known = UnpairedImages(0, "embedded", image_size=16)
     scores = task.measure(model, known, 2)()
-    assert set(scores) == {"cycle_l1", "counterpart_l1"} == task.metrics_of(model, known).keys()
+    assert set(scores) == {"cycle_l1", "target_l1"} == task.metrics_of(model, known).keys()
     assert task.metrics_of(model, data) == {"cycle_l1": -1}
     G, F = (model.generator.get_layer(direction) for direction in ("AtoB", "BtoA"))
     expected = [
@@ -262,4 +261,4 @@ def test_measuring_while_training(data, model):
         for domain, forth in (("A", G), ("B", F))
         for one in known.held_out(domain, "train", 2)
     ]
-    assert scores["counterpart_l1"] == pytest.approx(np.mean(expected), rel=1e-4)
+    assert scores["target_l1"] == pytest.approx(np.mean(expected), rel=1e-4)
