@@ -200,6 +200,9 @@ class BGAN(NoiseToImage):
         shades = keras.Model(noise, 2.0 * p - 1.0, name="probabilities")
         return shades, keras.Model(noise, drawn, name="sampler")
 
+    def generator_inputs(self, number: int, batch: tuple):
+        return self.prior.of_seed(number, batch[0].shape[0])
+
     # The losses.
 
     def objectives(self, x: tf.Tensor, labels: tf.Tensor) -> tuple[dict, dict]:

@@ -14,10 +14,12 @@ from typing import ClassVar, Literal
 from common.distributed import collectives
 from common.distributed.replicas import Replicas
 from common.errors import UserError
+from common.nn import batch_statistics
 from common.players import Player, loss_name, watching
 
 import keras
 import tensorflow as tf
+from keras import ops
 
 Jit = Literal["auto", "on", "off"]
 Objectives = Callable[..., tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]]
@@ -33,7 +35,10 @@ class Adversarial(keras.Model):
 
     Args:
         ema: decay of the exponential moving average of the generator's weights, in [0, 1); 0 for
-            none. The average covers every weight, moving statistics included.
+            none. It is warmed up: after n updates the decay is min(ema, (1 + n) / (10 + n)), so
+            that a short run does not average its initial weights. Moving statistics of batch
+            normalization are not averaged; `settle_average` estimates them for the averaged
+            weights.
 
     Attributes:
         defaults: training options (`TrainingOptions`) for which the paper has other values.
@@ -51,6 +56,8 @@ class Adversarial(keras.Model):
             raise UserError(f"--ema {ema}: give a decay from 0 (none) to below 1, such as 0.999")
         self.ema = ema
         self.average_generator = None
+        self.average_inputs: list = []
+        self._settled = 0  # updates that the average had when its statistics were estimated
         self.data_wait = 0.0
         self.built = True
 
@@ -118,6 +125,8 @@ class Adversarial(keras.Model):
         if self.ema and self.average_generator is None:
             self.average_generator = self.build_generator()
             self.average_generator.set_weights(self.generator.get_weights())
+            # int64: TensorFlow keeps int32 variables off the GPU, where XLA cannot reach them.
+            self.averaged = self.add_weight((), "zeros", dtype="int64", trainable=False)
         unsupported = [layer.name for layer in self._flatten_layers() if not layer.supports_jit]
         if jit == "on" and unsupported:
             raise UserError(f"--jit on: XLA cannot compile {', '.join(unsupported)}; use --jit off")
@@ -248,9 +257,42 @@ class Adversarial(keras.Model):
 
     def _average(self):
         """Updates the average generator by the generator's weights."""
-        weights = self.generator.weights
-        for average, weight in zip(self.average_generator.weights, weights, strict=True):
-            average.assign(self.ema * average + (1.0 - self.ema) * weight)
+        n = ops.cast(self.averaged, "float32")  # updates averaged so far
+        decay = ops.minimum(self.ema, (1.0 + n) / (10.0 + n))
+        weights = self.generator.trainable_variables
+        averages = self.average_generator.trainable_variables
+        for average, weight in zip(averages, weights, strict=True):
+            average.assign(decay * average + (1.0 - decay) * weight)
+        statistics = self.generator.non_trainable_weights  # until `settle_average`
+        for average, value in zip(
+            self.average_generator.non_trainable_weights, statistics, strict=True
+        ):
+            average.assign(value)
+        self.averaged.assign_add(1)
+
+    def generator_inputs(self, number: int, batch: tuple):
+        """What the generator takes for the `number`-th batch: by default, its first tensor."""
+        return batch[0]
+
+    def average_on(self, batches: Iterable[tuple]):
+        """Sets the batches by which `settle_average` estimates moving statistics.
+
+        They are to be the same in every process of a run: then the statistics are a function of the
+        weights alone, and a resumed run has the same.
+        """
+        if self.average_generator is not None:
+            inputs = [self.generator_inputs(*numbered) for numbered in enumerate(batches)]
+            self.average_inputs = inputs if batch_statistics.normalizations(self.generator) else []
+
+    def settle_average(self):
+        """Estimates the moving statistics of the average generator for its weights as they are.
+
+        To be called before it is used or saved; does nothing where there is no average, or where it
+        has not changed since the last time.
+        """
+        if self.average_inputs and self._settled != int(self.averaged):
+            batch_statistics.estimate(self.average_generator, self.average_inputs)
+            self._settled = int(self.averaged)
 
     # What a checkpoint must hold.
 

@@ -112,6 +112,10 @@ class NoiseToImage(Adversarial):
         z = keras.Input((self.latent.size,))
         return keras.Model(z, self.discriminator(self.generator(z)), name="combined")
 
+    def generator_inputs(self, number: int, batch: tuple):
+        """Noise of the seed `number` for a batch of the same size."""
+        return self.latent.of_seed(number, batch[0].shape[0])
+
     # What a paper may change.
 
     def judge(self, images: tf.Tensor, classes: tf.Tensor, real: bool) -> tf.Tensor:
@@ -195,6 +199,11 @@ class ClassConditional(NoiseToImage):
         images = self.generator([z, c])
         output = self.discriminator([images, c] if self.d_takes_class else images)
         return keras.Model([z, c], output, name="combined")
+
+    def generator_inputs(self, number: int, batch: tuple):
+        """Noise of the seed `number`, and the classes of the batch."""
+        z = super().generator_inputs(number, batch)
+        return [z, tf.one_hot(batch[1], self.classes)]
 
     @property
     def d_takes_class(self) -> bool:

@@ -171,6 +171,9 @@ class CycleGAN(Adversarial):
         logits = patchgan(x, self.width, self.strided, InstanceNormalization)
         return keras.Model(x, logits, name=f"discriminator_{domain}")
 
+    def generator_inputs(self, number: int, batch: tuple):
+        return list(batch)
+
     # The losses.
 
     def objectives(self, a: tf.Tensor, b: tf.Tensor) -> tuple[dict, dict]:

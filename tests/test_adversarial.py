@@ -2,6 +2,7 @@
 
 from common.adversarial import Adversarial
 from common.errors import UserError
+from common.nn.layers import BatchNormalization
 from tests.helpers.tiny import Tiny
 
 import keras
@@ -125,19 +126,38 @@ def test_float16_gradients_are_the_float32_ones_times_the_scale():
     np.testing.assert_allclose(last_b, last_a, rtol=0.05, atol=0.05 * np.abs(last_a).max())
 
 
-def test_average_follows_every_weight_by_its_decay():
-    model = model_of(ema=0.75)
+def test_the_average_follows_the_weights_by_a_decay_that_warms_up():
+    model = model_of(ema=0.2)
     start = model.generator.get_weights()
     for average, weight in zip(model.average_generator.get_weights(), start, strict=True):
         np.testing.assert_array_equal(average, weight)
-    expected = start
-    for _ in range(3):
+    expected = [v.numpy() for v in model.generator.trainable_variables]
+    for decay in (1 / 10, 2 / 11, 0.2, 0.2):  # min(ema, (1 + n) / (10 + n))
         model.train_step(BATCH)
-        now = model.generator.get_weights()
-        expected = [0.75 * e + 0.25 * w for e, w in zip(expected, now, strict=True)]
-    for average, value in zip(model.average_generator.get_weights(), expected, strict=True):
+        now = [v.numpy() for v in model.generator.trainable_variables]
+        expected = [decay * e + (1 - decay) * w for e, w in zip(expected, now, strict=True)]
+    averages = model.average_generator.trainable_variables
+    for average, value in zip(averages, expected, strict=True):
         np.testing.assert_allclose(average, value, rtol=1e-5, atol=1e-7)
     assert model.sampler is model.average_generator
+    assert int(model.averaged) == 4
+
+
+def test_statistics_of_the_average_are_estimated_for_its_own_weights():
+    model = model_of(ema=0.5, inference_statistics="moving")
+    model.average_on([BATCH, BATCH])
+    for _ in range(3):
+        model.train_step(BATCH)
+    norm, own = (
+        next(each for each in network.layers if isinstance(each, BatchNormalization))
+        for network in (model.average_generator, model.generator)
+    )
+    np.testing.assert_array_equal(norm.moving_mean, own.moving_mean)  # until it is settled
+    model.settle_average()
+    before = keras.Model(model.average_generator.input, norm.input)(BATCH[0])
+    mean = np.asarray(before).mean(axis=(0, 1, 2))
+    np.testing.assert_allclose(norm.moving_mean, mean, rtol=1e-4, atol=1e-6)
+    assert np.abs(own.moving_mean - mean).max() > 1e-4
 
 
 @pytest.mark.parametrize("ema", [-0.1, 1.0])

@@ -147,6 +147,7 @@ class Checkpoints(StepCallback):
         """Saves now, unless no step was done since the last time."""
         if self.step > self.saved:
             if self.run:
+                self.model.settle_average()
                 checkpoint.save(self.run.checkpoints, self.step, self.model, retained=self.retained)
             self.saved = self.step
 

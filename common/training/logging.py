@@ -131,6 +131,7 @@ class Samples(Report):
         self.draw = draw
 
     def report(self, step, losses):
+        self.model.settle_average()
         image = self.draw()
         image_file.write(self.run.samples / f"step_{step:08d}.png", image)
         with self.writer.as_default(step):
@@ -171,6 +172,7 @@ class Measurements(Report):
         records.drop_rows_after(self.run.measurements_file, self.step)
 
     def report(self, step, losses):
+        self.model.settle_average()
         values = self.measure()
         records.append_row(self.run.measurements_file, {"step": step} | values)
         with self.writer.as_default(step):

@@ -18,6 +18,8 @@ from common.training.run_folder import Run, pick
 import keras
 import tensorflow as tf
 
+AVERAGE_BATCHES = 20  # by which the statistics of averaged weights are estimated
+
 
 def train(model_class: type[Adversarial], task, run: Run, options: dict):
     """Trains a model, new or resumed, and exports it.
@@ -114,6 +116,7 @@ def prepare(
     total = min(settings.epochs * epoch, settings.steps or math.inf, plan.total_steps)
     schedule = SCHEDULES[settings.schedule]
     rate = callbacks.LearningRate(start, total, schedule, replicas.players(), plan.rate_factor)
+    model.average_on(data.stream(settings.batch_size, 0, AVERAGE_BATCHES))
     if start:
         checkpoint.load(checkpoint.path_of(run.checkpoints, start), model)
     else:

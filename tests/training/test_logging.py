@@ -114,6 +114,7 @@ def test_samples_at_every_nth_and_the_last_step(tmp_path):
         return np.zeros((4, 4, 3), np.uint8)
 
     samples = logging.Samples(2, 9, 4, Run(tmp_path), draw)
+    samples.set_model(SimpleNamespace(settle_average=lambda: None))
     samples.on_train_begin()
     step_through(samples, 7)
     samples.on_train_end()
@@ -140,7 +141,7 @@ def measurements(tmp_path, monkeypatch):
         made = logging.Measurements(
             start, 7, 2, Run(tmp_path), lambda: {"fid": next(upcoming)}, "fid", sign
         )
-        made.set_model(None)
+        made.set_model(SimpleNamespace(settle_average=lambda: None))
         made.on_train_begin()
         return made
 
