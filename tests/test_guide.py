@@ -43,7 +43,12 @@ def test_the_example_trains_and_draws(example, tmp_path):
 
 def test_what_the_guide_names_is_there():
     text = GUIDE.read_text()
-    named = set(re.findall(r"`((?:common|tests|benchmarks|wgan|aae|cgan|acgan|dcgan|pix2pix|cyclegan|srgan)/[\w/]+\.py)`", text))
+    named = set(
+        re.findall(
+            r"`((?:common|tests|benchmarks|wgan|aae|cgan|acgan|dcgan|pix2pix|cyclegan|srgan)/[\w/]+\.py)`",
+            text,
+        )
+    )
     assert len(named) > 8
     for path in named - {"tests/lsgan/test_lsgan.py"}:
         assert (ROOT / path).is_file(), path

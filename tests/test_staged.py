@@ -130,20 +130,19 @@ def test_resuming_is_exact_before_at_and_after_a_border(at, tmp_path):
 
 def test_only_the_stage_that_is_reached_is_traced():
     model, traced = growing(), []
-    for name in ("small", "large"):
 
-        def objectives(x, y, name=name, own=getattr(model, name)):
-            traced.append(name)
-            return own(x, y)
+    def noted(stage):
+        def objectives(x, y):
+            traced.append(stage.steps)
+            return stage.objectives(x, y)
 
-        index = ("small", "large").index(name)
-        stages = list(model.stages)
-        stages[index] = stages[index]._replace(objectives=objectives)
-        model.stages = tuple(stages)
+        return stage._replace(objectives=objectives)
+
+    model.stages = tuple(map(noted, model.stages))
     train(model, 3)
-    assert traced == ["small"]
+    assert traced == [3]
     train(model, 7)
-    assert traced == ["small", "large"]
+    assert traced == [3, 4]
 
 
 def test_progress_is_a_function_of_the_step():

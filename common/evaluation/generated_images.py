@@ -96,9 +96,9 @@ class ReferenceSet:
     def measure(self, images: np.ndarray, labels: np.ndarray | None = None) -> dict[str, float]:
         """The METRICS of samples, and with labels also the CLASS_METRICS.
 
-        All are computed with the reference classifier. `fid` is the Frechet distance and
-        `kernel_distance` the KID-style distance, the mean of MMD^2 over subsets, both on its
-        features. `smallest_class` and `largest_class` are shares of the samples by predicted class.
+        All are computed with the reference classifier. `fid` is the FID (Frechet distance) and
+        `kernel_distance` the KID-style distance (mean of MMD^2 over subsets) on its features.
+        `smallest_class` and `largest_class` are shares of the samples by predicted class.
         `accuracy` is the share of samples predicted as the requested class, and `worst_class` its
         minimum over classes. `spread` and `least_spread` are mean and minimum over classes of the
         variance within a requested class, relative to that of real images.
