@@ -65,8 +65,8 @@ def measure(
         y = forth(x)
         cycle = back(y)
         scores = {"cycle_l1": l1(cycle, x)}
-        if batch[0].counterpart is not None:
-            counterpart = np.stack([one.counterpart for one in batch])
+        if batch[0].target is not None:
+            counterpart = np.stack([one.target for one in batch])
             scores["counterpart_l1"] = l1(y, counterpart)
             scores["identity_l1"] = l1(x, counterpart)
         if judge_x is not None:

@@ -225,7 +225,8 @@ def _say_begun(run: Run, model: Adversarial, data, span: tuple[int, int], group:
     where += f", {group.size} replicas" if group.size > 1 else ""
     start, total = span
     print(
-        f"{run.folder}: {model.name} on {data.described}, steps {start} to {total} on the {where}",
+        f"{run.folder}: {model.name} on {data.description}, "
+        f"steps {start} to {total} on the {where}",
         flush=True,
     )
 
