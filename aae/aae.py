@@ -34,7 +34,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common import cli, errors
 from common.adversarial import Adversarial
-from common.data.label_subset import first_of_each_class
+from common.data.label_subset import balanced_subset
 from common.distributed.collectives import sharded_random
 from common.errors import UserError
 from common.images import image_file
@@ -217,7 +217,7 @@ class AAE(Adversarial):
     def prepare(self, data):
         """Keeps the labelled images: a function of data and seed, so not part of checkpoints."""
         if self.labels:
-            x, y = first_of_each_class(data, self.labels)
+            x, y = balanced_subset(data, self.labels)
             self.labelled = tf.constant(image_file.to_unit(x)), tf.constant(y)
 
     # The phases of a step, each an update of its own.

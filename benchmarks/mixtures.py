@@ -14,8 +14,7 @@ from typing import Literal
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import command_line
-from benchmarks.gaussian_mixtures import MIXTURES, Mixture
-from benchmarks.modes import mode_scores
+from benchmarks.gaussian_mixtures import MIXTURES, Mixture, mode_scores
 from bgan.bgan import BGAN
 from common.adversarial import Adversarial
 from common.data.stream import batch_indices, stream

@@ -38,7 +38,7 @@ from typing import ClassVar, Literal
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common import cli, errors
-from common.data.binarized import BlackAndWhite
+from common.data.binarized import Binarized
 from common.distributed.collectives import sharded_random
 from common.nn import losses
 from common.nn.blocks import base_and_stages, conv, conv_transpose, dense
@@ -135,7 +135,7 @@ class BGAN(NoiseToImage):
         return [self.probabilities] if self.discrete else []
 
     def aim(self, data):
-        return BlackAndWhite(data) if self.discrete else data
+        return Binarized(data) if self.discrete else data
 
     def build_generator(self) -> keras.Model:
         """DCGAN's: z (B, latent_size) -> logits or images, float32 (B, S, S, C)."""

@@ -77,7 +77,7 @@ def train_parser(model_class: type, task, program: str) -> ArgumentParser:
         allow_abbrev=False,
     )
     seen: set[str] = set()
-    hidden = set(task.data.decides)
+    hidden = set(task.data.model_arguments)
     for source, skip in ((TrainingOptions, set()), (model_class, hidden), (task.data, set())):
         parser.add_class_arguments(source, skip=seen | skip)
         seen |= set(parameters(source)) - skip

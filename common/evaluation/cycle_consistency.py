@@ -65,8 +65,8 @@ def measure(
         y = forth(x)
         cycle = back(y)
         scores = {"cycle_l1": l1(cycle, x)}
-        if batch[0].counterpart is not None:
-            target = np.stack([one.counterpart for one in batch])
+        if batch[0].target is not None:
+            target = np.stack([one.target for one in batch])
             scores["target_l1"] = l1(y, target)
             scores["identity_l1"] = l1(x, target)
         if classify_source is not None:

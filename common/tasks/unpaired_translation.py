@@ -69,7 +69,7 @@ class UnpairedTranslation(Task):
         return draw
 
     def metrics_of(self, model: Adversarial, data: UnpairedImages) -> dict[str, int]:
-        known = all(data.splits[f"train{domain}"].known for domain in "AB")
+        known = all(data.splits[f"train{domain}"].has_targets for domain in "AB")
         return {k: sign for k, sign in self.metrics.items() if known or k != "target_l1"}
 
     def measure(
@@ -235,8 +235,8 @@ def show_cycles(
     for one in held_out:
         y = forth(one.x[None])
         shown = {"input": one.x, f"output, {direction}": y[0], "and back": back(y)[0]}
-        if one.counterpart is not None:
-            shown["target"] = one.counterpart
+        if one.target is not None:
+            shown["target"] = one.target
         shown = {caption: image_file.to_uint8(image) for caption, image in shown.items()}
         page.row(f"{direction[0]}: {one.name}", shown)
 

@@ -215,7 +215,7 @@ def _print_start(run: Run, job: Job, replicas: Replicas):
     device += f", {replicas.size} replicas" if replicas.size > 1 else ""
     start, total = job.span
     print(
-        f"{run.folder}: {job.model.name} on {job.data.described}, "
+        f"{run.folder}: {job.model.name} on {job.data.description}, "
         f"steps {start} to {total} on the {device}",
         flush=True,
     )

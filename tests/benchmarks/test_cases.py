@@ -59,7 +59,7 @@ def test_a_player_that_updates_another_is_refused(monkeypatch):
         for variable in player.weights:
             variable.assign(variable + 1)
 
-    monkeypatch.setattr(classic.Player, "train_on_batch", shift)
+    monkeypatch.setattr(classic.ClassicPlayer, "train_on_batch", shift)
     with pytest.raises(SystemExit, match=r"combined\.train_on_batch has updated"):
         classic.check_classic_loop(CASES["dcgan"], SMALL)
 

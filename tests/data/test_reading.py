@@ -44,6 +44,6 @@ def test_the_next_readable_image_is_read_instead(capsys):
         assert bad.next_readable(read, 1, 4, "none") == (2, [2])
         assert bad.next_readable(read, 3, 4, "none") == (0, [0])
     assert capsys.readouterr().out == "skipped 1.png: truncated\nskipped 3.png: truncated\n"
-    with pytest.raises(UserError, match="^none can be read$") as error:
+    with pytest.raises(UserError, match=r"^none can be read$") as error:
         bad.next_readable(lambda index: read(1), 0, 4, "none can be read")
     assert bad.error is error.value

@@ -257,7 +257,7 @@ def test_measuring_while_training(data, model):
     assert task.metrics_of(model, data) == {"cycle_l1": -1}
     G, F = (model.generator.get_layer(direction) for direction in ("AtoB", "BtoA"))
     expected = [
-        np.abs(forth(one.x[None])[0] - one.counterpart).mean()
+        np.abs(forth(one.x[None])[0] - one.target).mean()
         for domain, forth in (("A", G), ("B", F))
         for one in known.held_out(domain, "train", 2)
     ]

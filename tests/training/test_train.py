@@ -272,7 +272,7 @@ def test_a_resumed_run_keeps_the_dataset_that_it_found(run_cli, no_export, tmp_p
 
     monkeypatch.setattr(paired, "fetch_archive", fetch)
     result = run_cli(f"{OPTIONS} --steps 1 --run {tmp_path / 'run'}")
-    assert not result.status and "embedded set of generated facades instead" in result.out
+    assert not result.status and "embedded generated facades instead" in result.out
     monkeypatch.setattr(paired, "fetch_archive", lambda *_: pytest.fail("looked again"))
     result = run_cli(f"--resume --steps 2 --run {tmp_path / 'run'}")
     assert not result.status and "tiny on embedded (BtoA), steps 1 to 2" in result.out
