@@ -34,6 +34,7 @@ from common.nn import losses
 from common.nn.blocks import normal_init, patchgan
 from common.nn.image_pool import HistoryPool
 from common.nn.layers import DoublingConvolution, InstanceNormalization, ReflectionPadding
+from common.nn.optimizers import adam
 from common.players import Player
 from common.tasks.unpaired_translation import UnpairedTranslation
 
@@ -110,7 +111,7 @@ class CycleGAN(Adversarial):
             discriminator.compile(
                 loss=losses.least_squares,
                 loss_weights=0.5,  # section 7.1; Adam's steps stay as long
-                optimizer=keras.optimizers.Adam(learning_rate, beta_1, epsilon=1e-8),
+                optimizer=adam(learning_rate, beta_1),
             )
 
         a, b = (keras.Input((None, None, channels)) for _ in range(2))
@@ -124,7 +125,7 @@ class CycleGAN(Adversarial):
         self.combined.compile(
             loss=[losses.least_squares] * 2 + [losses.l1] * (len(outputs) - 2),
             loss_weights=weights,
-            optimizer=keras.optimizers.Adam(learning_rate, beta_1, epsilon=1e-8),
+            optimizer=adam(learning_rate, beta_1),
         )
         # The same pass, with the translations made on the way, for the pool.
         self.combined_and_fakes = keras.Model([a, b], [*outputs, fake_b, fake_a])

@@ -3,7 +3,8 @@
 from types import SimpleNamespace
 
 from common.errors import UserError
-from wgan.wgan import WGAN, rmsprop
+from common.nn.optimizers import rmsprop
+from wgan.wgan import WGAN
 
 import keras
 import numpy as np
