@@ -61,7 +61,7 @@ def run_cli(capsys):
 
 def test_features_are_held_against_pixels(runs, run_cli, monkeypatch):
     monkeypatch.setattr(
-        reference_classifier, "obstacle", lambda data: "no reference classifier here"
+        reference_classifier, "unavailable_reason", lambda data: "no reference classifier here"
     )  # it takes its time
     result = run_cli(f"evaluate '{runs['labelled']}' --count 20")
     assert result.status == 0, result.err
