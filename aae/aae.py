@@ -43,6 +43,7 @@ from common.nn.code_priors import PRIORS
 from common.nn.latent import Latent
 from common.nn.layers import BatchNormalization
 from common.tasks.autoencoding import AutoEncoding
+from common.tasks.generation import Generation
 
 import keras
 import tensorflow as tf
@@ -302,4 +303,4 @@ def dense(h, units: int, use_bias: bool = True):
 
 
 if __name__ == "__main__":
-    cli.main(AAE, AutoEncoding)
+    cli.main(AAE, Generation, AutoEncoding)

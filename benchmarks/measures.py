@@ -12,7 +12,7 @@ from benchmarks.classic import check_that_all_learn, check_the_classic_loop, pla
 from benchmarks.command_line import peak_mib
 from common import cli, registry
 from common.adversarial import Adversarial, Jit
-from common.training.run_folder import pick
+from common.signatures import pick
 
 import keras
 import tensorflow as tf
@@ -153,9 +153,8 @@ def work(name: str, sizes: Sizes, way: Way, rounds: int) -> Work:
 
 def embedded_data(name: str, sizes: Sizes):
     """The model's generated data, as its command line would have them."""
-    model_class, task_class = registry.classes(name)
-    task = task_class(model_class)
-    options = cli.train_parser(model_class, task, "").get_defaults().as_dict()
+    task = registry.task_of(name)
+    options = cli.train_parser(task.model_class, task, "").get_defaults().as_dict()
     options |= {"dataset": "embedded", "image_size": sizes.image_size}
     return task.data(**pick(task.data, options))
 

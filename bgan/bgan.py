@@ -38,12 +38,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common import cli, errors
 from common.adversarial import Adversarial, watching
-from common.data.binarized import BlackAndWhite
 from common.distributed.collectives import sharded_random
 from common.nn import losses
 from common.nn.blocks import base_and_stages, conv, conv_transpose, dense
 from common.nn.latent import Latent
 from common.nn.layers import BatchNormalization
+from common.tasks.binary_pixels import BinaryPixels
 from common.tasks.generation import Generation
 
 import keras
@@ -150,13 +150,6 @@ class BGAN(Adversarial):
     def sampler(self) -> keras.Model:
         return self.binary_sampler if self.discrete else self.sampling_network
 
-    @property
-    def also_drawn(self) -> list[keras.Model]:
-        return [self.probabilities] if self.discrete else []
-
-    def aim(self, data):
-        return BlackAndWhite(data) if self.discrete else data
-
     def build_generator(self) -> keras.Model:
         """DCGAN's: z (B, latent_size) -> logits or images, float32 (B, S, S, C)."""
         base, stages = base_and_stages(self.image_size)
@@ -261,4 +254,4 @@ class BGAN(Adversarial):
 
 
 if __name__ == "__main__":
-    cli.main(BGAN, Generation)
+    cli.main(BGAN, Generation, BinaryPixels)

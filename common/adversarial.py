@@ -125,17 +125,8 @@ class Adversarial(keras.Model):
         """What makes images, in the form that it is used and exported in."""
         return self.sampling_network
 
-    @property
-    def also_drawn(self) -> list[keras.Model]:
-        """Further networks of what `sampler` takes: `Generation` shows their images beside."""
-        return []
-
     def prepare(self, data):
         """Takes from the data set what a step needs besides its batches; nothing, as a rule."""
-
-    def aim(self, data):
-        """The data set as the model means to draw it, which its samples are measured against."""
-        return data
 
     @property
     def found(self) -> dict:

@@ -37,7 +37,8 @@ from common.nn import losses
 from common.nn.blocks import base_and_stages, conv, conv_transpose, dense, hidden_units
 from common.nn.latent import Latent
 from common.nn.layers import BatchNormalization
-from common.tasks.representation import RepresentingGeneration
+from common.tasks.discriminator import LinearProbe
+from common.tasks.generation import Generation
 
 import keras
 import tensorflow as tf
@@ -193,4 +194,4 @@ class DCGAN(Adversarial):
 
 
 if __name__ == "__main__":
-    cli.main(DCGAN, RepresentingGeneration)
+    cli.main(DCGAN, Generation, LinearProbe)

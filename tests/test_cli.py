@@ -1,4 +1,4 @@
-"""The command line as a contract: verbs, help, and one line for whatever a user can mend."""
+"""The command line: verbs, help, and errors that the user can fix in one line."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ PIX2PIX = Path(__file__).resolve().parents[1] / "pix2pix" / "pix2pix.py"
 
 
 def assert_refused(result, *said):
-    """Exit status 2 and one line, which says all of `said`."""
+    """Exit status 2 and one line that contains all of `said`."""
     assert result.status == 2
     (line,) = result.err.splitlines()
     assert line.startswith("error: ")
@@ -32,9 +32,9 @@ def assert_refused(result, *said):
     [
         ("", "--epochs --resume --jit --precision --image_size --ema --dataset --skip_bad_images"),
         ("train", "--steps --batch_size --seed --run --checkpoint_every --data_dir --direction"),
-        ("predict", "run inputs --output --tile --inference_dropout --inference_seed"),
-        ("evaluate", "run --split --inference_statistics"),
-        ("export", "run --output --version --inference_dropout"),
+        ("predict", "RUN INPUTS --output --tile --inference_dropout --inference_seed"),
+        ("evaluate", "RUN --split --inference_statistics"),
+        ("export", "RUN --output --version --inference_dropout"),
     ],
 )
 @pytest.mark.parametrize("model", [Tiny, Pix2Pix])
@@ -47,7 +47,7 @@ def test_every_verb_helps(run_cli, verb, options, model):
     assert "training data" not in result.out or verb in ("", "train")
 
 
-def test_options_are_explained_by_the_docstrings(run_cli):
+def test_docstrings_are_the_help_of_options(run_cli):
     words = " ".join(run_cli("--help", Pix2Pix).out.split())
     assert "share of units dropped in the first three decoder levels" in words
     assert "steps between two checkpoints" in words
@@ -94,7 +94,7 @@ def test_flags_stand_alone_or_take_a_value():
         ("--run", "--run"),
     ],
 )
-def test_arguments_that_cannot_be_are_refused_by_name(run_cli, line, named, monkeypatch, tmp_path):
+def test_invalid_arguments_are_refused_by_name(run_cli, line, named, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     assert_refused(run_cli(line), named)
     assert list(tmp_path.iterdir()) == []
@@ -105,14 +105,14 @@ def test_an_unknown_run_is_named(run_cli, tmp_path, verb):
     assert_refused(run_cli(verb.format(tmp_path / "none")), str(tmp_path / "none"), "no run")
 
 
-def test_a_folder_is_noted_by_its_whole_path(tmp_path, monkeypatch):
+def test_a_folder_is_noted_by_its_full_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("a", "b", "c,d"):
         (tmp_path / name).mkdir()
-    assert cli.as_stored("mnist") == "mnist"
-    assert cli.as_stored("a,b") == f"{tmp_path / 'a'},{tmp_path / 'b'}"
-    assert cli.as_stored("a,div2k") == f"{tmp_path / 'a'},div2k"
-    assert cli.as_stored("c,d") == str(tmp_path / "c,d")
+    assert cli.absolute("mnist") == "mnist"
+    assert cli.absolute("a,b") == f"{tmp_path / 'a'},{tmp_path / 'b'}"
+    assert cli.absolute("a,div2k") == f"{tmp_path / 'a'},div2k"
+    assert cli.absolute("c,d") == str(tmp_path / "c,d")
 
 
 def test_a_mistyped_verb_is_named_with_the_others(run_cli):
@@ -133,7 +133,7 @@ def test_another_models_run_is_refused(run_cli, finished):
     assert_refused(run_cli(f"evaluate {finished}", Pix2Pix), str(finished), "a run of tiny")
 
 
-def test_sides_that_a_unet_cannot_halve_are_refused(run_cli, tmp_path, pairs_folder):
+def test_image_sizes_that_a_unet_cannot_halve_are_refused(run_cli, tmp_path, pairs_folder):
     for size in (48, 16):
         line = f"--image_size {size} --load_size 99 --dataset {pairs_folder} --run {tmp_path / 'r'}"
         assert_refused(run_cli(line, Pix2Pix), f"--image_size {size}", "power of two")
@@ -152,7 +152,7 @@ def refuses_data(run_cli, tmp_path):
     return check
 
 
-def test_data_that_is_not_there(refuses_data, tmp_path):
+def test_missing_data(refuses_data, tmp_path):
     refuses_data(tmp_path / "none", str(tmp_path / "none"), "no such folder", "facades")
     (tmp_path / "empty").mkdir()
     refuses_data(tmp_path / "empty", str(tmp_path / "empty"), "no images")
@@ -160,7 +160,7 @@ def test_data_that_is_not_there(refuses_data, tmp_path):
     refuses_data(tmp_path / "file", str(tmp_path / "file"), "no such folder")
 
 
-def test_held_out_images_that_cannot_be_read(refuses_data, tmp_path):
+def test_unreadable_held_out_images(refuses_data, tmp_path):
     for split in ("train", "val", "test"):
         write_pairs(tmp_path / "data" / split, 2)
     bad = truncate(tmp_path / "data" / "val" / "1.png")
@@ -171,13 +171,13 @@ def test_held_out_images_that_cannot_be_read(refuses_data, tmp_path):
     refuses_data(tmp_path / "data", str(bad), "41 pixels wide")
 
 
-def test_partners_that_are_missing(refuses_data, tmp_path):
+def test_missing_images_of_a_pair(refuses_data, tmp_path):
     for name in ("A/1.png", "A/2.png", "B/1.png"):
         image_file.write(tmp_path / "data" / name, noise(9, 9, 0))
     refuses_data(tmp_path / "data", str(tmp_path / "data/A/2.png"), "no image named 2")
 
 
-def test_a_named_set_without_network(refuses_data, tmp_path, monkeypatch):
+def test_a_named_dataset_without_network(refuses_data, tmp_path, monkeypatch):
     def fetch(url, folder, label):
         raise UserError(f"{label}: downloading {url} failed")
 
@@ -191,7 +191,7 @@ def test_a_folder_that_cannot_be_written(run_cli, tmp_path, pairs_folder):
     assert_refused(run_cli(f"--steps 1 --dataset {pairs_folder} --run {run}"), str(run))
 
 
-def test_ctrl_c_outside_of_training_is_no_traceback(run_cli, monkeypatch):
+def test_ctrl_c_outside_of_training_prints_no_traceback(run_cli, monkeypatch):
     def evaluate(*_, **__):
         raise KeyboardInterrupt
 

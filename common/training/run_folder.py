@@ -4,7 +4,6 @@ import json
 import platform
 import time
 from dataclasses import dataclass
-from inspect import signature
 from pathlib import Path
 
 from common.adversarial import Adversarial
@@ -12,6 +11,7 @@ from common.errors import UserError
 from common.io import records
 from common.io.atomic import appearing_whole
 from common.reports import result_page
+from common.signatures import pick
 from common.training import checkpoint
 
 import keras
@@ -218,11 +218,6 @@ class Run:
             kept = ", ".join(map(str, checkpoint.steps(self.checkpoints)))
             raise UserError(f"--step {step}: {self.folder} has checkpoints of the steps {kept}")
         return self.best_checkpoint() if best else path
-
-
-def pick(function, options: dict) -> dict:
-    """Those of the options that `function` has parameters for."""
-    return {name: options[name] for name in signature(function).parameters if name in options}
 
 
 def _read_json(path: Path) -> dict:

@@ -9,9 +9,10 @@ from common.adversarial import Adversarial, Jit
 from common.distributed.replicas import Replicas, Strategy, replicas_of
 from common.errors import UserError, at_least_one
 from common.reports.animation import animate
+from common.signatures import pick
 from common.training import callbacks, checkpoint, logging
 from common.training.loop import fit, say_stopped
-from common.training.run_folder import Run, pick
+from common.training.run_folder import Run
 
 import keras
 import tensorflow as tf
@@ -146,7 +147,7 @@ def train(model_class: type[Adversarial], task, run: Run, options: dict):
     stopper = callbacks.StopOnSignal(start, group)
     hooks = [saver]
     if group.chief:
-        draw = task.sampler(model, data)  # may refuse the data, so before there is a run
+        draw = task.sample_grid(model, data)  # may refuse the data, so before there is a run
         measuring = _measuring(model, task, data, run, settings, span)
         alone = callbacks.RunLock(start, run, new=not settings.resume)
         run.write_config(model.name, options | model.found, fingerprint)

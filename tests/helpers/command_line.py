@@ -1,4 +1,4 @@
-"""Calls a command line in this process, and checks its refusals."""
+"""Calls a command line in this process, and checks its errors."""
 
 import shlex
 from types import SimpleNamespace
@@ -6,14 +6,14 @@ from types import SimpleNamespace
 from common import cli
 
 
-def command_line(capsys, model, task):
-    """Calls a command line in this process: call("predict a b") -> status, out, err."""
+def command_line(capsys, model, task, *capabilities):
+    """Returns call("predict a b") -> status, out, err: the command line in this process."""
 
     def call(line, model=model, task=task):
         capsys.readouterr()
         status = 0
         try:
-            cli.main(model, task, shlex.split(str(line)))
+            cli.main(model, task, *capabilities, arguments=shlex.split(str(line)))
         except SystemExit as end:
             status = end.code or 0
         out, err = capsys.readouterr()
@@ -23,7 +23,7 @@ def command_line(capsys, model, task):
 
 
 def refusal(call):
-    """Checks that a command line ends with status 2 and one line, which says what is given."""
+    """Returns check(line, *said): the command fails with status 2 and one line with these words."""
 
     def check(line, *said):
         result = call(line)

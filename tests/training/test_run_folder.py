@@ -7,7 +7,7 @@ from pathlib import Path
 
 from common.errors import UserError
 from common.training import checkpoint
-from common.training.run_folder import Run, pick, write_json
+from common.training.run_folder import Run, write_json
 from tests.helpers.tiny import Tiny
 
 import numpy as np
@@ -94,10 +94,6 @@ def test_json_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=rf"{path}: cannot be written \(No space left"):
         write_json(path, {"a": 2})
     assert json.loads(path.read_text()) == {"a": 1}
-
-
-def test_pick_takes_what_the_function_takes():
-    assert pick(lambda a, b=2: None, {"a": 1, "c": 3}) == {"a": 1}
 
 
 def test_a_run_without_checkpoint_has_no_sampler(tmp_path):
