@@ -34,7 +34,7 @@ def main(
         model_class: the model; the parameters of its constructor are options of `train`.
         task_class: its task (data, samples, verbs), created as task_class(model_class,
             capabilities).
-        capabilities: what the model can do beside the task.
+        capabilities: what the model can do besides the task.
         arguments: command-line arguments; default those of the process.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -124,7 +124,7 @@ def _check_resumed(options: dict, before: dict):
 
 
 def absolute(dataset: str) -> str:
-    """Returns --dataset as a run notes it: folders, of which there may be several, as full paths."""
+    """Returns --dataset as a run notes it, with the full path of each folder in it."""
     parts = map(Path, parts_of(dataset))
     return ",".join(str(part.resolve() if part.exists() else part) for part in parts)
 

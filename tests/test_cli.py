@@ -3,11 +3,13 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 from common import cli
 from common.data.sources import paired
 from common.errors import UserError
 from common.images import image_file
+from common.signatures import pick
 from common.tasks.paired_translation import PairedTranslation
 from pix2pix.pix2pix import Pix2Pix
 from tests.helpers.image_files import noise, truncate, write_pairs
@@ -52,6 +54,48 @@ def test_docstrings_are_the_help_of_options(run_cli):
     assert "share of units dropped in the first three decoder levels" in words
     assert "steps between two checkpoints" in words
     assert "side before the random crop" in words
+
+
+class Deep(Tiny):
+    """A tiny translator whose constructor hands its other options on.
+
+    Args:
+        depth: number of layers.
+        dropout: dropout rate.
+    """
+
+    defaults: ClassVar = {"batch_size": 7}
+
+    def __init__(self, depth: int = 2, dropout: float = 0.25, **shared):
+        super().__init__(dropout=dropout, learning_rate=0.5, **shared)
+        self.depth = depth
+
+
+class Deeper(Deep):
+    """The same with another default.
+
+    Args:
+        ema: decay rate.
+    """
+
+    def __init__(self, ema: float = 0.9, **shared):
+        super().__init__(ema=ema, **shared)
+
+
+@pytest.mark.parametrize(
+    "model, ema, ema_help", [(Deep, 0.0, "decay of"), (Deeper, 0.9, "decay rate")]
+)
+def test_options_of_a_model_include_those_of_its_parents(run_cli, model, ema, ema_help):
+    parser = cli.train_parser(model, PairedTranslation(model), "deep")
+    options = cli._parse(parser, [])
+    expected = {"depth": 2, "dropout": 0.25, "ema": ema, "inference_seed": 0, "batch_size": 7}
+    assert {name: options[name] for name in expected} == expected
+    assert "learning_rate" not in options and "name" not in options
+    words = " ".join(run_cli("--help", model).out.split())
+    for said in ("number of layers", "dropout rate", f"--ema EMA {ema_help}", "--channels_in"):
+        assert said in words
+    made = model(**pick(model, options | {"depth": 5}))
+    assert (made.depth, made.dropout, made.ema) == (5, 0.25, ema)
 
 
 def test_flags_stand_alone_or_take_a_value():

@@ -136,7 +136,7 @@ def test_mixed_precision_takes_nearly_the_step_of_float32(run, model, same_noise
 
 
 def test_the_export_gives_what_the_run_gives(run, model, tmp_path):
-    model_class, task, *_ = model
+    task = model[1]
     exported = next((run / "export" / Run(run).config()["model"]).iterdir())
     inputs, options = "", "--count 3 --seed 5"
     given = inspect.signature(task.predict).parameters.get("inputs")

@@ -62,7 +62,7 @@ class Task:
 
     Args:
         model_class: the model.
-        capabilities: what the model can do beside the task, subclasses of `Capability`.
+        capabilities: what the model can do besides the task, subclasses of `Capability`.
 
     Attributes:
         data: class of the dataset.

@@ -1,4 +1,4 @@
-"""What a model can do beside its task: the base of all capabilities."""
+"""What a model can do besides its task: the base of all capabilities."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +16,7 @@ import tensorflow as tf
 
 
 class Capability:
-    """Something that a model can do beside its task, such as classify images.
+    """Something that a model can do besides its task, such as classify images.
 
     `cli.main(DCGAN, Generation, LinearProbe)` adds it to the task. Its methods are hooks of the
     task; those that a capability does not override change nothing. In `predict` and `evaluate` the

@@ -52,7 +52,7 @@ class Generation(Task):
     Args:
         model_class: the model. Its instances have `sampler`, `latent`, `image_size`, `channels`
             and `classes`, which is 0 if the sampler takes no class.
-        capabilities: what the model can do beside generating images.
+        capabilities: what the model can do besides generating images.
     """
 
     data = LabelledImages

@@ -49,7 +49,7 @@ class PairedTranslation(Task):
         model_class: the model. Its instances have `sampler`, `multiple`, `channels_in` and
             `image_size`; its constructor takes `inference_dropout`, `inference_statistics` and
             `inference_seed`.
-        capabilities: what the model can do beside translating.
+        capabilities: what the model can do besides translating.
     """
 
     data = PairedImages

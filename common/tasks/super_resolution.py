@@ -46,7 +46,7 @@ class SuperResolution(Task):
 
     Args:
         model_class: the model. Its instances have `sampler`, `scale`, `halo` and `image_size`.
-        capabilities: what the model can do beside enlarging images.
+        capabilities: what the model can do besides enlarging images.
     """
 
     data = HighResolutionImages

@@ -35,7 +35,7 @@ class UnpairedTranslation(Task):
     Args:
         model_class: the model. Its instances have `sampler`, a model with the layers AtoB and
             BtoA, `multiple`, `channels` and `image_size`.
-        capabilities: what the model can do beside translating.
+        capabilities: what the model can do besides translating.
     """
 
     data = UnpairedImages

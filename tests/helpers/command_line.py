@@ -1,4 +1,4 @@
-"""Calls a command line in this process, and checks its errors."""
+"""Calls a command line in this process, and checks its refusals."""
 
 import shlex
 from types import SimpleNamespace
@@ -7,7 +7,7 @@ from common import cli
 
 
 def command_line(capsys, model, task, *capabilities):
-    """Returns call("predict a b") -> status, out, err: the command line in this process."""
+    """Calls a command line in this process: call("predict a b") -> status, out, err."""
 
     def call(line, model=model, task=task):
         capsys.readouterr()
@@ -23,7 +23,7 @@ def command_line(capsys, model, task, *capabilities):
 
 
 def refusal(call):
-    """Returns check(line, *said): the command fails with status 2 and one line with these words."""
+    """Checks that a command line ends with status 2 and one line, which says what is given."""
 
     def check(line, *said):
         result = call(line)

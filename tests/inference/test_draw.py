@@ -90,7 +90,8 @@ def test_interpolation_goes_from_one_seed_to_the_other(predict, plain):
     assert_same(frames[0], own_images(plain, 3, 1)[0])
     assert_same(frames[-1], own_images(plain, 8, 1)[0])
     model = network_of(plain)
-    middle = (model.latent.of_seed(3, 1) + model.latent.of_seed(8, 1)) / 2  # uniform noise: a straight line
+    # Uniform noise: the middle of a straight line.
+    middle = (model.latent.of_seed(3, 1) + model.latent.of_seed(8, 1)) / 2
     assert_same(frames[2], image_file.to_uint8(model.sampler(middle, training=False))[0])
     with Image.open(folder / "interpolation.gif") as gif:
         shown = [

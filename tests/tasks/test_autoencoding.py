@@ -109,7 +109,8 @@ def test_interpolation_goes_from_code_to_code(aae_cli, make_run, inputs, tmp_pat
     line = f"predict '{run}' '{inputs}' --interpolate 5 --output '{tmp_path}/o'"
     assert aae_cli(line).status == 0
     model = model_of(run)
-    a, b = (model.encoder(image_file.to_unit(model_input(inputs / f"{i}.png"))).numpy() for i in (1, 2))
+    x = (image_file.to_unit(model_input(inputs / name)) for name in ("1.png", "2.png"))
+    a, b = (model.encoder(each).numpy() for each in x)
     frames = grid_cells(tmp_path / "o" / "interpolation.png", 1, 5)[0]
     for frame, share in zip(frames, (0, 0.25, 0.5, 0.75, 1), strict=True):
         assert_same(frame, reconstructed(model, (1 - share) * a + share * b))

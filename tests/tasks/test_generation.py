@@ -261,7 +261,7 @@ def rgb(tmp_path):
     return make_run(tmp_path / "rgb", channels=3)
 
 
-def test_evaluate_without_labels(evaluate, capsys, rgb, inception_inputs, reference_sets, monkeypatch):
+def test_evaluate_without_labels(capsys, rgb, inception_inputs, reference_sets, monkeypatch):
     monkeypatch.setattr(Generation, "data", Unlabelled)
     monkeypatch.setattr(Capability, "evaluate", lambda _, e: e.add("further", {"a": 1}, "more"))
     gan_cli = command_line(capsys, TinyGan, Generation, Capability)
@@ -337,7 +337,9 @@ def digits(tmp_path_factory):
     return path
 
 
-def test_a_resumed_run_continues_with_the_same_noise(gan_cli, predict, digits, tmp_path, monkeypatch):
+def test_a_resumed_run_continues_with_the_same_noise(
+    gan_cli, predict, digits, tmp_path, monkeypatch
+):
     exported = []
 
     def export_trained(task, run):
@@ -361,9 +363,7 @@ def test_a_resumed_run_continues_with_the_same_noise(gan_cli, predict, digits, t
     assert len(list(predict(whole, "--count 3").glob("*.png"))) == 3
 
 
-def test_a_resumed_run_keeps_the_number_of_embedded_digits(
-    gan_cli, refused, tmp_path, monkeypatch
-):
+def test_a_resumed_run_keeps_the_number_of_embedded_digits(gan_cli, refused, tmp_path, monkeypatch):
     monkeypatch.setattr(Generation, "export_trained", lambda *_: "nowhere")
     run = tmp_path / "run"
     line = f"--dataset embedded --embedded_count 8 --batch_size 4 --jit off --run {run}"

@@ -227,9 +227,7 @@ def test_evaluate_another_split(run_cli, no_inception, copy_of, finished):
     assert reports[0]["results"] != reports[1]["results"]
 
 
-def test_the_frechet_distance_compares_targets_with_translations(
-    pairs_folder, monkeypatch, capsys
-):
+def test_the_frechet_distance_compares_targets_with_translations(pairs_folder, monkeypatch, capsys):
     seen = []
 
     def features(shown, network):

@@ -83,7 +83,11 @@ def assert_same(image, expected):
 
 
 def test_contents_of_a_finished_run(finished, train_folder):
-    assert checkpoint.steps(finished / "checkpoints") == [3, 5, 6]  # the end of stage 1 and the latest two
+    assert checkpoint.steps(finished / "checkpoints") == [
+        3,
+        5,
+        6,
+    ]  # the end of stage 1 and the latest two
     options = Run(finished).config()["options"]
     assert options["content"] == "mse" and options["dataset"] == str(train_folder)
     rows = [row.split(",") for row in (finished / "metrics.csv").read_text().splitlines()]
