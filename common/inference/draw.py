@@ -20,15 +20,15 @@ GRID = "grid.png"
 
 @dataclass(frozen=True)
 class Sampling:
-    """Samples.
+    """Images to generate.
 
     Args:
-        count: number of images; default 64, with --interpolate 1 of each class. The last row of a
-            grid or an interpolation of several classes is filled up.
+        count: number of images, or of interpolations; default 64 images, or one interpolation of
+            each class. Grids, and interpolations of several classes, are rounded up to full rows.
         seed: seed for the noise.
         label: only class to generate, by name or by number from 0; default all classes in turn.
-        grid: write a single image, grid.png; several classes get a row each, with the same noise
-            in each column.
+        grid: write a single image, grid.png; with several classes it has a row for each, and the
+            same noise in each column.
     """
 
     count: int | None = None

@@ -21,14 +21,14 @@ ROWS, ANIMATION = "interpolation.png", "interpolation.gif"
 
 @dataclass(frozen=True)
 class Interpolation:
-    """Interpolation.
+    """Interpolation in latent space or between classes.
 
     Args:
-        interpolate: number of frames of an interpolation from the noise of --seed to that of
-            --seed_to: interpolation.png has them in a row, interpolation.gif is an animation.
+        interpolate: number of frames from the noise of --seed to that of --seed_to;
+            interpolation.png shows them in a row, interpolation.gif as an animation.
         seed_to: seed for the noise of the last frame; default the seed after --seed, or with
             --label_to the same noise.
-        label_to: class of the last frame, by name or number; the first one shows that of --label.
+        label_to: class of the last frame, by name or number; that of the first is --label.
     """
 
     interpolate: int | None = None
@@ -59,8 +59,8 @@ class Interpolation:
         """
         count = ceil((sampling.count or 1) / max(1, len(class_ids)))
         ends = [sampler.noise(seed, count) for seed in (sampling.seed, self._last_seed(sampling))]
-        way = between(*ends, self.interpolate, sampler.latent.distribution)
-        write_frames(folder, self._frames(sampler, class_ids, way))
+        noise = between(*ends, self.interpolate, sampler.latent.distribution)
+        write_frames(folder, self._frames(sampler, class_ids, noise))
         add_to_page(page, folder)
         return f"{self.interpolate} frames in {folder / ROWS} and .gif"
 
@@ -69,11 +69,11 @@ class Interpolation:
             return self.seed_to
         return (sampling.seed + 1) % 2**63 if self.label_to is None else sampling.seed
 
-    def _frames(self, sampler: Sampler, class_ids: list[int], way: np.ndarray) -> np.ndarray:
+    def _frames(self, sampler: Sampler, class_ids: list[int], noise: np.ndarray) -> np.ndarray:
         """Returns images, uint8 (rows, F, S, S, C), for noise (N, F, size): N rows per class."""
-        count, frames, size = way.shape
+        count, frames, size = noise.shape
         rows = count * max(1, len(class_ids))
-        noise = np.tile(way, (max(1, len(class_ids)), 1, 1)).reshape(rows * frames, size)
+        noise = np.tile(noise, (max(1, len(class_ids)), 1, 1)).reshape(rows * frames, size)
         labels = np.repeat(class_ids, count * frames) if class_ids else None
         if self.label_to is not None:
             (last,) = select_classes(sampler.class_names, self.label_to, "label_to")

@@ -42,10 +42,10 @@ class LatentArithmetic:
     """Latent arithmetic.
 
     Args:
-        arithmetic: sums of noise, such as 3,17,25-4,9,12+1,2,6: the noise of the images with these
-            numbers and this --seed is averaged, then subtracted and added. arithmetic.png has a
-            row for each mean, the image of the mean first, and a last row with the result and
-            neighbours of it. A model that takes a class needs --label.
+        arithmetic: numbers of images of --seed, such as 3,17,25-4,9,12+1,2,6; the noise of each
+            group is averaged, and the means are subtracted and added. arithmetic.png has
+            a row for each mean, first the image of the mean, then those of the group; the last row
+            has the result and neighbours of it. A model that takes a class needs --label.
     """
 
     arithmetic: str | None = None

@@ -121,8 +121,8 @@ class AutoEncoding(Capability):
         ]
         records.write_rows(folder / "codes.csv", tuple(head), rows)
         if interpolate:
-            way = np.linspace(*code, interpolate, dtype=np.float32)  # (interpolate, D)
-            interpolation.write_frames(folder, coder.decode_classes(way, class_ids))
+            between = np.linspace(*code, interpolate, dtype=np.float32)  # (interpolate, D)
+            interpolation.write_frames(folder, coder.decode_classes(between, class_ids))
             interpolation.add_to_page(page, folder)
         else:
             decoded = coder.decode_classes(code, class_ids)

@@ -21,7 +21,7 @@ import tensorflow as tf
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Checkpoint.
+    """Checkpoint to use.
 
     Args:
         best: use the checkpoint kept by --keep_best instead of the latest one.

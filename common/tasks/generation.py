@@ -159,9 +159,11 @@ class Generation(Task):
             draw = draw_grid if sampling.grid else draw_images
         sampler = self._sampler(run, checkpoint)
         class_ids = select_classes(sampler.class_names, sampling.label)
-        facts = {"run": run, "seed": sampling.seed, "label": sampling.label}
-        facts |= {"arithmetic": arithmetic.arithmetic}
-        facts |= {"seed_to": interpolation.seed_to, "label_to": interpolation.label_to}
+        facts = {
+            **{"run": run, "seed": sampling.seed, "label": sampling.label},
+            **{"arithmetic": arithmetic.arithmetic},
+            **{"seed_to": interpolation.seed_to, "label_to": interpolation.label_to},
+        }
         page = Page(f"{self.name}: images from noise", facts)
         summary = draw(sampler, class_ids, sampling, folder, page)
         page.write(folder / result_page.NAME)

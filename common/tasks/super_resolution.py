@@ -29,7 +29,7 @@ SAMPLE_SIDE = 128  # px, maximum side of an image in the sample grid
 
 @dataclass(frozen=True)
 class StepCheckpoint(Checkpoint):
-    """Checkpoint.
+    """Checkpoint to use.
 
     Args:
         step: use the checkpoint of this step, such as the last one of the first stage.
