@@ -45,6 +45,7 @@ from common.nn.layers import BatchNormalization
 from common.nn.optimizers import adam
 from common.players import Player
 from common.tasks.autoencoding import AutoEncoding
+from common.tasks.generation import Generation
 
 import keras
 import tensorflow as tf
@@ -296,4 +297,4 @@ def dense(h, units: int, use_bias: bool = True):
 
 
 if __name__ == "__main__":
-    cli.main(AAE, AutoEncoding)
+    cli.main(AAE, Generation, AutoEncoding)

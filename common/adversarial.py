@@ -89,15 +89,6 @@ class Adversarial(keras.Model):
         """The network that makes images, in the form in which it is used and exported."""
         return self.sampling_network
 
-    @property
-    def also_drawn(self) -> list[keras.Model]:
-        """Further networks of what `sampler` takes: `Generation` shows their images beside."""
-        return []
-
-    def aim(self, data):
-        """The dataset as the model means to draw it, which its samples are measured against."""
-        return data
-
     def prepare(self, data):
         """Takes from the dataset what a step needs besides its batches; by default nothing."""
 

@@ -9,11 +9,12 @@ from common.adversarial import Adversarial, Jit
 from common.distributed.replicas import Replicas, replicas_of
 from common.errors import UserError
 from common.reports.animation import animate
+from common.signatures import pick
 from common.staged import plan_of
 from common.training import callbacks, checkpoint, logging
 from common.training.loop import fit, say_stopped
 from common.training.options import FREE_PER_WORKER, SCHEDULES, TrainingOptions
-from common.training.run_folder import Run, pick
+from common.training.run_folder import Run
 
 import keras
 import tensorflow as tf
@@ -183,7 +184,7 @@ def chief_hooks(
     """
     start, total = job.span
     model, data = job.model, job.data
-    draw = task.sampler(model, data)  # may refuse the data, so before the folder is made
+    draw = task.sample_grid(model, data)  # may refuse the data, so before the folder is made
     measurements = _measurements(task, run, settings, job)
     lock = callbacks.RunLock(start, run, new=not settings.resume)
     run.write_config(model.name, job.options | plan_of(model).resolved, job.fingerprint)

@@ -29,7 +29,7 @@ def main(folder: Path, data: str):
     groups = []
     train.replicas_of = lambda strategy: groups.append(replicas_of(strategy)) or groups[-1]
     run = f"--strategy mirrored --run {folder / 'mirrored'} {OPTIONS} --dataset {data}"
-    cli.main(Tiny, PairedTranslation, run.split())
+    cli.main(Tiny, PairedTranslation, arguments=run.split())
     facts["devices"] = [
         sorted({v.value.device[-5:] for group in model.state().values() for v in group})
         for model in groups[0].models

@@ -154,7 +154,7 @@ class Worker:
         line = f"--strategy multi_worker --run {self.folder / run} {options}"
         status = 0
         try:
-            cli.main(Tiny, PairedTranslation, line.split())
+            cli.main(Tiny, PairedTranslation, arguments=line.split())
         except SystemExit as end:
             status = end.code
         print(f"{run} ended with {status}", flush=True)
