@@ -87,7 +87,7 @@ def train_parser(model_class: type, task, program: str) -> ArgumentParser:
         usage=f"{program} [train] [OPTION ...]",
     )
     seen: set[str] = set()
-    decided_by_data = set(task.data.decides)
+    decided_by_data = set(task.data.model_arguments)
     for source in (TrainingOptions, model_class, task.data):
         skip = seen | (decided_by_data if source is model_class else set())
         seen.update(parser.add_class_arguments(source, skip=skip))
