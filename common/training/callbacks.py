@@ -163,8 +163,8 @@ class StopOnSignal(StepCallback):
             os.write(1, b"\nstopping after this step; once more to stop at once\n")
 
     def after_step(self, step, losses):
-        if self.group.agreed:
-            self.received = self.group.agreed
+        if self.group.agreed_signal:
+            self.received = self.group.agreed_signal
             self.model.stop_training = True
 
     def release(self):

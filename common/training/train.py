@@ -132,8 +132,8 @@ def train(model_class: type[Adversarial], task, run: Run, options: dict):
         checkpoint.load(checkpoint.path_of(run.checkpoints, start), model)
     else:
         begin(model)
-    group.spread()
-    if group.place.workers > 1:
+    group.broadcast()
+    if group.worker.world_size > 1:
         _check_alike(group, start, options, fingerprint, model)
     if start >= total:
         print(f"{run.folder}: done already, {start} steps; --epochs or --steps prolong it")
@@ -204,7 +204,7 @@ def _check_alike(group: Replicas, start: int, options: dict, fingerprint: dict, 
     """Refuses to go on with workers that do not begin with the same."""
     shared = {name: value for name, value in options.items() if name not in ONE_WORKERS}
     weights = checkpoint.digest(model)
-    group.check_alike(first_step=start, options=shared, data=fingerprint, weights=weights)
+    group.check_equal(first_step=start, options=shared, data=fingerprint, weights=weights)
 
 
 def _measuring(model, task, data, run: Run, settings: TrainingOptions, span) -> list:
