@@ -159,7 +159,7 @@ class SRGAN(Adversarial):
     def prepare(self, data):
         """Loads what the content loss looks at."""
         if self.gan_steps:
-            self.content, self.content_distance = perceptual.chosen(self.content)
+            self.content, self.content_distance = perceptual.content_loss(self.content)
 
     @property
     def found(self) -> dict:
