@@ -120,13 +120,8 @@ def test_arrays_are_cropped_resized_and_converted(oblong, side, channels, mode):
 
 def test_an_array_has_its_own_size_and_channels_by_default(square, oblong, tmp_path):
     data = LabelledImages(0, square)
-    assert data.found == {
-        "dataset": square,
-        "image_size": 6,
-        "channels": 3,
-        "classes": 3,
-        "class_names": ["4", "7", "9"],
-    }
+    sizes = {"image_size": 6, "channels": 3, "classes": 3}
+    assert data.found == sizes | {"dataset": square, "class_names": ["4", "7", "9"]}
     assert data.description == f"{square} (11 images, 6x6, 3 channels, 3 classes)"
     assert LabelledImages(0, oblong).image_size == 6
     np.savez(tmp_path / "grey.npz", x_train=X_TRAIN[..., 0], x_test=X_TEST[..., 0])

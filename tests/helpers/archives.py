@@ -73,6 +73,4 @@ def check_facades(folder):
         if path.is_file()
     }
     assert found == {name.removeprefix("facades/"): body for name, body in FILES.items()}
-    assert [entry.name for entry in folder.parent.iterdir()] == [folder.name], (
-        "other files beside it"
-    )
+    assert [entry.name for entry in folder.parent.iterdir()] == [folder.name], "files beside it"
