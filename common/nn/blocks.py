@@ -59,7 +59,7 @@ def dense(x, units: int, *, use_bias: bool = True):
     return keras.layers.Dense(units, use_bias=use_bias, kernel_initializer=normal_init())(x)
 
 
-def hidden_units(image_size: int, asked: int | None) -> int:
+def hidden_units(image_size: int, requested: int | None) -> int:
     """Units of a hidden dense layer in both networks of an unconditional GAN; 0 for none.
 
     After two strided convolutions the receptive field covers 10 or 13 of a digit's 28 pixels, and
@@ -68,10 +68,10 @@ def hidden_units(image_size: int, asked: int | None) -> int:
 
     Args:
         image_size: side of the images in pixels.
-        asked: number of units that was asked for; None for the default.
+        requested: number of units; None for the default.
     """
     _, stages = base_and_stages(image_size)
-    return (1024 if stages < 3 else 0) if asked is None else asked
+    return (1024 if stages < 3 else 0) if requested is None else requested
 
 
 def base_and_stages(image_size: int) -> tuple[int, int]:

@@ -225,7 +225,7 @@ def test_mirrored_on_one_device_equals_no_strategy(run_cli, no_export, finished,
 
 
 @pytest.mark.parametrize(
-    "text, said",
+    "text, message",
     [
         (None, "--strategy multi_worker: set TF_CONFIG"),
         ("", "--strategy multi_worker: set TF_CONFIG"),
@@ -238,7 +238,7 @@ def test_mirrored_on_one_device_equals_no_strategy(run_cli, no_export, finished,
     ],
 )
 def test_a_wrong_tf_config_is_refused_in_one_line(
-    run_cli, monkeypatch, tmp_path, pairs_folder, text, said
+    run_cli, monkeypatch, tmp_path, pairs_folder, text, message
 ):
     monkeypatch.delenv("TF_CONFIG", raising=False)
     if text is not None:
@@ -246,7 +246,7 @@ def test_a_wrong_tf_config_is_refused_in_one_line(
     line = f"--strategy multi_worker --dataset {pairs_folder} --run {tmp_path / 'run'}"
     result = run_cli(line)
     assert result.status == 2 and len(result.err.splitlines()) == 1
-    assert result.err.startswith(f"error: {said}") and '"task"' in result.err
+    assert result.err.startswith(f"error: {message}") and '"task"' in result.err
 
 
 def test_workers_need_a_run_folder(run_cli, pairs_folder):

@@ -66,8 +66,8 @@ def no_weights(monkeypatch):
 
 def test_without_weights_the_default_is_the_pixel_loss(no_weights, capsys):
     assert perceptual.content_loss(None) == ("mse", losses.mse)
-    said = capsys.readouterr().out
-    assert "w.h5" in said and "--content mse" in said
+    output = capsys.readouterr().out
+    assert "w.h5" in output and "--content mse" in output
 
 
 def test_a_loss_asked_for_by_name_is_never_replaced(no_weights):
