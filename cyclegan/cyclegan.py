@@ -32,7 +32,7 @@ from common.adversarial import Adversarial
 from common.errors import UserError
 from common.nn import losses
 from common.nn.blocks import normal_init, patchgan
-from common.nn.image_pool import HistoryPool
+from common.nn.image_pool import ImagePool
 from common.nn.layers import DoublingConvolution, InstanceNormalization, ReflectionPadding
 from common.nn.optimizers import adam
 from common.players import Player
@@ -102,7 +102,7 @@ class CycleGAN(Adversarial):
         self.image_size, self.channels, self.width = image_size, channels, width
         self.blocks, self.strided = blocks, strided
         image = image_size, image_size, channels
-        self.pool_a, self.pool_b = (HistoryPool(pool_size, image, name=n) for n in "ab")
+        self.pool_a, self.pool_b = (ImagePool(pool_size, image, name=n) for n in "ab")
 
         self.generator = self.build_generator()
         G, F = (self.generator.get_layer(name) for name in ("AtoB", "BtoA"))

@@ -153,7 +153,7 @@ class SRGAN(Staged):
     def prepare(self, data):
         """Loads the network of the content loss."""
         if self.gan_steps:
-            self.content, self.content_distance = perceptual.chosen(self.content)
+            self.content, self.content_distance = perceptual.content_loss(self.content)
 
     # The networks (figure 4).
 

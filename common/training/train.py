@@ -122,8 +122,8 @@ def prepare(
         checkpoint.load(checkpoint.path_of(run.checkpoints, start), model)
     else:
         begin(model)
-    replicas.spread()
-    if replicas.place.workers > 1:
+    replicas.broadcast()
+    if replicas.worker.world_size > 1:
         _check_workers_agree(replicas, start, options, fingerprint, model)
     return Job(model, data, options, fingerprint, (start, total), epoch, rows, rate)
 
@@ -170,7 +170,7 @@ def _check_workers_agree(
     """Raises UserError if the workers differ in what they start from."""
     shared = {name: value for name, value in options.items() if name not in FREE_PER_WORKER}
     weights = checkpoint.checksum(model)
-    replicas.check_alike(first_step=start, options=shared, data=fingerprint, weights=weights)
+    replicas.check_equal(first_step=start, options=shared, data=fingerprint, weights=weights)
 
 
 def chief_hooks(

@@ -1,4 +1,4 @@
-"""Two replicas in one process, for test_replicas.py: its CPU passes for two devices.
+"""Two replicas in one process, for test_replicas.py: its CPU is split into two logical devices.
 
 python3 tests/distributed/mirrored.py FOLDER DATA writes the losses of MODELS and the devices of two
 replicas' variables to FOLDER/mirrored.json, and trains in FOLDER/mirrored.
