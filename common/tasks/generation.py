@@ -215,8 +215,8 @@ class Generation(Task):
 
         The metrics use the features and predictions of a reference classifier of the dataset. A
         model that takes a class generates all classes equally often. For RGB images without labels
-        there is only Keras-Inception FID, if its weights are on disk or can be downloaded. Results
-        are printed and written to the run's evaluation.json, with images to
+        there is only Keras-Inception FID, if its weights are on disk or can be downloaded. Prints
+        the results, and writes them to the run's evaluation.json and, with images, to its
         evaluation/index.html.
 
         Args:

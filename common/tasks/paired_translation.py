@@ -132,8 +132,8 @@ class PairedTranslation(Task):
 
         L1 is in units of [-1, 1], PSNR in dB, SSIM as in Wang et al. 2004, each averaged over the
         pairs. The baselines are the mean photo, the same for every input, and label colour, which
-        maps each input colour to its mean target colour in training. Results are printed and
-        written to the run's evaluation.json, with images to evaluation/index.html.
+        maps each input colour to its mean target colour in training. Prints the results, and writes
+        them to the run's evaluation.json and, with images, to its evaluation/index.html.
 
         Args:
             run: folder of the run.

@@ -137,9 +137,9 @@ class SuperResolution(Task):
         Each image is downscaled by MATLAB's bicubic interpolation and enlarged again. PSNR, in dB,
         and SSIM are computed on luma, without as many pixels at each border as the scale factor.
         Sharpness is the variance of the Laplacian relative to the original's. For a run of two
-        stages the end of the first stage is evaluated too. Results are printed and written to the
-        run's evaluation.json, with images to evaluation/index.html. The checkpoint of --best was
-        selected on the run's validation images, so evaluate it on others.
+        stages the end of the first stage is evaluated too. Prints the results, and writes them to
+        the run's evaluation.json and, with images, to its evaluation/index.html. The checkpoint of
+        --best was selected on the run's validation images, so evaluate it on others.
 
         Args:
             run: folder of the run.

@@ -143,8 +143,8 @@ class UnpairedTranslation(Task):
         identity map. For digits a reference classifier tells how many are the same digit after the
         cycle, and how many are still their digit when translated to A. For RGB images there is
         Keras-Inception FID between translations and images of the target domain, if its weights are
-        on disk or can be downloaded. Results are printed and written to the run's evaluation.json,
-        with images to evaluation/index.html.
+        on disk or can be downloaded. Prints the results, and writes them to the run's
+        evaluation.json and, with images, to its evaluation/index.html.
 
         Args:
             run: folder of the run.
