@@ -94,7 +94,7 @@ class Adversarial(keras.Model):
 
     # How a step is compiled.
 
-    def compile(self, jit: Jit = "auto", group: Replicas | None = None):
+    def compile(self, jit: Jit = "auto", replicas: Replicas | None = None):
         """Prepares `fit`; called again, it only changes how the step is compiled.
 
         Args:
@@ -102,7 +102,7 @@ class Adversarial(keras.Model):
                 "auto" is "on" with a GPU. On a CPU, "auto" compiles the optimizers alone, which
                 turns their dozens of passes over the weights into one; the convolutions stay with
                 oneDNN's kernels, which are faster than XLA's there.
-            group: the replicas that this model is one of; by default it is the only one. Several
+            replicas: the replicas that this model is one of; by default it is the only one. Several
                 replicas all-reduce within the step, which then is no single XLA program: "auto"
                 compiles the optimizers alone, on a GPU too.
 
@@ -110,7 +110,7 @@ class Adversarial(keras.Model):
             UserError: jit is "on" although XLA cannot compile a layer or there are several
                 replicas; or there are several and a layer would see one replica's shard only.
         """
-        self.group = group or Replicas()
+        self.replicas = replicas or Replicas()
         super().compile(optimizer=None, jit_compile=False)
         self._build_losses()
         if self.ema and self.average_generator is None:
@@ -121,10 +121,10 @@ class Adversarial(keras.Model):
         unsupported = [layer.name for layer in self._flatten_layers() if not layer.supports_jit]
         if jit == "on" and unsupported:
             raise UserError(f"--jit on: XLA cannot compile {', '.join(unsupported)}; use --jit off")
-        several = self.group.size > 1
+        several = self.replicas.size > 1
         if jit == "on" and several:
             raise UserError(
-                f"--jit on: {self.group.size} replicas all-reduce within a step, which XLA "
+                f"--jit on: {self.replicas.size} replicas all-reduce within a step, which XLA "
                 "cannot compile; use --jit auto"
             )
         alone = [
@@ -174,8 +174,8 @@ class Adversarial(keras.Model):
 
     def compiled_step(self) -> Callable[[tuple], dict[str, tf.Tensor]]:
         """`train_step` as a compiled function of a batch."""
-        if self.group.size > 1:
-            return self.group.compiled_step()
+        if self.replicas.size > 1:
+            return self.replicas.compiled_step()
         return tf.function(
             self.train_step, autograph=False, jit_compile=True if self.jit_step else None
         )

@@ -51,7 +51,7 @@ def test_every_verb_helps(run_cli, verb, options, model):
 
 def test_docstrings_are_the_help_of_options(run_cli):
     words = " ".join(run_cli("--help", Pix2Pix).out.split())
-    assert "share of units dropped in the first three decoder levels" in words
+    assert "dropout rate in the first three decoder levels" in words
     assert "steps between checkpoints" in words
     assert "side before the random crop" in words
 

@@ -217,7 +217,9 @@ class Evaluation:
         config = self.run.config()
         title = f"{self.task.name}: evaluation of {self.run.folder.resolve().name}"
         page = ResultPage(title, {}, config["options"] | config.get("versions", {}))
-        drawn = curves(self.run, left_out=self.task.model_class.counts)
+        drawn = curves(
+            self.run.metrics_file, self.run.measurements_file, left_out=self.task.model_class.counts
+        )
         if drawn is not None:
             page.chart("Training: losses and metrics by step", drawn)
         return page

@@ -75,7 +75,7 @@ class SuperResolution(Task):
         def row(hr: np.ndarray) -> list[np.ndarray]:
             lr = bicubic.shrink(hr, scale)
             pixels = lr.repeat(scale, axis=0).repeat(scale, axis=1)
-            return [pixels, bicubic.enlarge(lr, scale), upscaler.whole(lr), hr]
+            return [pixels, bicubic.enlarge(lr, scale), upscaler.upscale(lr), hr]
 
         return lambda: grid([row(hr) for hr in fixed])
 
@@ -87,7 +87,7 @@ class SuperResolution(Task):
 
         def measured() -> dict[str, float]:
             originals = data.originals("val", count, super_resolution.min_side(model.scale))
-            results = super_resolution.compare(originals, {"model": upscaler.whole}, model.scale)
+            results = super_resolution.compare(originals, {"model": upscaler.upscale}, model.scale)
             return results["mean"]["model"]
 
         return measured
@@ -154,7 +154,7 @@ class SuperResolution(Task):
         evaluation = self.start_evaluation(run, checkpoint, options)
         page, scale = evaluation.page, evaluation.model.scale
         methods = {
-            f"step {step}": partial(upscaler_of(model).whole, tile=tile)
+            f"step {step}": partial(upscaler_of(model).upscale, tile=tile)
             for step, model in self._stages(evaluation).items()
         }
         if images is not None:
@@ -223,4 +223,4 @@ def originals_in(folder: str, skip_bad: bool) -> Iterator[tuple[str, np.ndarray]
         try:
             yield path.name, image_file.read_layers(path)[0]
         except image_file.BadImage as error:
-            bad.meet(error)
+            bad.report(error)

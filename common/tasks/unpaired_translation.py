@@ -73,7 +73,7 @@ class UnpairedTranslation(Task):
         return draw
 
     def metrics_of(self, model: Adversarial, data: UnpairedImages) -> dict[str, int]:
-        known = all(data.splits[f"train{domain}"].known for domain in "AB")
+        known = all(data.splits[f"train{domain}"].has_targets for domain in "AB")
         return {k: sign for k, sign in self.metrics.items() if known or k != "target_l1"}
 
     def measure(

@@ -208,7 +208,7 @@ class ReferenceSet:
 def test_evaluate_adds_the_test_accuracy(run_cli, run, monkeypatch):
     monkeypatch.setattr(reference_classifier, "SMALLEST", 1)
     monkeypatch.setattr(generation.generated_images, "ReferenceSet", ReferenceSet)
-    for written in ("format_table", "reference"):
+    for written in ("format_table", "reference_note"):
         monkeypatch.setattr(generation.generated_images, written, str)
     table = [["", "fid"], ["a", "6"]]
     monkeypatch.setattr(generation.generated_images, "table", lambda results: table)
@@ -229,7 +229,9 @@ def test_evaluate_adds_the_test_accuracy(run_cli, run, monkeypatch):
 @pytest.fixture
 def no_reference_classifier(monkeypatch):
     """Training it would take too long."""
-    monkeypatch.setattr(reference_classifier, "unavailable_reason", lambda data: "no reference classifier")
+    monkeypatch.setattr(
+        reference_classifier, "unavailable_reason", lambda data: "no reference classifier"
+    )
 
 
 def test_capabilities_combine(capsys, make_run, no_reference_classifier):

@@ -130,7 +130,9 @@ def reference_sets(monkeypatch):
     monkeypatch.setattr(
         generation.generated_images, "table", lambda results: [["", "fid"], ["a", "6"]]
     )
-    monkeypatch.setattr(generation.generated_images, "reference_note", lambda results: "against others")
+    monkeypatch.setattr(
+        generation.generated_images, "reference_note", lambda results: "against others"
+    )
     return lambda: ReferenceSet.made
 
 

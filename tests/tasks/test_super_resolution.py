@@ -99,7 +99,7 @@ def test_contents_of_a_finished_run(finished, train_folder):
     small = bicubic.shrink(hr, 4)
     assert np.array_equal(lr[::4, ::4], small) and np.array_equal(lr[3::4, 3::4], small)
     assert np.array_equal(by_bicubic, bicubic.enlarge(small, 4))
-    assert_same(enlarged, upscaler_of(Run(finished).load_sampler(SRGAN)).whole(small))
+    assert_same(enlarged, upscaler_of(Run(finished).load_sampler(SRGAN)).upscale(small))
 
 
 def test_predict(run_cli, finished, inputs, upscaler, tmp_path):
@@ -179,7 +179,7 @@ def test_evaluate(run_cli, finished, inputs, tmp_path):
     lr = bicubic.shrink(hr, 4)
     assert results["0.png"]["bicubic"] == super_resolution.scores(hr, bicubic.enlarge(lr, 4), 4)
     for step in (3, 6):  # both stages
-        own = upscaler_of(Run(finished).load_sampler(SRGAN, step=step)).whole(lr)
+        own = upscaler_of(Run(finished).load_sampler(SRGAN, step=step)).upscale(lr)
         score = super_resolution.scores(hr, own, 4)["psnr"]
         assert results["0.png"][f"step {step}"]["psnr"] == pytest.approx(score, abs=0.05)
         assert f"step {step}" in result.out

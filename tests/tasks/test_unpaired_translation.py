@@ -120,7 +120,7 @@ def test_a_saved_model_of_another_kind_is_refused(call, tmp_path):
     result = call(
         f"predict {tmp_path / 'one_way'} {tmp_path / 'x.png'} --output {tmp_path / 'out'}"
     )
-    assert result.status == 2 and "no image translator" in result.err
+    assert result.status == 2 and "not an image translator" in result.err
 
 
 def test_signatures(run, model):
