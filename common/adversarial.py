@@ -14,12 +14,11 @@ from typing import ClassVar, Literal
 from common.distributed import collectives
 from common.distributed.replicas import Replicas
 from common.errors import UserError
-from common.nn import batch_statistics
+from common.nn import weight_average
 from common.players import Player, loss_name, watching
 
 import keras
 import tensorflow as tf
-from keras import ops
 
 Jit = Literal["auto", "on", "off"]
 Objectives = Callable[..., tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]]
@@ -244,22 +243,7 @@ class Adversarial(keras.Model):
             players[name].apply(player_gradients)
         averaged = None if self.average_generator is None else self.generator
         if any(players[name].network is averaged for name in gradients):
-            self._average()
-
-    def _average(self):
-        """Updates the average generator by the generator's weights."""
-        n = ops.cast(self.averaged, "float32")  # updates averaged so far
-        decay = ops.minimum(self.ema, (1.0 + n) / (10.0 + n))
-        weights = self.generator.trainable_variables
-        averages = self.average_generator.trainable_variables
-        for average, weight in zip(averages, weights, strict=True):
-            average.assign(decay * average + (1.0 - decay) * weight)
-        statistics = self.generator.non_trainable_weights  # until `settle_average`
-        for average, value in zip(
-            self.average_generator.non_trainable_weights, statistics, strict=True
-        ):
-            average.assign(value)
-        self.averaged.assign_add(1)
+            weight_average.update(self.average_generator, self.generator, self.ema, self.averaged)
 
     def generator_inputs(self, number: int, batch: tuple):
         """What the generator takes for the `number`-th batch: by default, its first tensor."""
@@ -273,7 +257,7 @@ class Adversarial(keras.Model):
         """
         if self.average_generator is not None:
             inputs = [self.generator_inputs(*numbered) for numbered in enumerate(batches)]
-            self.average_inputs = inputs if batch_statistics.normalizations(self.generator) else []
+            self.average_inputs = inputs if weight_average.normalizations(self.generator) else []
 
     def settle_average(self):
         """Estimates the moving statistics of the average generator for its weights as they are.
@@ -282,7 +266,7 @@ class Adversarial(keras.Model):
         has not changed since the last time.
         """
         if self.average_inputs and self._settled != int(self.averaged):
-            batch_statistics.estimate(self.average_generator, self.average_inputs)
+            weight_average.estimate_statistics(self.average_generator, self.average_inputs)
             self._settled = int(self.averaged)
 
     # What a checkpoint must hold.
