@@ -41,12 +41,14 @@ class Adversarial(keras.Model):
 
     Attributes:
         defaults: training options (`TrainingOptions`) for which the paper has other values.
+        unused_options: arguments of a base class's constructor that mean nothing for this model.
         counts: which of the results of `train_step` are counters: logged as they are, not averaged
             over steps.
         data_wait: seconds that training has waited for batches so far.
     """
 
     defaults: ClassVar[dict] = {}
+    unused_options: ClassVar[tuple[str, ...]] = ()
     counts: tuple[str, ...] = ()
 
     def __init__(self, ema: float = 0.0, **kwargs):

@@ -87,9 +87,9 @@ def train_parser(model_class: type, task, program: str) -> ArgumentParser:
         usage=f"{program} [train] [OPTION ...]",
     )
     seen: set[str] = set()
-    decided_by_data = set(task.data.model_arguments)
+    not_options = {*task.data.model_arguments, *model_class.unused_options}
     for source in (TrainingOptions, model_class, task.data):
-        skip = seen | (decided_by_data if source is model_class else set())
+        skip = seen | (not_options if source is model_class else set())
         seen.update(parser.add_class_arguments(source, skip=skip))
     parser.set_defaults(model_class.defaults)
     return parser

@@ -62,6 +62,7 @@ class WGAN(Alternating):
     """
 
     defaults: ClassVar[dict] = {"batch_size": 64}
+    unused_options = ("beta_1",)  # RMSprop has none
     targets = (1.0, -1.0)
 
     def __init__(
