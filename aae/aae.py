@@ -1,26 +1,26 @@
-"""AAE: an auto-encoder whose codes follow a distribution that one can sample.
+"""AAE: an auto-encoder whose codes follow a distribution that can be sampled.
 
 Adversarial Autoencoders
 Alireza Makhzani, Jonathon Shlens, Navdeep Jaitly, Ian Goodfellow, Brendan Frey.
 ICLR 2016 workshop, arXiv:1511.05644.
 
-With x an image, z = Enc(x) its code and p(z) the prior, each batch is learnt from in phases; a
-phase starts from the weights that the phases before it have moved:
+With x an image, z = Enc(x) its code and p(z) the prior, each mini-batch is used in sequential
+phases, each starting from the weights updated by the previous one:
 
     1   min over Enc, Dec   E[(x - Dec(Enc(x)))^2], the mean over pixels in [0, 1]
     2a  min over D          -E[log D(z')] - E[log(1 - D(Enc(x)))]   with z' drawn from p(z)
     2b  min over Enc        -E[log D(Enc(x))]
     3   min over Enc        -E[log y_hat], the class of the few images that have a label
 
-D looks at codes, never at images, and a sample of the prior is what it takes for real. Encoder
-and decoder convert at their doors: images are in [-1, 1] outside and in [0, 1] inside, as in the
-paper. Phase 3 is that of the semi-supervised variant alone: there the encoder says the class too,
-as a categorical code y_hat, and a second tower of D compares it with one-hot vectors.
+D sees codes, never images; samples of the prior are its real examples. Encoder and decoder convert
+at their ends: images are in [-1, 1] outside and in [0, 1] inside, as in the paper. Phase 3 is part
+of the semi-supervised variant alone: there the encoder also predicts the class, a categorical code
+y_hat, and a second tower of D compares it with one-hot vectors.
 
 Deviations: Adam, where the paper has SGD with momentum for a thousand epochs. Phases 2a and 2b
-share one forward pass of the encoder, which neither moves before the other is done. Of the paper's
-encoders only the deterministic one, and neither the prior that knows labels (section 2.3) nor
-clustering (section 6).
+share one forward pass of the encoder, which neither updates before the other is done. Of the
+paper's encoders the deterministic one only, and neither the prior that knows labels (section 2.3)
+nor clustering (section 6).
 
     python3 aae/aae.py --dataset mnist
 """
@@ -33,8 +33,8 @@ from typing import ClassVar, Literal
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common import cli, errors
-from common.adversarial import Adversarial, Update, watching
-from common.data.label_subset import first_of_each_class
+from common.adversarial import Adversarial
+from common.data.label_subset import balanced_subset
 from common.distributed.collectives import sharded_random
 from common.errors import UserError
 from common.images import image_file
@@ -42,7 +42,10 @@ from common.nn import losses
 from common.nn.code_priors import PRIORS
 from common.nn.latent import Latent
 from common.nn.layers import BatchNormalization
+from common.nn.optimizers import adam
+from common.players import Player
 from common.tasks.autoencoding import AutoEncoding
+from common.tasks.generation import Generation
 
 import keras
 import tensorflow as tf
@@ -50,21 +53,24 @@ from keras.layers import Activation, Concatenate, Dense, Flatten, ReLU, Rescalin
 
 
 class AAE(Adversarial):
-    """Encoder, decoder and a discriminator of codes, three multilayer perceptrons.
+    """Encoder, decoder and a discriminator of codes: three multilayer perceptrons.
 
     Args:
-        image_size: side of the images in pixels.
-        channels: of the images, 1 or 3.
-        classes: of the labels; 0 where there are none.
-        code_size: components of a code z.
-        prior: of the codes: gaussian; mixture of ten Gaussians or swiss_roll, both in the plane.
-        prior_std: what the prior is multiplied by, for gaussian its standard deviation.
-        supervised: tell the decoder each image's label, so that the code holds the style alone.
-        labels: semi-supervised: how many training images have a label, such as 100; 0 for none.
+        image_size: image side in pixels.
+        channels: image channels, 1 for grayscale or 3 for RGB.
+        classes: number of classes of the labels; 0 where there are none.
+        code_size: number of components of a code z.
+        prior: distribution of the codes: gaussian, a mixture of ten Gaussians, or swiss_roll; the
+            last two in the plane.
+        prior_std: factor of the prior, for gaussian its standard deviation.
+        supervised: whether the decoder is given each image's label, so that the code holds the
+            style alone.
+        labels: number of training images with a label in the semi-supervised variant, such as 100;
+            0 for none.
         hidden: units of each of the two hidden layers of every network.
-        learning_rate: Adam's step size for reconstruction, and for classification from labels.
-        adversarial_learning_rate: Adam's step size for D, and for the encoder against D.
-        beta_1: Adam's decay of the first moment in the adversarial phases.
+        learning_rate: step size of Adam for reconstruction and classification.
+        adversarial_learning_rate: step size of Adam for D, and for the encoder against D.
+        beta_1: Adam's decay rate for the first moment in the adversarial phases.
     """
 
     defaults: ClassVar[dict] = {"batch_size": 100, "schedule": "linear"}
@@ -99,7 +105,7 @@ class AAE(Adversarial):
         self.prior = PRIORS[prior].code_of
         self.latent = Latent(code_size + PRIORS[prior].extra, "normal")
         self.noise = keras.random.SeedGenerator()
-        self.labelled = None  # what phase 3 learns from, set by `prepare`
+        self.labelled = None  # the images of phase 3, set by `prepare`
 
         self.encoder = self.build_encoder()
         self.decoder = self.build_decoder()
@@ -114,13 +120,15 @@ class AAE(Adversarial):
                 optimizer=adam(adversarial_learning_rate, beta_1),
             )
         # A difference in [-1, 1] is twice that in [0, 1].
-        self.autoencoder.compile(loss=losses.mse, loss_weights=0.25, optimizer=adam(learning_rate))
+        self.autoencoder.compile(
+            loss=losses.mse, loss_weights=0.25, optimizer=adam(learning_rate, 0.9)
+        )
         if labels:
             logits = self.encoder.get_layer("logits").output
             self.classifier = keras.Model(x, logits, name="classifier")
             self.classifier.compile(
                 loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-                optimizer=adam(learning_rate),
+                optimizer=adam(learning_rate, 0.9),
             )
         self.noise_to_image = self.build_sampler()
         self.compile()
@@ -191,16 +199,15 @@ class AAE(Adversarial):
         return {each.name: each for each in (self.encoder, self.decoder, self.discriminator)}
 
     @property
-    def updates(self) -> dict[str, Update]:
-        moved = {
-            "reconstruction": (self.autoencoder, self.autoencoder),
-            "discriminator": (self.discriminator, self.discriminator),
-            "encoder": (self.combined, self.encoder),
-        } | ({"classifier": (self.classifier, self.classifier)} if self.labels else {})
-        return {
-            name: Update(compiled.optimizer, network.trainable_variables)
-            for name, (compiled, network) in moved.items()
+    def players(self) -> dict[str, Player]:
+        players = {
+            "reconstruction": Player(self.autoencoder, self.autoencoder),
+            "discriminator": Player(self.discriminator, self.discriminator),
+            "encoder": Player(self.combined, self.encoder),
         }
+        if self.labels:
+            players["classifier"] = Player(self.classifier, self.classifier)
+        return players
 
     @property
     def sampler(self) -> keras.Model:
@@ -209,64 +216,59 @@ class AAE(Adversarial):
 
     @property
     def sampling_network(self) -> keras.Model:
-        """The network whose weights the sampler needs."""
         return self.decoder
 
     def prepare(self, data):
-        """Keeps the images with labels: a function of data and seed, so in no checkpoint."""
+        """Keeps the labelled images: a function of data and seed, so not part of checkpoints."""
         if self.labels:
-            x, y = first_of_each_class(data, self.labels)
+            x, y = balanced_subset(data, self.labels)
             self.labelled = tf.constant(image_file.to_unit(x)), tf.constant(y)
 
-    # The phases of a step. Each moves its players, and returns its losses.
+    # The phases of a step, each an update of its own.
 
     def train_step(self, batch: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Phases 1, 2a, 2b and 3 in turn: x float32 (B, S, S, C) in [-1, 1], y int32 (B,)."""
         x, y = batch
-        losses = self.reconstruct(x, y) | self.regularize(x)
-        return losses | self.classify_labelled(x.shape[0]) if self.labels else losses
+        logs = self.update(x, y, objectives=self.reconstruction, only=["reconstruction"])
+        logs |= self.update(x, objectives=self.regularization, only=["encoder"])
+        if self.labels:
+            count = x.shape[0]
+            logs |= self.update(count, objectives=self.classification, only=["classifier"])
+        return logs
 
-    def reconstruct(self, x: tf.Tensor, y: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Phase 1: moves encoder and decoder."""
+    def reconstruction(self, x: tf.Tensor, y: tf.Tensor) -> tuple[dict, dict]:
+        """Phase 1, of encoder and decoder."""
         inputs = [x, tf.one_hot(y, self.classes)] if self.supervised else x
-        with watching(self.updates["reconstruction"].variables) as tape:
-            x_hat = self.autoencoder(inputs, training=True)
-            loss = self.autoencoder.compute_loss(y=x, y_pred=x_hat)
-        self.move("reconstruction", tape, loss)
-        return {"reconstruction": loss}
+        x_hat = self.autoencoder(inputs, training=True)
+        return {"reconstruction": self.autoencoder.compute_loss(y=x, y_pred=x_hat)}, {}
 
-    def regularize(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Phases 2a and 2b: the encoder is moved against the D that has just been moved."""
-        with watching(self.updates["encoder"].variables) as tape:
-            code = self.encoder(x, training=True)
-            losses = self.discriminate(tf.stop_gradient(code))
-            fake = self.discriminator(code, training=True)
-            g_loss = self.combined.compute_loss(y=tf.ones_like(fake), y_pred=fake)
-        self.move("encoder", tape, g_loss)
-        return losses | {"g_loss": g_loss}
+    def regularization(self, x: tf.Tensor) -> tuple[dict, dict]:
+        """Phases 2a and 2b: the encoder's loss by the D that was updated on the same codes."""
+        code = self.encoder(x, training=True)
+        fixed = tf.stop_gradient(code)
+        logs = self.update(fixed, objectives=self.discrimination, only=["discriminator"])
+        fake = self.discriminator(code, training=True)
+        return {"encoder": self.combined.compute_loss(y=tf.ones_like(fake), y_pred=fake)}, logs
 
-    def discriminate(self, code: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Phase 2a: moves D. The share of right verdicts on z is of D before its move."""
-        with watching(self.updates["discriminator"].variables) as tape:
-            real = self.discriminator(self.prior_sample(code.shape[0]), training=True)
-            fake = self.discriminator(code, training=True)
-            d_loss = self.discriminator.compute_loss(y=tf.ones_like(real), y_pred=real)
-            d_loss += self.discriminator.compute_loss(y=tf.zeros_like(fake), y_pred=fake)
-        self.move("discriminator", tape, d_loss)
-        right = tf.concat([real[:, 0] > 0, fake[:, 0] < 0], axis=0)
-        return {"d_loss": d_loss, "d_accuracy": tf.reduce_mean(tf.cast(right, tf.float32))}
+    def discrimination(self, code: tf.Tensor) -> tuple[dict, dict]:
+        """Phase 2a, of D; `d_accuracy` is its accuracy on z before the update."""
+        real = self.discriminator(self.prior_sample(code.shape[0]), training=True)
+        fake = self.discriminator(code, training=True)
+        loss = self.discriminator.compute_loss(y=tf.ones_like(real), y_pred=real)
+        loss += self.discriminator.compute_loss(y=tf.zeros_like(fake), y_pred=fake)
+        correct = tf.concat([real[:, 0] > 0, fake[:, 0] < 0], axis=0)
+        accuracy = tf.reduce_mean(tf.cast(correct, tf.float32))
+        return {"discriminator": loss}, {"d_accuracy": accuracy}
 
-    def classify_labelled(self, count: int) -> dict[str, tf.Tensor]:
-        """Phase 3: moves the encoder's way to y_hat, on `count` of the images with labels."""
+    def classification(self, count: int) -> tuple[dict, dict]:
+        """Phase 3, of the encoder's path to y_hat, on `count` of the labelled images."""
         if self.labelled is None:
             raise ValueError("prepare(data) comes before the first step")
         x, y = self.labelled
         chosen = sharded_random(keras.random.randint, (count,), 0, self.labels, seed=self.noise)
-        with watching(self.updates["classifier"].variables) as tape:
-            logits = self.classifier(tf.gather(x, chosen), training=True)
-            loss = self.classifier.compute_loss(y=tf.gather(y, chosen), y_pred=logits)
-        self.move("classifier", tape, loss)
-        return {"classification": loss}
+        logits = self.classifier(tf.gather(x, chosen), training=True)
+        loss = self.classifier.compute_loss(y=tf.gather(y, chosen), y_pred=logits)
+        return {"classifier": loss}, {}
 
     def prior_sample(self, count: int) -> tf.Tensor:
         """Codes of the prior, as the encoder's: z, with labels z and a one-hot y."""
@@ -276,23 +278,16 @@ class AAE(Adversarial):
         y = sharded_random(keras.random.randint, (count,), 0, self.classes, seed=self.noise)
         return tf.concat([z, tf.one_hot(y, self.classes)], axis=1)
 
-    def move(self, name: str, tape: tf.GradientTape, loss: tf.Tensor):
-        self._apply({name: self.updates[name].gradients(tape, loss)})
-
 
 def check_labels(labels: int, supervised: bool, classes: int):
-    """Refuses variants that do not fit together, or the data."""
+    """Refuses variants that exclude each other or do not fit the data."""
     if labels and supervised:
-        raise UserError(f"--labels {labels}: with --supervised every image has its label")
+        raise UserError(f"--labels {labels}: with --supervised every image has a label; drop one")
     if (labels or supervised) and not classes:
         option = f"--labels {labels}" if labels else "--supervised"
         raise UserError(f"{option}: the data set has no labels; leave the option out")
     if labels < 0 or 0 < labels < classes:
         raise UserError(f"--labels {labels}: give 0, or {classes} or more: one of each class")
-
-
-def adam(learning_rate: float, beta_1: float = 0.9) -> keras.optimizers.Adam:
-    return keras.optimizers.Adam(learning_rate, beta_1, epsilon=1e-8)
 
 
 def dense(h, units: int, use_bias: bool = True):
@@ -302,4 +297,4 @@ def dense(h, units: int, use_bias: bool = True):
 
 
 if __name__ == "__main__":
-    cli.main(AAE, AutoEncoding)
+    cli.main(AAE, Generation, AutoEncoding)

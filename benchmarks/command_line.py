@@ -1,4 +1,4 @@
-"""What the benchmarks have in common as commands."""
+"""Shared parts of the benchmarks' command lines."""
 
 import multiprocessing
 import resource
@@ -7,16 +7,13 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from common.errors import UserError
-from common.training.run_folder import write_json
+from common.io.records import write_json
 
 from jsonargparse import CLI
 
 
 def run(main: Callable):
-    """Calls `main` with its parameters from the command line.
-
-    What a user can mend is said in a line.
-    """
+    """Calls `main` with arguments from the command line; a UserError is printed as one line."""
     try:
         CLI(main, as_positional=False)
     except UserError as error:
@@ -24,7 +21,7 @@ def run(main: Callable):
 
 
 def in_own_process(function: Callable, *arguments):
-    """What the function returns in a new process, which imports everything anew."""
+    """The return value of a function called in a new, spawned process."""
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=spawn) as pool:
         return pool.submit(function, *arguments).result()
@@ -36,12 +33,12 @@ def peak_mib() -> float:
 
 
 def print_markdown(*rows: tuple[str, ...]):
-    """A table for a README; the first row is its head."""
+    """Prints a Markdown table; the first row is its header."""
     head, *others = (f"|{'|'.join(cells)}|" for cells in rows)
     print("", head, f"|{'---|' * len(rows[0])}", *others, sep="\n")
 
 
 def write_results(file: str | None, results: list[dict]):
-    """Writes what --json asks for, if it was given."""
+    """Writes the results to the JSON file of --json, if given."""
     if file:
         write_json(Path(file), results)

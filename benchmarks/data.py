@@ -1,15 +1,15 @@
-"""Images a second that the data sets give alone, and whether memory grows with their number.
+"""Throughput of the datasets without training, and peak memory by the number of images.
 
-Each kind of set is made and streamed as training streams it, two passes long:
+Datasets of each kind are generated and streamed as in training, for two passes:
 
-- folders of PNG files (some distinct ones, the others hard links to them): the first pass reads
-  files, the second, where they fit into --cache_mb, memory. Class folders are read as `images`;
-- npz, an array of digits in a file: read into memory whole when it is opened, whatever --cache_mb
-  says, so its peak grows with the file. What is larger than memory belongs in a folder;
-- digits and facades, the embedded sets: the first pass draws them, the second takes them from
+- folders of PNG files (a few distinct files and hard links to them): the first pass reads files,
+  the second reads memory if the images fit into --cache_mb. Class folders are read as `images`;
+- npz, a file with an array of digits: loaded into memory as a whole when it is opened, regardless
+  of --cache_mb, so peak memory grows with the file. Larger datasets belong in a folder;
+- digits and facades, the embedded datasets: the first pass draws them, the second takes them from
   memory, facades within --cache_mb.
 
-Peak memory is that of a process of its own for each number of images.
+Peak memory is measured in a separate process for each number of images.
 
     python3 benchmarks/data.py
     python3 benchmarks/data.py --kind pairs --image_size 256 --counts [1000,20000] --cache_mb 256
@@ -42,10 +42,10 @@ from common.registry import chosen
 import numpy as np
 
 DISTINCT = 40  # files that are not links
-BATCH = 100  # digits; counts are multiples, so that a pass is whole batches and misses no image
+BATCH = 100  # digits per step; counts are multiples of it, so that a pass contains every image
 
 
-# What makes a set: function(folder, size, count) -> the options that find it.
+# Functions that generate a dataset: (folder, size, count) -> the options to load it.
 
 
 def files(
@@ -56,7 +56,7 @@ def files(
     count: int,
     side_by_side: bool = False,
 ) -> dict:
-    """Folders of PNG files, `count` in all in those for training, one in each of the others."""
+    """Folders of PNG files: `count` files in the training folders, one in each of the others."""
     for name in (*training, *others):
         (folder / name).mkdir()
     for number in range(DISTINCT):
@@ -74,12 +74,12 @@ def files(
 
 
 def array(folder: Path, _: int, count: int) -> dict:
-    """An .npz file; its image is repeated without memory, which would hide what reading takes."""
+    """An .npz file of one repeated image; it is repeated without taking memory before reading."""
     x = digits(0, [0])
     y = np.arange(count) % 10
-    many = np.broadcast_to(x, (count, *x.shape[1:]))
-    np.savez(folder / "set.npz", x_train=many, y_train=y, x_test=x, y_test=y[:1])
-    return {"dataset": str(folder / "set.npz")}
+    repeated = np.broadcast_to(x, (count, *x.shape[1:]))
+    np.savez(folder / "digits.npz", x_train=repeated, y_train=y, x_test=x, y_test=y[:1])
+    return {"dataset": str(folder / "digits.npz")}
 
 
 def embedded_digits(_folder: Path, _size: int, count: int) -> dict:
@@ -91,13 +91,13 @@ def embedded_facades(_folder: Path, size: int, _count: int) -> dict:
 
 
 class Kind(NamedTuple):
-    """A kind of data set.
+    """A kind of dataset.
 
     Attributes:
-        data: the class, with the arguments that it needs.
-        make: puts a set into an empty folder.
-        batch_size: images a step.
-        count: of training images, of a set that has no other.
+        data: class of the dataset, with its required arguments.
+        make: generates a dataset in an empty folder.
+        batch_size: images per step.
+        count: number of training images, if it is fixed.
     """
 
     data: Callable
@@ -124,7 +124,7 @@ KINDS = {
 
 
 def measure(name: str, size: int, count: int, cache_mb: int) -> dict:
-    """Images a second of two passes, and peak memory of this process in MiB."""
+    """Images per second in two passes, and peak memory of this process in MiB."""
     kind = KINDS[name]
     with tempfile.TemporaryDirectory() as folder:
         options = kind.make(Path(folder), size, count)
@@ -155,16 +155,16 @@ def main(
     cache_mb: int = 256,
     json: str | None = None,
 ):
-    """Prints images (or pairs) a second and peak memory.
+    """Prints images (or pairs) per second and peak memory.
 
     Args:
-        kind: of data set: pairs, unpaired, images, high_resolution, npz, digits or facades;
-            several with commas between them, or all.
-        image_size: side of the training images in pixels; npz and digits keep their own, 28.
-        counts: how many training images, multiples of 100; default 500, which fit into memory,
-            and 5000. facades are always their 400.
-        cache_mb: megabytes of images that may stay in memory.
-        json: file for the results.
+        kind: kind of dataset (pairs, unpaired, images, high_resolution, npz, digits or facades),
+            several separated by commas, or all.
+        image_size: side of the training images in pixels; always 28 for npz and digits.
+        counts: numbers of training images, multiples of 100; default 500, which fit into memory,
+            and 5000. facades always has 400.
+        cache_mb: maximum size in megabytes of the images kept in memory.
+        json: output file for the results.
     """
     kinds, counts = chosen(kind, KINDS, "kind"), counts or [500, 5000]
     for count in counts:
@@ -173,8 +173,8 @@ def main(
     results = []
     print(f"{'':18}{'images':>9}{'first pass':>12}{'second':>9}{'MiB before':>12}{'peak':>7}")
     for name in kinds:
-        own = KINDS[name].count
-        for count in [own] if own else counts:
+        fixed = KINDS[name].count
+        for count in [fixed] if fixed else counts:
             row = command_line.in_own_process(measure, name, image_size, count, cache_mb)
             print(
                 f"{name:18}{count:9}{row['first_pass_per_second']:10.0f}/s"

@@ -1,16 +1,19 @@
-"""Mixtures of Gaussians in the plane, on which a lost mode is plain to see."""
+"""Mixtures of Gaussians in the plane, and how many of their modes samples cover."""
 
 from typing import NamedTuple
 
 import numpy as np
+from scipy.spatial import cKDTree
+
+GOOD = 3.0  # standard deviations from the nearest centre
 
 
 class Mixture(NamedTuple):
-    """Equally likely round Gaussians.
+    """An equally weighted mixture of isotropic Gaussians.
 
     Attributes:
         centres: (K, 2).
-        std: standard deviation of each, in both directions.
+        std: standard deviation of each component, in both directions.
     """
 
     centres: np.ndarray
@@ -29,15 +32,38 @@ class Mixture(NamedTuple):
 
 
 def ring(modes: int = 8, radius: float = 2.0, std: float = 0.02) -> Mixture:
-    """Evenly on a circle (Metz et al. 2017, arXiv:1611.02163, section 3.1)."""
+    """Modes evenly spaced on a circle (Metz et al. 2017, arXiv:1611.02163, section 3.1)."""
     angles = 2 * np.pi * np.arange(modes) / modes
     return Mixture(radius * np.stack([np.cos(angles), np.sin(angles)], axis=1), std)
 
 
 def grid(side: int = 5, spacing: float = 2.0, std: float = 0.05) -> Mixture:
-    """On a square grid around 0 (Srivastava et al. 2017, VEEGAN, arXiv:1705.07761, section 4.1)."""
+    """Modes on a square grid (Srivastava et al. 2017, VEEGAN, arXiv:1705.07761, section 4.1)."""
     along = spacing * (np.arange(side) - (side - 1) / 2)
     return Mixture(np.stack(np.meshgrid(along, along), axis=-1).reshape(-1, 2), std)
 
 
 MIXTURES = {"ring": ring, "grid": grid}
+
+
+def mode_scores(samples: np.ndarray, mixture: Mixture, least: int = 1) -> dict[str, float]:
+    """Mode coverage (Srivastava et al. 2017, VEEGAN, arXiv:1705.07761, section 4.1).
+
+    A sample is good if it is within three standard deviations of a centre.
+
+    Args:
+        samples: (N, 2), N at least 1.
+        mixture: target distribution.
+        least: number of good samples that a covered mode must have; 1 in the paper.
+
+    Returns:
+        `modes`, the number of covered modes; `good`, the fraction of good samples; `kl`, the
+        Kullback-Leibler divergence in nats of the good samples' distribution over the modes from
+        the uniform one, infinite without good samples.
+    """
+    distances, nearest = cKDTree(mixture.centres).query(np.asarray(samples, np.float64))
+    good = distances <= GOOD * mixture.std
+    counts = np.bincount(nearest[good], minlength=len(mixture.centres))
+    shares = counts[counts > 0] / max(counts.sum(), 1)
+    kl = float(np.sum(shares * np.log(shares * len(counts)))) if good.any() else float("inf")
+    return {"modes": int(np.count_nonzero(counts >= least)), "good": float(good.mean()), "kl": kl}

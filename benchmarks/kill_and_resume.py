@@ -1,16 +1,16 @@
-"""Does a run that is killed and resumed end with the weights of one that was left alone?
+"""Tests that a run which is killed and resumed ends with the weights of an uninterrupted one.
 
-A model is trained once without interruption. Then, trial after trial, the same training is started
-as a process of its own, killed with SIGKILL at a random moment, up to `kills` times in a row, and
-resumed until it is done. Every array of the last checkpoint (weights, moving statistics, random
-states, optimizers) must then be equal to the uninterrupted run's, byte for byte.
+A model is trained once without interruption. In each trial the same training is started in a
+separate process, killed with SIGKILL at random moments, up to `kills` times, and resumed until it
+is done. Every array of its last checkpoint (weights, moving statistics, random states, optimizers)
+must then equal that of the uninterrupted run, byte for byte.
 
     python3 benchmarks/kill_and_resume.py --model pix2pix --trials 20
     python3 benchmarks/kill_and_resume.py --model all --trials 2
 
-Models are made tiny by those of a few options that they have, and get the embedded data. A trial
-starts two or three processes; most of its time is TensorFlow's start and compilation.
-Exit status 0: all trials equal; 1: not all, and the folders of those that differ are kept.
+Models are trained at a tiny size on their embedded data. A trial starts two or three processes and
+spends most of its time on starting TensorFlow and compiling. The exit status is 0 if all trials
+are equal, otherwise 1; then the folders of the other trials are kept.
 """
 
 import shutil
@@ -31,15 +31,15 @@ from common.training.run_folder import Run
 
 import numpy as np
 
-POLL = 0.005  # seconds between two looks at a running process
+POLL = 0.005  # seconds between two checks of a running process
 
 
 @dataclass
 class Training:
-    """One model's training with fixed options, to be started in different folders."""
+    """Training of one model with fixed options, which can be started in different folders."""
 
     model: str
-    small: list[str]  # options that make it tiny
+    small: list[str]  # options for a tiny size
     steps: int
     checkpoint_every: int
     seed: int
@@ -63,16 +63,16 @@ class Training:
 
 @dataclass
 class Process:
-    """A training process, seen from outside: what it has printed and which checkpoints lie there.
+    """A training process, observed by its output and its checkpoints.
 
     Attributes:
-        seen: for each step first seen in a checkpoint, and for the step that it began with, when.
+        seen: time of first observation of each checkpoint's step, and of the initial step.
     """
 
     process: subprocess.Popen
     run: Run
     log: Path
-    begin: int  # where its part of the log begins
+    begin: int  # offset of its output in the log
     seen: dict[int, float] = field(default_factory=dict)
 
     def printed(self) -> str:
@@ -81,11 +81,11 @@ class Process:
             return file.read().decode(errors="replace")
 
     def wait(self, condition: Callable[[], bool] = lambda: False) -> bool:
-        """Watches until the condition holds; False if the process has ended before."""
+        """Waits until the condition holds; returns False if the process ends before."""
         while self.process.poll() is None:
             if self.seen:
                 self.seen.setdefault(self.run.step(), time.perf_counter())
-            elif " steps " in self.printed():  # the line that says from where to where it trains
+            elif " steps " in self.printed():  # the line that announces the steps to train
                 self.seen[self.run.step()] = time.perf_counter()
             if condition():
                 return True
@@ -99,7 +99,7 @@ class Process:
 
 @dataclass
 class Pace:
-    """Seconds from a process's start line, or from one checkpoint, to the next checkpoint."""
+    """Seconds from the start line to the first checkpoint, and between later checkpoints."""
 
     first: float
     later: float
@@ -111,7 +111,7 @@ class Pace:
 
 
 def differing(one: Path, other: Path) -> list[str]:
-    """Names of the arrays that are not equal byte for byte."""
+    """Names of the arrays that are not byte-equal in two checkpoint files."""
     with np.load(one) as a, np.load(other) as b:
         return sorted(
             name
@@ -127,12 +127,12 @@ def trial(training: Training, folder: Path, pace: Pace, random, kills: int) -> t
     """Trains in `folder` with up to `kills` kills, then to the end.
 
     Returns:
-        The kills in words, and the exit status of the last process.
+        A description of the kills, and the exit status of the last process.
     """
     every = training.checkpoint_every
-    said = []
+    killed_at = []
     for _ in range(random.integers(1, kills, endpoint=True)):
-        process = training.start(folder, resume=bool(said))
+        process = training.start(folder, resume=bool(killed_at))
         if not process.wait(lambda process=process: bool(process.seen)):
             break
         start = next(iter(process.seen))
@@ -145,22 +145,23 @@ def trial(training: Training, folder: Path, pace: Pace, random, kills: int) -> t
         if not process.wait(lambda until=until: time.perf_counter() >= until):
             break
         process.kill()
-        torn = any(process.run.checkpoints.glob("*.tmp"))
-        said.append(f"{process.run.step()}{' (while writing the next)' if torn else ''}")
+        torn = any(process.run.checkpoints.glob(".*.part"))
+        killed_at.append(f"{process.run.step()}{' (while writing the next)' if torn else ''}")
         if process.run.step() == training.steps:
             break
-    process = training.start(folder, resume=bool(said))
+    process = training.start(folder, resume=bool(killed_at))
     process.wait()
-    return f"killed at checkpoint {', then '.join(said)}" if said else "not killed", (
-        process.process.returncode
-    )
+    kills_done = f"killed at checkpoint {', then '.join(killed_at)}" if killed_at else "not killed"
+    return kills_done, process.process.returncode
 
 
 def check(training: Training, parent: Path, trials: int, kills: int) -> bool:
     """Trains once without interruption and `trials` times with kills.
 
+    The folders of equal trials are removed, and that of the uninterrupted run if all are equal.
+
     Returns:
-        Whether all ended equal. Their folders are removed then, else those that did not are kept.
+        Whether all trials ended equal to the uninterrupted run.
     """
     begin = time.perf_counter()
     reference = training.start(parent / "uninterrupted", resume=False)
@@ -180,20 +181,20 @@ def check(training: Training, parent: Path, trials: int, kills: int) -> bool:
     equal = 0
     for number in range(1, trials + 1):
         run = Run(parent / f"trial_{number}")
-        said, status = trial(training, run.folder, pace, random, kills)
+        kills_done, status = trial(training, run.folder, pace, random, kills)
         found = checkpoint.path_of(run.checkpoints, training.steps)
         if status or not found.exists():
             result = f"FAILED, exit status {status}: see {run.folder.with_suffix('.log')}"
         elif different := differing(expected, found):
-            result = f"DIFFERENT in {len(different)} arrays, {different[0]} for one: {run.folder}"
-        elif not said.startswith("killed"):
-            result = "ended before the kill, which proves nothing"
+            result = f"DIFFERENT in {len(different)} arrays, such as {different[0]}: {run.folder}"
+        elif not kills_done.startswith("killed"):
+            result = "inconclusive, it ended before the kill"
         else:
             result = "equal"
             equal += 1
             shutil.rmtree(run.folder)
             run.folder.with_suffix(".log").unlink()
-        print(f"trial {number:2d}: {said}: {result}", flush=True)
+        print(f"trial {number:2d}: {kills_done}: {result}", flush=True)
 
     print(f"{equal} of {trials} equal ({time.perf_counter() - begin:.0f} s)", flush=True)
     if equal != trials:
@@ -216,19 +217,19 @@ def main(
     """Kills training runs at random moments, resumes them and compares their last checkpoints.
 
     Args:
-        model: which model; several with commas between them, or all.
-        trials: runs to kill, of each model.
-        steps: of each run, a multiple of checkpoint_every.
-        checkpoint_every: steps between two checkpoints.
-        kills: at most, in one trial.
-        seed: of the random moments, and of the training.
-        folder: for the runs; default a temporary one. Runs that end equal are removed.
+        model: model, several separated by commas, or all.
+        trials: number of killed runs per model.
+        steps: steps per run, a multiple of checkpoint_every.
+        checkpoint_every: steps between checkpoints.
+        kills: maximum number of kills per trial.
+        seed: seed for training and for the random moments.
+        folder: folder of the runs; default a temporary one. Runs that end equal are removed.
     """
     names = registry.chosen(model, registry.NAMES)
     parent = Path(folder) if folder else Path(tempfile.mkdtemp(prefix="kill_and_resume_"))
     all_equal = True
     for name in names:
-        small = registry.small_options(*registry.classes(name)).split()
+        small = registry.small_options(*registry.entry(name)).split()
         training = Training(name, small, steps, checkpoint_every, seed)
         runs = parent / name
         runs.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The measurements of step.py, each meant for a process of its own."""
+"""The measurements of step.py, each made in a separate process."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -8,23 +8,23 @@ from typing import Literal, NamedTuple
 
 from benchmarks import operations
 from benchmarks.cases import CASES, Sizes
-from benchmarks.classic import check_that_all_learn, check_the_classic_loop, players_apart
+from benchmarks.classic import check_all_updated, check_classic_loop, compile_players
 from benchmarks.command_line import peak_mib
 from common import cli, registry
 from common.adversarial import Adversarial, Jit
-from common.training.run_folder import pick
+from common.signatures import pick
 
 import keras
 import tensorflow as tf
 
 TURN = 2  # rounds
 WARM_UP = 2  # rounds
-ALONE = 100  # batches
+DATA_BATCHES = 100  # read without training
 
 
 @dataclass(frozen=True)
-class Way:
-    """How a model is trained: by `train_step`, compiled or not, or by the classic loop."""
+class Variant:
+    """A way to train a model: `train_step`, compiled or eager, or the classic loop."""
 
     kind: Literal["train_step", "eager", "classic"]
     jit: Jit = "off"
@@ -33,13 +33,13 @@ class Way:
         return "train_step, eager" if self.kind == "eager" else f"{self.kind}, jit {self.jit}"
 
     def round(self, name: str, sizes: Sizes) -> tuple[Adversarial, Callable[[], None]]:
-        """A new model, and the function that does with it a round's work."""
+        """A new model, and a function that trains it for one round."""
         keras.utils.set_random_seed(0)
         case = CASES[name]
         model = case.build(sizes)
         batch = case.batch(model, sizes.batch_size)
         if self.kind == "classic":
-            players = players_apart(case, model, self.jit)
+            players = compile_players(case, model, self.jit)
             return model, lambda: case.classic(model, players, *batch)
 
         model.compile(jit=self.jit)
@@ -50,14 +50,14 @@ class Way:
 
 
 def take_steps(model: Adversarial, batches: Iterator, count: int):
-    """Takes steps through the function that `fit` calls, each to its end."""
+    """Takes steps with the function that `fit` calls, and waits for each to finish."""
     for _ in range(count):
         for loss in model.train_function(batches).values():
-            float(loss)  # as `fit` does; a GPU would still be at work
+            float(loss)  # as `fit` does; a GPU may still be computing
 
 
 def take_eager_steps(model: Adversarial, batches: Iterator, count: int):
-    """The same without any graph: each operation by itself, called from Python."""
+    """Takes steps without graphs: Python calls each operation."""
     tf.config.run_functions_eagerly(True)
     try:
         take_steps(model, batches, count)
@@ -66,58 +66,60 @@ def take_eager_steps(model: Adversarial, batches: Iterator, count: int):
 
 
 class Timing(NamedTuple):
-    """How long one way takes.
+    """Durations of one variant.
 
     Attributes:
-        first: seconds of the first round, in which everything is traced and compiled.
-        steps: seconds passed and seconds of processor time of a training step, round by round.
+        first: seconds of the first round, which traces and compiles.
+        steps: wall time and processor time of a training step in seconds, for each round.
     """
 
     first: float
     steps: list[tuple[float, float]]
 
 
-def seconds(name: str, sizes: Sizes, ways: list[Way], rounds: int) -> dict[Way, Timing]:
-    """How long a training step takes, the ways in turns."""
-    if any(way.kind == "classic" for way in ways):
-        check_the_classic_loop(CASES[name], sizes)
-    taken, timings = {}, {}
-    for way in ways:
-        model, take_round = way.round(name, sizes)
+def step_times(
+    name: str, sizes: Sizes, variants: list[Variant], rounds: int
+) -> dict[Variant, Timing]:
+    """Durations of a training step; the variants take turns."""
+    if any(variant.kind == "classic" for variant in variants):
+        check_classic_loop(CASES[name], sizes)
+    functions, timings = {}, {}
+    for variant in variants:
+        model, take_round = variant.round(name, sizes)
         begin = time.perf_counter()
-        check_that_all_learn(str(way), model, take_round)
-        taken[way], timings[way] = take_round, Timing(time.perf_counter() - begin, [])
-    for take_round in taken.values():  # after all are built: a seed set makes TensorFlow forget
+        check_all_updated(str(variant), model, take_round)
+        functions[variant] = take_round
+        timings[variant] = Timing(time.perf_counter() - begin, [])
+    for take_round in functions.values():  # now: building sets seeds, which clears caches
         for _ in range(WARM_UP):
             take_round()
     steps = CASES[name].steps
     for turn in range(-(-rounds // TURN)):
-        for way in ways if turn % 2 == 0 else reversed(ways):
+        for variant in variants if turn % 2 == 0 else reversed(variants):
             for _ in range(TURN):
                 begin, begin_cpu = time.perf_counter(), time.process_time()
-                taken[way]()
-                end, end_cpu = time.perf_counter(), time.process_time()
-                timings[way].steps.append(((end - begin) / steps, (end_cpu - begin_cpu) / steps))
+                functions[variant]()
+                wall, cpu = time.perf_counter() - begin, time.process_time() - begin_cpu
+                timings[variant].steps.append((wall / steps, cpu / steps))
     return timings
 
 
-def peak_memory(name: str, sizes: Sizes, way: Way) -> float:
+def peak_memory(name: str, sizes: Sizes, variant: Variant) -> float:
     """Peak resident memory of this process after a few rounds, in MiB."""
-    _, take_round = way.round(name, sizes)
+    _, take_round = variant.round(name, sizes)
     for _ in range(WARM_UP + TURN):
         take_round()
     return peak_mib()
 
 
-class Work(NamedTuple):
-    """What a step of `train_step` calculates, and what its batches cost.
+class Workload(NamedTuple):
+    """Arithmetic of a training step, and throughput of the model's embedded data.
 
     Attributes:
-        operations: floating-point operations of a step.
-        peak: floating-point operations a second of the machine's best matrix product.
-        waiting: seconds a step that training waits for batches of the embedded data.
-        images: of the embedded data that its stream alone gives a second, when each is drawn for
-            the first time.
+        operations: floating-point operations per step.
+        peak: floating-point operations per second of the machine in a large matrix product.
+        waiting: seconds per step that training waits for batches of the embedded data.
+        images: images per second of the embedded data in its first pass, without training.
     """
 
     operations: float
@@ -126,9 +128,9 @@ class Work(NamedTuple):
     images: float
 
 
-def work(name: str, sizes: Sizes, way: Way, rounds: int) -> Work:
-    """Measures what surrounds the arithmetic of `way`, which is one of train_step."""
-    case, (model, _) = CASES[name], way.round(name, sizes)
+def workload(name: str, sizes: Sizes, variant: Variant, rounds: int) -> Workload:
+    """Measures the workload of a variant of `train_step`."""
+    case, (model, _) = CASES[name], variant.round(name, sizes)
     batch = tuple(keras.ops.convert_to_tensor(a) for a in case.batch(model, sizes.batch_size))
     counted = operations.floating_point_operations(lambda *b: model.train_step(b), batch)
     if case.once:
@@ -136,9 +138,9 @@ def work(name: str, sizes: Sizes, way: Way, rounds: int) -> Work:
         counted += once / case.steps
     data = embedded_data(name, sizes)
     begin = time.perf_counter()
-    for _ in data.stream(sizes.batch_size, 0, ALONE):
+    for _ in data.stream(sizes.batch_size, 0, DATA_BATCHES):
         pass
-    alone = time.perf_counter() - begin
+    reading = time.perf_counter() - begin
 
     steps = rounds * case.steps
     model.prepare(data)
@@ -148,21 +150,20 @@ def work(name: str, sizes: Sizes, way: Way, rounds: int) -> Work:
     take_steps(model, batches, steps)
     waiting = (model.data_wait - before) / steps
     peak = operations.matrix_product_peak()
-    return Work(counted, peak, waiting, ALONE * sizes.batch_size / alone)
+    return Workload(counted, peak, waiting, DATA_BATCHES * sizes.batch_size / reading)
 
 
 def embedded_data(name: str, sizes: Sizes):
     """The model's generated data, as its command line would have them."""
-    model_class, task_class = registry.classes(name)
-    task = task_class(model_class)
-    options = cli.train_parser(model_class, task, "").get_defaults().as_dict()
+    task = registry.task_of(name)
+    options = cli.train_parser(task.model_class, task, "").get_defaults().as_dict()
     options |= {"dataset": "embedded", "image_size": sizes.image_size}
     return task.data(**pick(task.data, options))
 
 
-def profile(name: str, sizes: Sizes, way: Way, rounds: int) -> list[operations.Share]:
-    """The operations of a step, the costliest first."""
-    _, take_round = way.round(name, sizes)
+def profile(name: str, sizes: Sizes, variant: Variant, rounds: int) -> list[operations.Share]:
+    """The operations of a step; the most expensive operations come first."""
+    _, take_round = variant.round(name, sizes)
     for _ in range(WARM_UP):
         take_round()
     return operations.profile(take_round, rounds, CASES[name].steps)

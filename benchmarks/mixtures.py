@@ -1,7 +1,7 @@
-"""Modes found: a model's objective on points of a mixture of Gaussians, in seconds on a CPU.
+"""Mode coverage of a model's objective on two-dimensional mixtures of Gaussians, fast on a CPU.
 
-The model's class is taken as it is, its step and objective with it; only its networks become
-multilayer perceptrons, with two hidden layers of 128 units each.
+The model's class is used unchanged, with its objective and training step; only its networks are
+replaced by multilayer perceptrons with two hidden layers of 128 units.
 
     python3 benchmarks/mixtures.py --model dcgan --mixture ring
 """
@@ -14,11 +14,10 @@ from typing import Literal
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import command_line
-from benchmarks.gaussian_mixtures import MIXTURES, Mixture
-from benchmarks.modes import mode_scores
+from benchmarks.gaussian_mixtures import MIXTURES, Mixture, mode_scores
 from bgan.bgan import BGAN
 from common.adversarial import Adversarial
-from common.data.stream import batches
+from common.data.stream import batch_indices, stream
 from common.images import image_file
 from dcgan.dcgan import DCGAN
 from wgan.wgan import WGAN
@@ -28,19 +27,19 @@ import numpy as np
 import tensorflow as tf
 from keras.layers import Dense
 
-# The class and what it is made with; no penalty on the weights.
+# Class and constructor arguments; no penalty on the weights.
 MODELS = {
     "dcgan": (DCGAN, {"l2": 0.0, "latent_distribution": "normal"}),
-    "wgan": (WGAN, {"clip": 0.1, "ema": 0.99}),  # its generator moves in every fifth step
+    "wgan": (WGAN, {"clip": 0.1, "ema": 0.99}),  # its generator is updated at every fifth step
     "bgan": (BGAN, {"objective": "continuous"}),
 }
 COMMON = {"latent_size": 2, "learning_rate": 5e-4, "ema": 0.999}
-TRAINING, HELD = 100_000, 2_500  # points to learn from, and samples to count
-LEAST = {"ring": 20, "grid": 10}  # good samples of a mode that is found
+TRAINING_POINTS, SAMPLES = 100_000, 2_500
+LEAST = {"ring": 20, "grid": 10}  # high-quality samples that a covered mode has at least
 
 
 def on_points(model_class: type[Adversarial]) -> type[Adversarial]:
-    """The model with perceptrons in the plane for networks."""
+    """The model with multilayer perceptrons for two-dimensional data as networks."""
 
     class OnPoints(model_class):
         def build_generator(self) -> keras.Model:
@@ -50,12 +49,11 @@ def on_points(model_class: type[Adversarial]) -> type[Adversarial]:
         def build_discriminator(self) -> keras.Model:
             return keras.Model(*perceptron(2, 1))
 
-        build_critic = build_discriminator
-
     return OnPoints
 
 
-def perceptron(inputs: int, outputs: int):
+def perceptron(inputs: int, outputs: int) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    """Input and output of a multilayer perceptron."""
     x = h = keras.Input((inputs,))
     for _ in range(2):
         h = Dense(128, activation="leaky_relu")(h)
@@ -63,20 +61,21 @@ def perceptron(inputs: int, outputs: int):
 
 
 def train(model: Adversarial, points: np.ndarray, steps: int, batch_size: int, seed: int):
-    """Points float32 (N, 2), their centres in [-1, 1] as images are."""
+    """Trains on points, float32 (N, 2), scaled so that the centres are in [-1, 1]."""
 
-    def load(indices):
+    def load(numbers):
+        indices = batch_indices(numbers, len(points), batch_size, seed)
         return points[indices], np.zeros(len(indices), np.int32)
 
-    specs = [tf.TensorSpec((batch_size, 2)), tf.TensorSpec((batch_size,), tf.int32)]
-    stream = iter(batches(load, specs, len(points), batch_size, seed, 0, steps))
+    specs = [tf.TensorSpec((2,)), tf.TensorSpec((), tf.int32)]
+    batches = iter(stream(load, specs, batch_size, 0, steps, finish=lambda *batch: batch))
     model.make_train_function()
     for _ in range(steps):
-        model.train_function(stream)
+        model.train_function(batches)
 
 
 def scatter(samples: np.ndarray, mixture: Mixture, side: int = 400) -> np.ndarray:
-    """Samples black on white, centres red: uint8 (side, side, 3)."""
+    """Scatter plot, uint8 (side, side, 3): samples in black, centres in red."""
     reach = 1.25 * mixture.extent
 
     def pixels(points):
@@ -99,34 +98,36 @@ def main(
 ):
     """Trains on points and prints how many modes the samples cover.
 
-    A mode counts with 20 good samples of 2,500, or with 10 where there are 25 modes.
+    Of 2,500 samples, at least 20 must be near the centre of a covered mode, or 10 for 25 modes.
 
     Args:
-        model: whose objective.
-        mixture: eight Gaussians on a circle, or 25 on a grid.
-        steps: of training; for wgan of its critic.
-        batch_size: points a step.
-        seed: of points, weights and noise.
-        image: file for a scatter plot of the samples.
+        model: model whose objective is used.
+        mixture: eight Gaussians on a circle (ring), or 25 on a grid.
+        steps: training steps; for wgan updates of the critic.
+        batch_size: points per step.
+        seed: seed for points, initial weights and noise.
+        image: output file for a scatter plot of the samples.
     """
-    aim = MIXTURES[mixture]()
+    target = MIXTURES[mixture]()
     keras.utils.set_random_seed(seed)
     model_class, options = MODELS[model]
     made = on_points(model_class)(**COMMON | options)
     begin = time.perf_counter()
-    train(made, aim.points(seed, TRAINING) / aim.extent, steps, batch_size, seed)
+    train(made, target.points(seed, TRAINING_POINTS) / target.extent, steps, batch_size, seed)
     seconds = time.perf_counter() - begin
-    samples = aim.extent * made.sampler(made.latent.of_seed(seed, HELD), training=False).numpy()
-    scores = mode_scores(samples, aim, LEAST[mixture])
-    floor = mode_scores(aim.points(seed + 1, HELD), aim, LEAST[mixture])
+    samples = (
+        target.extent * made.sampler(made.latent.of_seed(seed, SAMPLES), training=False).numpy()
+    )
+    scores = mode_scores(samples, target, LEAST[mixture])
+    floor = mode_scores(target.points(seed + 1, SAMPLES), target, LEAST[mixture])
     print(f"{model} on {mixture}, {steps} steps of {batch_size}, seed {seed}, {seconds:.0f} s")
     for name, row in (("samples", scores), ("mixture", floor)):
         print(
-            f"{name:8} modes {row['modes']:2d} of {len(aim.centres)}  good {row['good']:.1%}  "
+            f"{name:8} modes {row['modes']:2d} of {len(target.centres)}  good {row['good']:.1%}  "
             f"kl {row['kl']:.3f}"
         )
     if image:
-        image_file.write(Path(image), scatter(samples, aim))
+        image_file.write(Path(image), scatter(samples, target))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a training step consists of: how much arithmetic, and which operations take long."""
+"""Number of floating-point operations of a training step, and profile of its operations."""
 
 import re
 import tempfile
@@ -11,24 +11,24 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-MATRIX = 2048  # side of the matrices whose product is the machine's measure
+MATRIX = 2048  # side of the matrices whose product measures the machine's peak
 
-# The operations that the networks are made of, as TensorFlow and oneDNN name them, ...
+# Operations of convolutional and dense layers, as TensorFlow and oneDNN name them, ...
 PRODUCTS = re.compile(r"Conv2D|DepthwiseConv|MatMul|Conv3D")
-# ... how they are prefixed, and what only calls other operations.
+# ... their prefixes, and operations that only call others.
 _ONEDNN = re.compile(r"^_Mkl(Native)?(Fused)?|^_Fused")
 _CALLS = re.compile(r"Call$|^(Stateless)?(If|While)|^XlaLaunch|^NoOp$|^_(Arg|Retval)")
 _XLA = "CpuExecutable::ExecuteAsyncOnStream"
 
 
 class Share(NamedTuple):
-    """What an operation takes.
+    """Duration of an operation.
 
     Attributes:
-        name: where it stands in the networks, and its kind.
-        seconds: a step. TensorFlow runs one operation after the other here (common/__init__.py), so
-            those of all operations, and what lies between them, are the step's.
-        share: of the seconds of the step.
+        name: its place in the networks, and its type.
+        seconds: duration per step. TensorFlow runs the operations one after the other here
+            (common/__init__.py), so a step lasts as long as all of them and the gaps in between.
+        share: share of the duration of a step.
     """
 
     name: str
@@ -37,16 +37,16 @@ class Share(NamedTuple):
 
 
 def floating_point_operations(function: Callable, arguments: tuple[tf.Tensor, ...]) -> int:
-    """Additions, multiplications and the like of a call, as TensorFlow counts them by its shapes.
+    """Floating-point operations of a call, counted by TensorFlow from the shapes of its tensors.
 
-    What a `tf.cond` may run is not counted.
+    The branches of `tf.cond` are not counted.
 
     Args:
-        function: what is called; a `tf.function` within it counts as what it holds.
+        function: function to call; the body of a `tf.function` inside it is counted.
         arguments: tensors of known shapes.
     """
     specs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in arguments]
-    tf.config.run_functions_eagerly(True)  # lays what they hold open, in the one graph
+    tf.config.run_functions_eagerly(True)  # inlines them into one graph
     try:
         graph = tf.compat.v1.wrap_function(function, specs).graph
     finally:
@@ -57,7 +57,7 @@ def floating_point_operations(function: Callable, arguments: tuple[tf.Tensor, ..
 
 
 def matrix_product_peak(repeats: int = 5) -> float:
-    """Floating-point operations a second of the machine's best product of two large matrices."""
+    """Peak floating-point operations per second of this machine in a large matrix product."""
     a = tf.constant(np.random.default_rng(0).random((MATRIX, MATRIX), "float32"))
     tf.matmul(a, a).numpy()
     seconds = []
@@ -69,14 +69,14 @@ def matrix_product_peak(repeats: int = 5) -> float:
 
 
 def profile(take_round: Callable[[], None], rounds: int, steps: int = 1) -> list[Share]:
-    """The operations of a step on a CPU, the costliest first, as TensorFlow's profiler saw them.
+    """Profiles the operations of a step on a CPU; the most expensive operations come first.
 
     An XLA program counts as one operation.
 
     Args:
-        take_round: takes steps that have been compiled before.
-        rounds: how many to look at.
-        steps: of each.
+        take_round: takes steps, which are compiled already.
+        rounds: number of rounds to profile.
+        steps: number of steps per round.
     """
     with tempfile.TemporaryDirectory() as folder:
         with tf.profiler.experimental.Profile(folder):
@@ -86,31 +86,31 @@ def profile(take_round: Callable[[], None], rounds: int, steps: int = 1) -> list
             passed = time.perf_counter() - begin
         (file,) = Path(folder).rglob("*.xplane.pb")
         seconds = _seconds_by_operation(file.read_bytes())
-    taken = rounds * steps
-    return [Share(name, took / taken, took / passed) for name, took in seconds.most_common()]
+    total = rounds * steps
+    return [Share(name, spent / total, spent / passed) for name, spent in seconds.most_common()]
 
 
 def share_of_products(operations: list[Share]) -> float:
-    """The share of convolutions and matrix products, forward and backward."""
+    """The share of convolutions and matrix products in forward and backward passes."""
     return sum(each.share for each in operations if PRODUCTS.search(each.name.split(": ")[-1]))
 
 
 def _seconds_by_operation(recorded: bytes) -> Counter:
-    # TensorFlow brings the format of its profiles along, under a name of its own.
+    # The message classes of profiles, which TensorFlow includes under its own name.
     from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
     seconds = Counter()
     for plane in xplane_pb2.XSpace.FromString(recorded).planes:
         for line in plane.lines:
             for event in line.events:
-                name = _readable(plane.event_metadata[event.metadata_id].name)
+                name = _operation_name(plane.event_metadata[event.metadata_id].name)
                 if name:
                     seconds[name] += event.duration_ps / 1e12
     return seconds
 
 
-def _readable(event: str) -> str | None:
-    """`place: Kind` of an event that is an operation, None of one that is not."""
+def _operation_name(event: str) -> str | None:
+    """The name "place: type" of an event that is an operation; None for other events."""
     if event == _XLA:
         return "compiled by XLA: optimizers, or the step"
     place, colon, kind = event.rpartition(":")

@@ -1,13 +1,13 @@
-"""Seconds from the command to its help, to the first optimisation step, and to the exported model.
+"""Time from the command to its help, to the first training step, and to the exported model.
 
-Each model is trained for one step with its embedded data by its own command line, as a process of
-its own whose output is watched: what passes between the command and the line that announces the run
-is imports, data and networks; until the first step's line, tracing and compilation; after it,
+Each model is trained for one step on its embedded data by its own command line, in a separate
+process whose output is timed: up to the line that announces the run it imports, prepares data and
+builds networks; up to the line of the first step it traces and compiles; after that it writes the
 checkpoint, samples and export.
 
     python3 benchmarks/startup.py --model pix2pix,dcgan
 
-Its last lines are the same as a table in Markdown.
+At the end the results are printed as a Markdown table.
 """
 
 import resource
@@ -26,8 +26,8 @@ from common.errors import UserError
 FIRST_STEP = "step 1/1"
 
 
-def watched(name: str, *options: str) -> tuple[list[tuple[float, str]], float, float]:
-    """Lines that a model's command prints and when, in seconds; those in all, and of processors."""
+def timed_output(name: str, *options: str) -> tuple[list[tuple[float, str]], float, float]:
+    """Runs a model's command: printed lines with their times, total seconds, processor seconds."""
     command = [sys.executable, "-u", str(registry.ROOT / name / f"{name}.py"), *options]
     spent = _processor_seconds()
     begin = time.perf_counter()
@@ -36,8 +36,8 @@ def watched(name: str, *options: str) -> tuple[list[tuple[float, str]], float, f
     ) as process:
         lines = [(time.perf_counter() - begin, line.strip()) for line in process.stdout]
     if process.returncode:
-        last = lines[-1][1] if lines else "without a word"
-        raise UserError(f"{' '.join(command)}: ended with {process.returncode}, {last}")
+        last = lines[-1][1] if lines else "no output"
+        raise UserError(f"{' '.join(command)}: exit status {process.returncode}, {last}")
     return lines, time.perf_counter() - begin, _processor_seconds() - spent
 
 
@@ -47,11 +47,11 @@ def _processor_seconds() -> float:
 
 
 def measure(name: str, options: list[str]) -> dict:
-    """The seconds of one model, by what has been reached then."""
-    _, to_help, _ = watched(name, "--help")
+    """Seconds until each stage of one model."""
+    _, to_help, _ = timed_output(name, "--help")
     with tempfile.TemporaryDirectory() as folder:
         run = ["--run", str(Path(folder, "run")), "--dataset", "embedded", "--steps", "1"]
-        lines, whole, of_processors = watched(name, *run, "--log_every", "1", *options)
+        lines, total, processor_seconds = timed_output(name, *run, "--log_every", "1", *options)
     announced = next(when for when, line in lines if "steps 0 to 1" in line)
     stepped = next(when for when, line in lines if line.startswith(FIRST_STEP))
     return {
@@ -59,12 +59,12 @@ def measure(name: str, options: list[str]) -> dict:
         "help": to_help,
         "announced": announced,
         "first_step": stepped,
-        "exported": whole,
-        "processor_seconds": of_processors,
+        "exported": total,
+        "processor_seconds": processor_seconds,
     }
 
 
-SUMMARY = {  # what the columns are called
+SUMMARY = {  # headers of the columns
     "help": "help",
     "announced": "networks and data",
     "first_step": "first step",
@@ -74,12 +74,12 @@ SUMMARY = {  # what the columns are called
 
 
 def main(model: str = "all", options: str = "", json: str | None = None):
-    """Prints when a model's command has shown its help, built, trained one step and exported.
+    """Prints the seconds until a model's command has shown help, built, trained and exported.
 
     Args:
-        model: which model; several with commas between them, or all.
+        model: model, several separated by commas, or all.
         options: further options of train, such as "--image_size 64 --width 32".
-        json: file for the results.
+        json: output file for the results.
     """
     results = []
     print(f"{'seconds':10}{'help':>8}{'built':>8}{'1st step':>10}{'exported':>10}{'CPU':>8}")

@@ -1,20 +1,20 @@
-"""Seconds and memory of a training step: the compiled train_step beside the classic Keras loop.
+"""Time and memory of a training step: the compiled train_step and the classic Keras-GAN loop.
 
-The classic loop is Keras-GAN's: predict, train_on_batch on the real batch and on the fake one, then
-on the combined model. It gets the same networks, losses and optimizers (cases.py says for each
-model what it does).
+The classic loop calls predict, train_on_batch with the real and with the fake batch, and then
+train_on_batch of the combined model. It uses the same networks, losses and optimizers (see cases.py
+for each model).
 
     python3 benchmarks/step.py --model dcgan,cgan
     python3 benchmarks/step.py --model pix2pix --image_size 256 --width 64 --batch_size 1
     python3 benchmarks/step.py --model dcgan --profile true --json dcgan.json
 
-Each model is measured in a process of its own. The ways to train it take turns of two rounds each
-there, so that what else the machine does falls on all alike; the peak memory of each is that of a
-further process. Beside the seconds that pass stand those that the processors spend, summed over
-threads: on a busy machine only they hold. The first round is the one that traces and compiles.
+Each model is measured in a separate process, in which the variants take turns of two rounds each,
+so that other load on the machine affects all of them alike; peak memory is measured in further
+processes. Processor time, summed over threads, is given beside wall time: on a busy machine only
+processor time is reliable. The first round traces and compiles.
 
-Below the table stands what a step calculates, as a share of what the machine reaches in a product
-of two matrices of 2048 x 2048, and whether the model's embedded data keep up with it.
+The lines below the table relate the arithmetic of a step to the machine's throughput in a product
+of two 2048 x 2048 matrices, and the throughput of the model's embedded data to that of the step.
 """
 
 import sys
@@ -26,31 +26,33 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks import measures, operations
 from benchmarks.cases import CASES, Sizes
 from benchmarks.command_line import in_own_process, print_markdown, run, write_results
-from benchmarks.measures import Way
+from benchmarks.measures import Variant
 from common.errors import UserError
 from common.registry import chosen
 
 import numpy as np
 
 Modes = Literal["auto", "on", "off", "every", "none"]
-COSTLIEST = 5  # operations that --profile names
+PROFILED = 5  # most expensive operations that --profile lists
 
 
 # The tables.
 
 
-def measure(name: str, sizes: Sizes, ways: list[Way], rounds: int, memory: bool) -> list[dict]:
-    """Rows of a model's table, one a way; the first is what the others are compared with."""
-    timings = in_own_process(measures.seconds, name, sizes, ways, rounds)
+def measure_variants(
+    name: str, sizes: Sizes, variants: list[Variant], rounds: int, memory: bool
+) -> list[dict]:
+    """Rows of a model's table, one per variant; the first one is the baseline of the ratios."""
+    timings = in_own_process(measures.step_times, name, sizes, variants, rounds)
     rows = []
-    slow, slow_cpu = np.median(timings[ways[0]].steps, axis=0)
-    for way in ways:
-        steps = timings[way].steps
+    slow, slow_cpu = np.median(timings[variants[0]].steps, axis=0)
+    for variant in variants:
+        steps = timings[variant].steps
         (low, _), (median, cpu), (high, _) = np.percentile(steps, [25, 50, 75], axis=0)
-        peak = in_own_process(measures.peak_memory, name, sizes, way) if memory else None
+        peak = in_own_process(measures.peak_memory, name, sizes, variant) if memory else None
         rows.append(
             {
-                "way": str(way),
+                "variant": str(variant),
                 "seconds": float(median),
                 "quartiles": [float(low), float(high)],
                 "images_per_second": float(sizes.batch_size / median),
@@ -58,13 +60,13 @@ def measure(name: str, sizes: Sizes, ways: list[Way], rounds: int, memory: bool)
                 "cpu_seconds": float(cpu),
                 "times_less_cpu": float(slow_cpu / cpu),
                 "peak_mib": peak,
-                "first_seconds": timings[way].first,
+                "first_seconds": timings[variant].first,
             }
         )
     return rows
 
 
-def print_rows(rows: list[dict]):
+def print_variants(rows: list[dict]):
     print(
         f"{'':24}{'s/step':>8}{'quartiles':>16}{'images/s':>10}{'faster':>8}"
         f"{'CPU s':>9}{'less':>8}{'MiB':>7}{'first s':>9}"
@@ -73,59 +75,64 @@ def print_rows(rows: list[dict]):
         quartiles = "{:.4f}-{:.4f}".format(*row["quartiles"])
         peak = "-" if row["peak_mib"] is None else f"{row['peak_mib']:.0f}"
         print(
-            f"{row['way']:24}{row['seconds']:8.4f}{quartiles:>16}{row['images_per_second']:10.1f}"
+            f"{row['variant']:24}{row['seconds']:8.4f}{quartiles:>16}{row['images_per_second']:10.1f}"
             f"{row['times_faster']:7.2f}x{row['cpu_seconds']:9.4f}{row['times_less_cpu']:7.2f}x"
             f"{peak:>7}{row['first_seconds']:9.1f}",
             flush=True,
         )
 
 
-def surroundings(name: str, sizes: Sizes, way: Way, row: dict, rounds: int) -> dict:
-    """What the steps of a row calculate and wait for."""
-    work = in_own_process(measures.work, name, sizes, way, rounds)
-    a_second = work.operations / row["seconds"]
+def measure_workload(name: str, sizes: Sizes, variant: Variant, row: dict, rounds: int) -> dict:
+    """Arithmetic and data of a variant, related to the seconds of its row."""
+    work = in_own_process(measures.workload, name, sizes, variant, rounds)
+    per_second = work.operations / row["seconds"]
     return {
         "operations": work.operations,
-        "operations_per_second": a_second,
+        "operations_per_second": per_second,
         "matrix_product_peak": work.peak,
-        "share_of_peak": a_second / work.peak,
+        "share_of_peak": per_second / work.peak,
         "waiting_seconds": work.waiting,
         "data_images_per_second": work.images,
         "data_times_faster": work.images / row["images_per_second"],
     }
 
 
-def print_surroundings(found: dict):
-    giga = {name: value / 1e9 for name, value in found.items()}
+def print_workload(workload: dict):
+    giga = {name: value / 1e9 for name, value in workload.items()}
     print(
-        f"  {giga['operations']:.3g} GFLOP a step, {giga['operations_per_second']:.3g} GFLOP/s: "
-        f"{found['share_of_peak']:.0%} of a large matrix product's "
-        f"{giga['matrix_product_peak']:.3g}\n"
-        f"  {found['waiting_seconds']:.4f} s a step waiting for embedded data, which alone come "
-        f"{found['data_times_faster']:.1f} times as fast ({found['data_images_per_second']:.0f} "
-        "images/s)",
+        f"  {giga['operations']:.3g} GFLOP per step, {giga['operations_per_second']:.3g} GFLOP/s: "
+        f"{workload['share_of_peak']:.0%} of the {giga['matrix_product_peak']:.3g} GFLOP/s of a "
+        "large matrix product\n"
+        f"  {workload['waiting_seconds']:.4f} s per step waiting for embedded data, which can be "
+        f"read {workload['data_times_faster']:.1f} times as fast "
+        f"({workload['data_images_per_second']:.0f} images/s)",
         flush=True,
     )
 
 
 def print_profile(shares: list[operations.Share]):
     products = operations.share_of_products(shares)
-    print(f"  convolutions and products: {products:.0%} of the step; the costliest operations:")
-    for each in shares[:COSTLIEST]:
+    print(f"  convolutions and products: {products:.0%} of the step; most expensive operations:")
+    for each in shares[:PROFILED]:
         print(f"  {each.seconds:9.4f} s {each.share:6.1%}  {each.name}", flush=True)
 
 
 SUMMARY = (
-    *("", "batch", "images/s", "times the first way", "peak memory, MiB", "first step, s"),
-    *("waiting for data, ms", "GFLOP a step", "share of the peak", "in convolutions and products"),
+    *("", "batch", "images/s", "times the first variant", "peak memory, MiB", "first step, s"),
+    *(
+        "waiting for data, ms",
+        "GFLOP per step",
+        "share of the peak",
+        "in convolutions and products",
+    ),
 )
 
 
 def print_summary(results: list[dict]):
-    """A table in Markdown of the last way of each model, beside the first."""
+    """Prints a Markdown table of the last variant of each model, compared with the first."""
     rows = []
     for result in results:
-        row, found = result["ways"][-1], result.get("surroundings")
+        row, workload = result["variants"][-1], result.get("workload")
         products = result.get("share_of_products")
         cells = (
             f"{result['model']}, {result['image_size']} px",
@@ -134,18 +141,49 @@ def print_summary(results: list[dict]):
             f"{row['times_faster']:.2f}",
             "-" if row["peak_mib"] is None else f"{row['peak_mib']:.0f}",
             f"{row['first_seconds']:.1f}",
-            f"{1000 * found['waiting_seconds']:.1f}" if found else "-",
-            f"{found['operations'] / 1e9:.3g}" if found else "-",
-            f"{found['share_of_peak']:.0%}" if found else "-",
+            f"{1000 * workload['waiting_seconds']:.1f}" if workload else "-",
+            f"{workload['operations'] / 1e9:.3g}" if workload else "-",
+            f"{workload['share_of_peak']:.0%}" if workload else "-",
             "-" if products is None else f"{products:.0%}",
         )
         rows.append(cells)
     print_markdown(SUMMARY, *rows)
 
 
-def ways_of(kind: Literal["train_step", "classic"], jit: Modes) -> list[Way]:
+def variants_of(kind: Literal["train_step", "classic"], jit: Modes) -> list[Variant]:
     modes = {"every": ["auto", "on", "off"], "none": []}.get(jit, [jit])
-    return [Way(kind, mode) for mode in modes]
+    return [Variant(kind, mode) for mode in modes]
+
+
+def measure_model(
+    name: str,
+    sizes: Sizes,
+    variants: list[Variant],
+    steps: int,
+    memory: bool,
+    work: bool,
+    profile: bool,
+) -> dict:
+    """Measures and prints one model; the arguments are those of `main`."""
+    print(
+        f"{name}, {sizes.image_size} px, width {sizes.width}, batch {sizes.batch_size}: "
+        f"medians of {steps} steps",
+        flush=True,
+    )
+    rows = measure_variants(name, sizes, variants, steps, memory)
+    print_variants(rows)
+    result = {"model": name, **sizes._asdict(), "steps": steps, "variants": rows}
+    compiled = next((each for each in variants if each.kind == "train_step"), None)
+    if compiled and work:
+        row = rows[variants.index(compiled)]
+        result["workload"] = measure_workload(name, sizes, compiled, row, steps)
+        print_workload(result["workload"])
+    if compiled and profile:
+        shares = in_own_process(measures.profile, name, sizes, compiled, steps)
+        print_profile(shares)
+        result["profile"] = [share._asdict() for share in shares[:PROFILED]]
+        result["share_of_products"] = operations.share_of_products(shares)
+    return result
 
 
 def main(
@@ -162,50 +200,36 @@ def main(
     profile: bool = False,
     json: str | None = None,
 ):
-    """Prints seconds a step and peak memory of train_step and of the classic loop.
+    """Prints seconds per step and peak memory of train_step and of the classic loop.
 
     Args:
-        model: which model; several with commas between them, or all.
+        model: model, several separated by commas, or all.
         image_size: side of the images in pixels; default the model's, 28 for digits.
-        width: filters of the first convolution, of aae units of a hidden layer; default the
+        width: filters of the first convolution, for aae units of a hidden layer; default the
             model's.
-        batch_size: samples a step; default the model's.
-        steps: measured steps of each way; of wgan as many rounds of five critic's steps and one
-            generator's, of which the fifth part is a step.
-        jit: how train_step is compiled; "every" measures all three modes, "none" leaves it out.
-        classic_jit: the same for the models of the classic loop: "auto" is Keras' default, "on"
-            its jit_compile=True, "off" its False.
-        eager: whether to measure train_step uncompiled, too, each operation called from Python.
-        memory: whether to measure memory too, in a process for each way.
-        work: whether to measure what train_step calculates and how long it waits for data.
-        profile: whether to name the costliest operations of train_step.
-        json: file for the results.
+        batch_size: samples per step; default the model's.
+        steps: measured steps per variant; for wgan rounds of five critic updates and one generator
+            update, of which a step is the fifth part.
+        jit: XLA compilation of train_step; "every" measures all three modes, "none" omits it.
+        classic_jit: the same for the classic loop: "auto" is Keras' default, "on" and "off" are
+            jit_compile=True and False.
+        eager: also measure train_step in eager mode.
+        memory: also measure peak memory, in a separate process for each variant.
+        work: also measure the arithmetic of train_step and its waiting time for data.
+        profile: also list the most expensive operations of train_step.
+        json: output file for the results.
     """
-    ways = [*ways_of("classic", classic_jit), *[Way("eager")] * eager, *ways_of("train_step", jit)]
-    if not ways or steps < 1:
+    variants = [
+        *variants_of("classic", classic_jit),
+        *[Variant("eager")] * eager,
+        *variants_of("train_step", jit),
+    ]
+    if not variants or steps < 1:
         raise UserError("--jit none --classic_jit none, or --steps below 1: nothing to measure")
     results = []
     for name in chosen(model, CASES):
         sizes = CASES[name].sizes(image_size, width, batch_size)
-        print(
-            f"{name}, {sizes.image_size} px, width {sizes.width}, batch {sizes.batch_size}: "
-            f"medians of {steps} steps",
-            flush=True,
-        )
-        rows = measure(name, sizes, ways, steps, memory)
-        print_rows(rows)
-        result = {"model": name, **sizes._asdict(), "steps": steps, "ways": rows}
-        compiled = next((way for way in ways if way.kind == "train_step"), None)
-        if compiled and work:
-            row = rows[ways.index(compiled)]
-            result["surroundings"] = surroundings(name, sizes, compiled, row, steps)
-            print_surroundings(result["surroundings"])
-        if compiled and profile:
-            shares = in_own_process(measures.profile, name, sizes, compiled, steps)
-            print_profile(shares)
-            result["profile"] = [share._asdict() for share in shares[:COSTLIEST]]
-            result["share_of_products"] = operations.share_of_products(shares)
-        results.append(result)
+        results.append(measure_model(name, sizes, variants, steps, memory, work, profile))
     print_summary(results)
     write_results(json, results)
 

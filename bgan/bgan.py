@@ -8,23 +8,24 @@ With F(x) the discriminator's logit, an optimal one has w(x) = e^F(x) = p_data(x
 
     L_D = E[softplus(-F(x))] + E[softplus(F(x_hat))]
 
-Discrete: G(z) gives the logits g of the pixels, each Bernoulli given z. Of M images x_m drawn
-for the same z, the weights w_m, normalised over these M, are the rewards of a policy gradient:
+Discrete: G(z) gives the logits g of the pixels, each Bernoulli given z. Of M images x_m sampled for
+the same z, the weights w_m, normalized over these M, are the rewards of a policy gradient:
 
     w~_m = e^F(x_m) / sum_k e^F(x_k)
-    L_G  = - E_z[ sum_m w~_m log p(x_m | z) ]       no gradient through w~_m or the drawing
+    L_G  = - E_z[ sum_m w~_m log p(x_m | z) ]       no gradient through w~_m or the sampling
     log p(x | z) = sum over pixels of x g - softplus(g), x in {0, 1}
 
-Continuous: G(z) is the image, and is moved to the boundary where F is 0:
+Continuous: G(z) is the image, and is driven to the decision boundary, where F is 0:
 
     L_G  = 1/2 E[F(G(z))^2]
 
 Deviations: by default the networks are smaller and M is 10, since a step of the published ones
 with 64 times 20 images takes seconds on a CPU: --width 64 --dense_units 1024 --samples 20 and
---batch_size 64 are the published configuration. z is normal where the authors' code draws from
-[0, 1]. Networks see -1 and 1 where theirs see 0 and 1. Both players move at once, with the same
-drawn images. The code's running estimate of log Z, towards which it moves F in the continuous
-case, is left out: at the optimum it is 0. Pixels of more than two levels are left out.
+--batch_size 64 are the published configuration. z is normal, where the authors' code draws from
+[0, 1]. Initial weights are DCGAN's, N(0, 0.02), where that code has Lasagne's defaults. Networks
+see -1 and 1, theirs 0 and 1. G and D are updated at once, on the same samples. The code's running
+estimate of log Z, towards which it drives F in the continuous case, is left out: at the optimum it
+is 0. Pixels of more than two levels are left out.
 
     python3 bgan/bgan.py --dataset mnist
 """
@@ -37,13 +38,13 @@ from typing import ClassVar, Literal
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common import cli, errors
-from common.adversarial import Adversarial, watching
-from common.data.binarized import BlackAndWhite
 from common.distributed.collectives import sharded_random
 from common.nn import losses
 from common.nn.blocks import base_and_stages, conv, conv_transpose, dense
 from common.nn.latent import Latent
 from common.nn.layers import BatchNormalization
+from common.noise_to_image import Judged, NoiseToImage
+from common.tasks.binary_pixels import BinaryPixels
 from common.tasks.generation import Generation
 
 import keras
@@ -53,7 +54,7 @@ from keras.layers import Activation, Flatten, LeakyReLU, ReLU, Reshape
 
 
 def normalized_weights(log_w):
-    """w~ (B, M) of log weights (B, M): the M drawn for one z sum to 1 (section 2.3)."""
+    """w~ (B, M) of log weights (B, M): the M samples of one z sum to 1 (section 2.3)."""
     return ops.stop_gradient(ops.softmax(log_w, axis=1))
 
 
@@ -69,93 +70,65 @@ def log_probability(x, g):
 
 
 def policy_loss(weights, log_p):
-    """L_G of the discrete case, a Keras loss: - mean over z of sum_m w~_m log p(x_m | z)."""
+    """L_G of the discrete case: the mean over z of -sum_m w~_m log p(x_m | z)."""
     return -ops.mean(ops.sum(weights * log_p, axis=1))
 
 
 def effective_samples(weights):
-    """1 / sum_m w~_m^2, mean over z: 1 if one of M takes all the weight, M if it is shared."""
+    """Effective sample size, 1 / sum_m w~_m^2, mean over z: from 1 (one has all weight) to M."""
     return ops.mean(1.0 / ops.sum(ops.square(weights), axis=1))
 
 
-class BGAN(Adversarial):
+class BGAN(NoiseToImage):
     """Boundary-seeking GAN of binary images, or of continuous ones.
 
     Args:
-        image_size: side of the images in pixels: 4 to 7 times a power of two, such as 28 or 64.
-        channels: channels of the images, 1 for grey or 3 for RGB.
-        objective: discrete images are black and white, pixel by pixel and channel by channel;
-            continuous ones have all shades.
-        latent_size: components of z.
-        width: filters of the largest maps; 64 in the paper.
-        dense_units: units of a dense layer in each player; 1024 in the paper, 0 for none.
-        samples: M, images drawn for each z where they are discrete, at least 2; 20 in the paper.
-        learning_rate: Adam's step size, for both players.
-        beta_1: Adam's decay of the first moment.
-        ema: decay of the moving average of the generator's weights, from 0 (none) to below 1.
+        objective: discrete (black and white images, pixel by pixel and channel by channel) or
+            continuous (all shades).
+        latent_size: number of components of z.
+        width: number of filters of the largest feature maps; 64 in the paper.
+        dense_units: units of a hidden dense layer in each network; 1024 in the paper, 0 for none.
+        samples: M, number of images sampled for each z in the discrete case, at least 2; 20 in the
+            paper.
+        learning_rate: step size of Adam, for both networks.
     """
 
     defaults: ClassVar[dict] = {"epochs": 100, "batch_size": 32}
 
     def __init__(
         self,
-        image_size: int = 28,
-        channels: int = 1,
         objective: Literal["discrete", "continuous"] = "discrete",
         latent_size: int = 64,
         width: int = 32,
         dense_units: int = 0,
         samples: int = 10,
         learning_rate: float = 1e-4,
-        beta_1: float = 0.5,
-        ema: float = 0.0,
+        **shared,
     ):
-        super().__init__(ema=ema, name="bgan")
-        errors.at_least_one(latent_size=latent_size, width=width)
+        sizes = {"latent_size": latent_size, "width": width}
+        super().__init__(name="bgan", learning_rate=learning_rate, **sizes, **shared)
         errors.not_negative(dense_units=dense_units)
-        errors.above_zero(learning_rate=learning_rate)
-        errors.below_one(beta_1=beta_1)
         if samples < 2:
             raise errors.UserError(f"--samples {samples}: give 2 or more; of one, the weight is 1")
-        self.image_size, self.channels, self.classes = image_size, channels, 0
-        self.shape = (image_size, image_size, channels)
+        self.shape = (self.image_size, self.image_size, self.channels)
         self.discrete = objective == "discrete"
-        self.width = width
-        self.dense_units = dense_units
-        self.samples = samples
-        self.prior = Latent(latent_size)
-        self.noise = keras.random.SeedGenerator()
+        self.dense_units, self.samples = dense_units, samples
+        self.prior = self.latent  # z
+        if self.discrete:  # the sampler's noise is z and what decides each pixel
+            self.latent = Latent(latent_size + prod(self.shape))
 
         self.generator = self.build_generator()
         self.discriminator = self.build_discriminator()
-        self.discriminator.compile(
-            loss=losses.cross_entropy,
-            optimizer=keras.optimizers.Adam(learning_rate, beta_1, epsilon=1e-8),
-        )
+        self.discriminator.compile(loss=losses.cross_entropy, optimizer=self.adam())
         self.combined = self.build_combined()
-        self.combined.compile(  # its losses take more than one output each: see below
-            optimizer=keras.optimizers.Adam(learning_rate, beta_1, epsilon=1e-8)
-        )
+        self.combined.compile(optimizer=self.adam())  # its losses take several outputs: see below
         self.compile()
         if self.discrete:
             self.probabilities, self.binary_sampler = self.build_samplers()
 
     @property
-    def latent(self) -> Latent:
-        """What the sampler takes: z, and where pixels are drawn, the noise that decides each."""
-        size = self.prior.size
-        return Latent(size + prod(self.shape)) if self.discrete else self.prior
-
-    @property
     def sampler(self) -> keras.Model:
         return self.binary_sampler if self.discrete else self.sampling_network
-
-    @property
-    def also_drawn(self) -> list[keras.Model]:
-        return [self.probabilities] if self.discrete else []
-
-    def aim(self, data):
-        return BlackAndWhite(data) if self.discrete else data
 
     def build_generator(self) -> keras.Model:
         """DCGAN's: z (B, latent_size) -> logits or images, float32 (B, S, S, C)."""
@@ -179,7 +152,7 @@ class BGAN(Adversarial):
         _, stages = base_and_stages(self.image_size)
         x = h = keras.Input(self.shape)
         for k in range(stages):
-            # Of M images for one z, batch statistics would say which batch is the real one.
+            # With M images of one z, batch statistics would tell generated batches from real ones.
             normalize = k > 0 and not self.discrete
             h = conv(h, self.width * 2**k, kernel=5, use_bias=not normalize)
             h = LeakyReLU(0.2)(BatchNormalization()(h) if normalize else h)
@@ -206,11 +179,11 @@ class BGAN(Adversarial):
         return keras.Model([z, u], [log_probability(x, g), log_w], name="combined")
 
     def build_samplers(self) -> tuple[keras.Model, keras.Model]:
-        """Noise (B, latent.size) -> images (B, S, S, C), float32: of shades, and of -1 and 1.
+        """Noise (B, latent.size) -> images (B, S, S, C), float32: pixel probabilities, and samples.
 
-        The shades are the pixels' probabilities, from -1 for never to 1 for always. Behind z stands
-        a normal n for each pixel, which is 1 if n is below the quantile of its probability: Phi(n)
-        is uniform, so the drawing is Bernoulli and a function of the noise.
+        Probabilities are mapped to [-1, 1]; samples are -1 or 1. The noise is z and a normal n for
+        each pixel, which is on where Phi(n) is below its probability. Phi(n) is uniform, so the
+        pixel is Bernoulli and a function of the noise.
         """
         noise = keras.Input((self.latent.size,))
         p = ops.sigmoid(self.sampling_network(noise[:, : self.prior.size]))
@@ -220,45 +193,35 @@ class BGAN(Adversarial):
         shades = keras.Model(noise, 2.0 * p - 1.0, name="probabilities")
         return shades, keras.Model(noise, drawn, name="sampler")
 
-    def losses_and_gradients(self, x: tf.Tensor, y: tf.Tensor) -> tuple[dict, dict]:
-        """Losses of both players and the gradients of each with respect to its own weights.
+    def generator_inputs(self, number: int, batch: tuple):
+        return self.prior.of_seed(number, batch[0].shape[0])
 
-        Args:
-            x: images, float32 (B, S, S, C) in [-1, 1]; made black and white where discrete.
-            y: their labels, unused.
+    # The losses.
 
-        Returns:
-            Losses by name and, where discrete, `ess`, the effective number of samples: near 1 the
-            discriminator is too sure to learn from, at M it tells no image from another.
+    def objectives(self, x: tf.Tensor, labels: tf.Tensor) -> tuple[dict, dict]:
+        """The losses of both players; of discrete images with `ess`, the effective sample size.
+
+        Near 1 the discriminator is too certain to learn from; at M it cannot tell images apart.
         """
-        D, G = self.updates["discriminator"], self.updates["generator"]
+        if not self.discrete:
+            return super().objectives(x, labels)
         count = ops.shape(x)[0]
         z = self.prior.draw(count, self.noise)
-        if self.discrete:
-            x = ops.where(x > 0, 1.0, -1.0)
-            u = sharded_random(
-                keras.random.uniform, (count, self.samples, *self.shape), seed=self.noise
-            )
-        logs = {}
-        with watching(G.variables) as g_tape, watching(D.variables) as d_tape:
-            if self.discrete:
-                log_p, fake = self.combined([z, u], training=True)
-                weights = normalized_weights(fake)
-                g_loss = policy_loss(weights, log_p)
-                logs["ess"] = effective_samples(weights)
-            else:
-                fake = self.combined(z, training=True)
-                g_loss = 0.5 * losses.least_squares(0.0, fake)
-            real = self.discriminator(x, training=True)
-            d_loss_real = self.discriminator.compute_loss(y=tf.ones_like(real), y_pred=real)
-            d_loss_fake = self.discriminator.compute_loss(y=tf.zeros_like(fake), y_pred=fake)
-            d_loss = d_loss_real + d_loss_fake
-        gradients = {
-            "discriminator": D.gradients(d_tape, d_loss),
-            "generator": G.gradients(g_tape, g_loss),
-        }
-        return {"d_loss": d_loss, "g_loss": g_loss} | logs, gradients
+        shape = (count, self.samples, *self.shape)
+        u = sharded_random(keras.random.uniform, shape, seed=self.noise)
+        x = ops.where(x > 0, 1.0, -1.0)
+        log_p, fake = self.combined([z, u], training=True)
+        real = self.discriminator(x, training=True)
+        weights = normalized_weights(fake)
+        d_loss = self.d_loss(Judged(x, labels, real), Judged(None, labels, fake))
+        g_loss = policy_loss(weights, log_p)
+        ess = effective_samples(weights)
+        return {"discriminator": d_loss, "generator": g_loss}, {"ess": ess}
+
+    def g_loss(self, real, fake):
+        """L_G of the continuous case."""
+        return 0.5 * losses.least_squares(0.0, fake.output)
 
 
 if __name__ == "__main__":
-    cli.main(BGAN, Generation)
+    cli.main(BGAN, Generation, BinaryPixels)

@@ -1,59 +1,27 @@
 """The machinery of a training step: players, compiled update, randomness, state.
 
-A model of the zoo is a `keras.Model` that owns its players (generator, discriminator or critic),
-an optimizer for each, and one `train_step`. What differs between papers is in the model's file;
-what does not (how a step is compiled, whose variables an update moves, what a checkpoint must hold
-so that resuming is exact) is here.
+A model of the zoo is a `keras.Model` that owns its players (a generator, a discriminator, ...) and
+says their losses. What differs between papers is in the model's file; what does not (how a step is
+compiled, whose variables an update changes, what a checkpoint must hold so that resuming is exact)
+is here.
 """
 
-import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import ClassVar, Literal, NamedTuple
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from typing import ClassVar, Literal
 
 from common.distributed import collectives
 from common.distributed.replicas import Replicas
 from common.errors import UserError
+from common.nn import weight_average
+from common.players import Player, loss_name, watching
 
 import keras
 import tensorflow as tf
 
 Jit = Literal["auto", "on", "off"]
-
-
-class Update(NamedTuple):
-    """One player's move: its optimizer and the only variables that it may change."""
-
-    optimizer: keras.optimizers.Optimizer
-    variables: list[keras.Variable]
-
-    def build(self):
-        """Makes what the optimizer remembers, if it is not there: Adam's is twice the weights.
-
-        For training only, so a model has it from its first step, or from when its state is read.
-        """
-        if not self.optimizer.built:
-            with tf.init_scope():  # the step may be traced just now
-                self.optimizer.build(self.variables)
-
-    def gradients(self, tape: tf.GradientTape, loss: tf.Tensor) -> list[tf.Tensor]:
-        """d loss / d variables, scaled as the optimizer asks for (float16) and `apply` undoes."""
-        self.build()
-        scale = self.optimizer.scale_loss(tf.ones_like(loss))
-        return tape.gradient(loss, [v.value for v in self.variables], output_gradients=scale)
-
-
-@contextmanager
-def watching(variables: list[keras.Variable]) -> Iterator[tf.GradientTape]:
-    """A gradient tape that records what depends on these variables, and nothing else.
-
-    The list says which player a loss may move. `trainable` is never flipped for that: Keras 3
-    reads it when a step is traced, and a discriminator frozen inside `combined` stays frozen.
-    """
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch([v.value for v in variables])
-        yield tape
+Objectives = Callable[..., tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]]
 
 
 class Adversarial(keras.Model):
@@ -61,30 +29,27 @@ class Adversarial(keras.Model):
 
     A subclass's constructor builds `generator`, `discriminator` and `combined`, compiles the
     latter two with losses and optimizer, and ends with `self.compile()`. It defines
-    `losses_and_gradients(*batch)`; `train_step` too, where the paper's algorithm is not one
-    simultaneous update of all players.
+    `objectives(*batch)`; `train_step` too, where the paper's algorithm is not one simultaneous
+    update of all players.
 
     Args:
         ema: decay of the exponential moving average of the generator's weights, in [0, 1); 0 for
-            none. The average covers every weight, moving statistics included.
+            none. It is warmed up: after n updates the decay is min(ema, (1 + n) / (10 + n)), so
+            that a short run does not average its initial weights. Moving statistics of batch
+            normalization are not averaged; `settle_average` estimates them for the averaged
+            weights.
 
     Attributes:
-        defaults: training options (`TrainingOptions`) that the paper sets otherwise, by name.
-        counts: what of `train_step`'s results counts something: it is logged as it stands, and not
-            averaged over steps.
+        defaults: training options (`TrainingOptions`) for which the paper has other values.
+        unused_options: arguments of a base class's constructor that mean nothing for this model.
+        counts: which of the results of `train_step` are counters: logged as they are, not averaged
+            over steps.
         data_wait: seconds that training has waited for batches so far.
     """
 
     defaults: ClassVar[dict] = {}
+    unused_options: ClassVar[tuple[str, ...]] = ()
     counts: tuple[str, ...] = ()
-
-    # Of a model that is trained in stages; the others end where --steps or --epochs says.
-    total_steps: float = math.inf
-    milestones: tuple[int, ...] = ()  # steps whose checkpoints are kept, whatever comes after
-
-    def rate_factor(self, step: int) -> float:
-        """What multiplies every learning rate after `step` steps, besides --schedule."""
-        return 1.0
 
     def __init__(self, ema: float = 0.0, **kwargs):
         super().__init__(**kwargs)
@@ -92,95 +57,75 @@ class Adversarial(keras.Model):
             raise UserError(f"--ema {ema}: give a decay from 0 (none) to below 1, such as 0.999")
         self.ema = ema
         self.average_generator = None
+        self.average_inputs: list = []
+        self._settled = 0  # updates that the average had when its statistics were estimated
         self.data_wait = 0.0
         self.built = True
 
-    # Who plays. A model with other players than these overrides the next two.
+    # Who plays.
+
+    @property
+    def players(self) -> dict[str, Player]:
+        """Every player by name. A model with other players than these two overrides this."""
+        return {
+            "discriminator": Player(self.discriminator, self.discriminator),
+            "generator": Player(self.combined, self.generator),
+        }
 
     @property
     def networks(self) -> dict[str, keras.Model]:
-        """Every network once, by name."""
-        networks = {"generator": self.generator, "discriminator": self.discriminator}
+        """Every network with weights of its own, once, by name."""
+        networks = {player.network.name: player.network for player in self.players.values()}
         if self.average_generator is not None:
             networks["average_generator"] = self.average_generator
         return networks
 
     @property
-    def updates(self) -> dict[str, Update]:
-        """The update of each player, by name."""
-        return {
-            "discriminator": Update(
-                self.discriminator.optimizer, self.discriminator.trainable_variables
-            ),
-            "generator": Update(self.combined.optimizer, self.generator.trainable_variables),
-        }
-
-    @property
     def sampling_network(self) -> keras.Model:
-        """The one of `networks` whose weights the sampler needs: averaged where there is one."""
+        """The one of `networks` that `sampler` uses: the average generator where there is one."""
         return self.generator if self.average_generator is None else self.average_generator
 
     @property
     def sampler(self) -> keras.Model:
-        """What makes images, in the form that it is used and exported in."""
+        """The network that makes images, in the form in which it is used and exported."""
         return self.sampling_network
 
-    @property
-    def also_drawn(self) -> list[keras.Model]:
-        """Further networks of what `sampler` takes: `Generation` shows their images beside."""
-        return []
-
     def prepare(self, data):
-        """Takes from the data set what a step needs besides its batches; nothing, as a rule."""
-
-    def aim(self, data):
-        """The data set as the model means to draw it, which its samples are measured against."""
-        return data
-
-    @property
-    def found(self) -> dict:
-        """Options that `prepare` has resolved: a resumed run must not resolve them otherwise."""
-        return {}
-
-    def origin(self) -> str | None:
-        """The run whose generator a new run begins with; None as a rule: it has its seed alone."""
-        return None
-
-    def origin_step(self, options: dict, newest: int) -> int:
-        """The step of `origin` to begin with, of a run with these options and this newest step."""
-        return newest
+        """Takes from the dataset what a step needs besides its batches; by default nothing."""
 
     # How a step is compiled.
 
-    def compile(self, jit: Jit = "auto", group: Replicas | None = None):
-        """Prepares `fit`; called again, only changes how the step is compiled.
+    def compile(self, jit: Jit = "auto", replicas: Replicas | None = None):
+        """Prepares `fit`; called again, it only changes how the step is compiled.
 
         Args:
             jit: "on" compiles the whole step with XLA, or fails; "off" uses the plain graph;
-                "auto" is "on" with a GPU. On a CPU it compiles the optimizers alone, which turns
-                their dozens of passes over the weights into one, while convolutions stay with
+                "auto" is "on" with a GPU. On a CPU, "auto" compiles the optimizers alone, which
+                turns their dozens of passes over the weights into one; the convolutions stay with
                 oneDNN's kernels, which are faster than XLA's there.
-            group: the replicas that this model is one of; default it is alone. Several exchange
-                sums in the middle of a step, which then is no single XLA program: "auto" compiles
-                the optimizers alone, on a GPU too.
+            replicas: the replicas that this model is one of; by default it is the only one. Several
+                replicas all-reduce within the step, which then is no single XLA program: "auto"
+                compiles the optimizers alone, on a GPU too.
 
         Raises:
-            UserError: jit is "on" and a layer cannot be compiled by XLA, or there are replicas; or
-                there are, and a layer knows nothing of them.
+            UserError: jit is "on" although XLA cannot compile a layer or there are several
+                replicas; or there are several and a layer would see one replica's shard only.
         """
-        self.group = group or Replicas()
+        self.replicas = replicas or Replicas()
         super().compile(optimizer=None, jit_compile=False)
         self._build_losses()
         if self.ema and self.average_generator is None:
             self.average_generator = self.build_generator()
             self.average_generator.set_weights(self.generator.get_weights())
+            # int64: TensorFlow keeps int32 variables off the GPU, where XLA cannot reach them.
+            self.averaged = self.add_weight((), "zeros", dtype="int64", trainable=False)
         unsupported = [layer.name for layer in self._flatten_layers() if not layer.supports_jit]
         if jit == "on" and unsupported:
             raise UserError(f"--jit on: XLA cannot compile {', '.join(unsupported)}; use --jit off")
-        several = self.group.size > 1
+        several = self.replicas.size > 1
         if jit == "on" and several:
             raise UserError(
-                f"--jit on: {self.group.size} replicas exchange sums within a step, which XLA "
+                f"--jit on: {self.replicas.size} replicas all-reduce within a step, which XLA "
                 "cannot compile; use --jit auto"
             )
         alone = [
@@ -188,8 +133,8 @@ class Adversarial(keras.Model):
         ]
         if several and alone:
             raise UserError(
-                f"--strategy: {', '.join(alone)} of {self.name} would look at one replica's rows "
-                "alone; use --strategy none"
+                f"--strategy: {', '.join(alone)} of {self.name} would see one replica's shard of "
+                "the batch only; use --strategy none"
             )
         on_gpu = bool(tf.config.list_physical_devices("GPU"))
         whole = on_gpu and not unsupported and not several
@@ -201,10 +146,9 @@ class Adversarial(keras.Model):
         self.train_function = None
 
     def _build_losses(self):
-        """Lets nothing be made within a step, which TensorFlow would trace once more for it.
+        """Builds the networks' losses now: Keras creates variables for them at their first use.
 
-        Keras makes variables for a network's losses, where it has several, when it computes them
-        for the first time.
+        Within a step, new variables would make TensorFlow trace it a second time.
         """
         for network in vars(self).values():
             loss = getattr(network, "_compile_loss", None)
@@ -214,17 +158,12 @@ class Adversarial(keras.Model):
     def make_train_function(self, force: bool = False):
         """Keras' hook: `fit` calls the function made here once a step, with its data iterator.
 
-        The batch is taken outside the compiled function, so that the wait for it can be told
-        from the step's own time, and so that XLA sees tensors and no iterator.
+        The batch is taken outside the compiled function, so that waiting for it can be timed apart
+        from the step, and so that XLA sees tensors and no iterator.
         """
         if self.train_function is not None and not force:
             return
-        if self.group.size > 1:
-            step = self.group.compiled_step()
-        else:
-            step = tf.function(
-                self.train_step, autograph=False, jit_compile=True if self.jit_step else None
-            )
+        step = self.compiled_step()
 
         def train_function(iterator):
             start = time.perf_counter()
@@ -234,36 +173,103 @@ class Adversarial(keras.Model):
 
         self.train_function = train_function
 
+    def compiled_step(self) -> Callable[[tuple], dict[str, tf.Tensor]]:
+        """`train_step` as a compiled function of a batch."""
+        if self.replicas.size > 1:
+            return self.replicas.compiled_step()
+        return tf.function(
+            self.train_step, autograph=False, jit_compile=True if self.jit_step else None
+        )
+
     # What a step does.
 
-    def losses_and_gradients(self, *batch) -> tuple[dict, dict]:
-        """Losses by name, and for each player's name the gradients of its own variables."""
-        raise TypeError(f"{type(self).__name__} must define losses_and_gradients")
+    def objectives(self, *batch) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
+        """The losses of a step.
+
+        Args:
+            batch: tensors of one batch, as the dataset's stream gives them.
+
+        Returns:
+            Each player's loss, a scalar, by its name in `players`; and what else is logged, by
+            name.
+        """
+        raise TypeError(f"{type(self).__name__} must define objectives")
+
+    def losses_and_gradients(
+        self,
+        *batch,
+        objectives: Objectives | None = None,
+        only: Iterable[str] | None = None,
+    ) -> tuple[dict[str, tf.Tensor], dict[str, list[tf.Tensor]]]:
+        """Values to log, and the gradients of each player's loss by its own variables.
+
+        Args:
+            batch: what `objectives` takes.
+            objectives: gives the losses; default the method of this name.
+            only: names of the players whose losses it gives; default all of them.
+        """
+        players = {name: self.players[name] for name in only or self.players}
+        with ExitStack() as stack:
+            tapes = {
+                name: stack.enter_context(watching(player.variables))
+                for name, player in players.items()
+            }
+            losses, logs = (objectives or self.objectives)(*batch)
+        gradients = {
+            name: players[name].gradients(tapes[name], loss) for name, loss in losses.items()
+        }
+        return {loss_name(name): loss for name, loss in losses.items()} | logs, gradients
+
+    def update(self, *batch, **which) -> dict[str, tf.Tensor]:
+        """Updates players simultaneously, and returns what is logged.
+
+        Args:
+            batch, which: as for `losses_and_gradients`.
+        """
+        logs, gradients = self.losses_and_gradients(*batch, **which)
+        self._apply(gradients)
+        return logs
 
     def train_step(self, batch) -> dict[str, tf.Tensor]:
-        """Moves every player once, simultaneously, and returns the losses."""
-        losses, gradients = self.losses_and_gradients(*batch)
-        self._apply(gradients)
-        return losses
+        """One training step: updates every player once, simultaneously."""
+        return self.update(*batch)
 
     def _apply(self, gradients: dict[str, list[tf.Tensor]]):
-        """Moves the players whose gradients these are; of several replicas, by their mean."""
+        """Updates the players whose gradients these are; among replicas, by their mean."""
         # Before the optimizers look: an overflow on one replica is one on all, and all skip it.
         self._apply_means(collectives.all_reduce_mean(gradients))
 
     def _apply_gradients(self, gradients: dict[str, list[tf.Tensor]]):
-        updates = self.updates
+        players = self.players
         for name, player_gradients in gradients.items():
-            updates[name].optimizer.apply(player_gradients, updates[name].variables)
-        if "generator" in gradients:
-            self._average()
+            players[name].apply(player_gradients)
+        averaged = None if self.average_generator is None else self.generator
+        if any(players[name].network is averaged for name in gradients):
+            weight_average.update(self.average_generator, self.generator, self.ema, self.averaged)
 
-    def _average(self):
-        """Lets the average generator, where there is one, follow the generator."""
+    def generator_inputs(self, number: int, batch: tuple):
+        """What the generator takes for the `number`-th batch: by default, its first tensor."""
+        return batch[0]
+
+    def average_on(self, batches: Iterable[tuple]):
+        """Sets the batches by which `settle_average` estimates moving statistics.
+
+        They are to be the same in every process of a run: then the statistics are a function of the
+        weights alone, and a resumed run has the same.
+        """
         if self.average_generator is not None:
-            weights = self.generator.weights
-            for average, weight in zip(self.average_generator.weights, weights, strict=True):
-                average.assign(self.ema * average + (1.0 - self.ema) * weight)
+            inputs = [self.generator_inputs(*numbered) for numbered in enumerate(batches)]
+            self.average_inputs = inputs if weight_average.normalizations(self.generator) else []
+
+    def settle_average(self):
+        """Estimates the moving statistics of the average generator for its weights as they are.
+
+        To be called before it is used or saved; does nothing where there is no average, or where it
+        has not changed since the last time.
+        """
+        if self.average_inputs and self._settled != int(self.averaged):
+            weight_average.estimate_statistics(self.average_generator, self.average_inputs)
+            self._settled = int(self.averaged)
 
     # What a checkpoint must hold.
 
@@ -273,11 +279,12 @@ class Adversarial(keras.Model):
         Weights, moving statistics, the random state of dropout and noise (which Keras' own weight
         files leave out), and each optimizer with its moments, step count and loss scale.
         """
-        for update in self.updates.values():
-            update.build()
+        players = self.players
+        for player in players.values():
+            player.build()
         groups = {name: network.variables for name, network in self.networks.items()}
         owned = {id(v) for variables in groups.values() for v in variables}
         groups["model"] = [v for v in self.variables if id(v) not in owned]
-        for name, update in self.updates.items():
-            groups[f"{name}_optimizer"] = update.optimizer.variables
+        for name, player in players.items():
+            groups[f"{name}_optimizer"] = player.optimizer.variables
         return groups

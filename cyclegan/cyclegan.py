@@ -1,4 +1,4 @@
-"""CycleGAN: image-to-image translation learnt without pairs.
+"""CycleGAN: unpaired image-to-image translation.
 
 Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks
 Jun-Yan Zhu, Taesung Park, Phillip Isola, Alexei A. Efros. ICCV 2017, arXiv:1703.10593
@@ -10,13 +10,13 @@ With G: A -> B and F: B -> A the translators, a and b images of the two domains:
     L_id(G, F)    = E[|G(b) - b|] + E[|F(a) - a|]                            (section 5.2)
     L(G, F, D_A, D_B) = L_GAN(G, D_B) + L_GAN(F, D_A) + lambda L_cyc + lambda lambda_id L_id
 
-the last with least squares in place of the logarithm (section 4), where the loss of a discriminator
-is halved. A discriminator learns from a history of translations, of 50 images in each domain.
+the last with least squares in place of the logarithm, where the loss of a discriminator is halved
+(section 4). The discriminators learn from a pool of earlier translations, 50 for each domain.
 
-Deviations: convolutions followed by instance normalisation have no bias, which the normalisation
-would cancel. The identity loss is on by default for every data set, as in the authors' code; the
-paper speaks of it for paintings to photos only. The learning rate falls from step to step over the
-second half, not from epoch to epoch.
+Deviations: convolutions followed by instance normalization have no bias, which the normalization
+would cancel. The identity loss is on by default for every dataset, as in the authors' code; the
+paper has it for paintings to photos only. Over the second half of training the learning rate decays
+with each step, not with each epoch.
 
     python3 cyclegan/cyclegan.py --dataset horse2zebra
 """
@@ -28,12 +28,14 @@ from typing import ClassVar
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common import cli, errors
-from common.adversarial import Adversarial, Update, watching
+from common.adversarial import Adversarial
 from common.errors import UserError
 from common.nn import losses
 from common.nn.blocks import normal_init, patchgan
-from common.nn.image_pool import HistoryPool
+from common.nn.image_pool import ImagePool
 from common.nn.layers import DoublingConvolution, InstanceNormalization, ReflectionPadding
+from common.nn.optimizers import adam
+from common.players import Player
 from common.tasks.unpaired_translation import UnpairedTranslation
 
 import keras
@@ -42,23 +44,23 @@ from keras.layers import Activation, Add, Conv2D, ReLU, ZeroPadding2D
 
 
 class CycleGAN(Adversarial):
-    """Two ResNet translators and two PatchGAN discriminators, trained on images without pairs.
+    """Two ResNet translators and two PatchGAN discriminators, trained on unpaired images.
 
     Args:
-        image_size: side of the training images in pixels, a multiple of 4; 256 in the paper,
-            128 by default in the authors' first code.
-        channels: of the images of both domains, 3 for RGB or 1 for grey.
-        width: filters of the first convolution of each network; 64 in the paper.
+        image_size: side of the training images in pixels, a multiple of 4; 256 in the paper, 128
+            by default in the authors' first code.
+        channels: image channels of both domains, 3 for RGB or 1 for grayscale.
+        width: number of filters of the first convolution of each network; 64 in the paper.
         blocks: residual blocks of a translator; default 9 from 256 pixels up and 6 from 128, as in
             the paper, and 3 below.
-        strided: convolutions with strides 2 of a discriminator: 3 judges patches of 70x70 pixels,
-            as in the paper, 2 of 34x34, 1 of 16x16. Default 3 from 64 pixels up, 2 below.
+        strided: convolutions with strides 2 in a discriminator: 3 gives patches of 70x70 pixels, as
+            in the paper, 2 of 34x34, 1 of 16x16. Default 3 from 64 pixels up, 2 below.
         cycle_weight: lambda, the weight of the cycle loss; 10 in the paper.
-        identity_weight: lambda_id, the weight of the identity loss as a share of lambda; 0 leaves
-            its two forward passes out.
-        pool_size: images in the history of each domain; 0 for none.
-        learning_rate: Adam's step size, for all players.
-        beta_1: Adam's decay of the first moment.
+        identity_weight: lambda_id, the weight of the identity loss as a fraction of lambda; 0 saves
+            its two forward passes.
+        pool_size: number of translations in the pool of each domain; 0 for none.
+        learning_rate: step size of Adam, for all players.
+        beta_1: Adam's decay rate for the first moment.
         ema: decay of the moving average of the translators' weights, from 0 (none) to below 1.
     """
 
@@ -100,7 +102,7 @@ class CycleGAN(Adversarial):
         self.image_size, self.channels, self.width = image_size, channels, width
         self.blocks, self.strided = blocks, strided
         image = image_size, image_size, channels
-        self.pool_a, self.pool_b = (HistoryPool(pool_size, image, name=n) for n in "ab")
+        self.pool_a, self.pool_b = (ImagePool(pool_size, image, name=n) for n in "ab")
 
         self.generator = self.build_generator()
         G, F = (self.generator.get_layer(name) for name in ("AtoB", "BtoA"))
@@ -109,7 +111,7 @@ class CycleGAN(Adversarial):
             discriminator.compile(
                 loss=losses.least_squares,
                 loss_weights=0.5,  # section 7.1; Adam's steps stay as long
-                optimizer=keras.optimizers.Adam(learning_rate, beta_1, epsilon=1e-8),
+                optimizer=adam(learning_rate, beta_1),
             )
 
         a, b = (keras.Input((None, None, channels)) for _ in range(2))
@@ -123,35 +125,17 @@ class CycleGAN(Adversarial):
         self.combined.compile(
             loss=[losses.least_squares] * 2 + [losses.l1] * (len(outputs) - 2),
             loss_weights=weights,
-            optimizer=keras.optimizers.Adam(learning_rate, beta_1, epsilon=1e-8),
+            optimizer=adam(learning_rate, beta_1),
         )
-        # The same pass, and the translations that it has made on its way, for the history.
+        # The same pass, with the translations made on the way, for the pool.
         self.combined_and_fakes = keras.Model([a, b], [*outputs, fake_b, fake_a])
         self.compile()
 
-    # Who plays: both translators move as one player, for the cycle needs both.
-
     @property
-    def networks(self) -> dict[str, keras.Model]:
-        """Every network once, by name; the two translators are one."""
-        networks = {
-            "generator": self.generator,
-            "discriminator_a": self.discriminator_a,
-            "discriminator_b": self.discriminator_b,
-        }
-        if self.average_generator is not None:
-            networks["average_generator"] = self.average_generator
-        return networks
-
-    @property
-    def updates(self) -> dict[str, Update]:
-        """The update of each player, by name."""
-        updates = {
-            D.name: Update(D.optimizer, D.trainable_variables)
-            for D in (self.discriminator_a, self.discriminator_b)
-        }
-        generator = Update(self.combined.optimizer, self.generator.trainable_variables)
-        return updates | {"generator": generator}
+    def players(self) -> dict[str, Player]:
+        """Both translators are one player: the cycle loss needs both."""
+        players = {D.name: Player(D, D) for D in (self.discriminator_a, self.discriminator_b)}
+        return players | {"generator": Player(self.combined, self.generator)}
 
     # The networks (appendix, section 7.2).
 
@@ -188,44 +172,34 @@ class CycleGAN(Adversarial):
         logits = patchgan(x, self.width, self.strided, InstanceNormalization)
         return keras.Model(x, logits, name=f"discriminator_{domain}")
 
-    # A step.
+    def generator_inputs(self, number: int, batch: tuple):
+        return list(batch)
 
-    def losses_and_gradients(self, a: tf.Tensor, b: tf.Tensor) -> tuple[dict, dict]:
-        """Losses of all players and the gradients of each with respect to its own weights.
+    # The losses.
+
+    def objectives(self, a: tf.Tensor, b: tf.Tensor) -> tuple[dict, dict]:
+        """The losses of all players; `cycle_a` and `cycle_b`, the cycle losses, are logged.
 
         Args:
             a: images of one domain, float32 (B, S, S, C) in [-1, 1].
-            b: of the other, which have nothing to do with them; the same shape.
+            b: unpaired images of the other; the same shape.
         """
-        generator = self.updates["generator"]
-        with watching(generator.variables) as tape:
-            *scored, fake_b, fake_a = self.combined_and_fakes([a, b], training=True)
-            targets = [*map(tf.ones_like, scored[:2]), a, b, b, a][: len(scored)]
-            g_loss = self.combined.compute_loss(y=targets, y_pred=scored)
-        d_a_loss, d_a = self.discriminator_loss_and_gradients("a", a, self.pool_a(fake_a))
-        d_b_loss, d_b = self.discriminator_loss_and_gradients("b", b, self.pool_b(fake_b))
-        gradients = {
-            "discriminator_a": d_a,
-            "discriminator_b": d_b,
-            "generator": generator.gradients(tape, g_loss),
+        *scored, fake_b, fake_a = self.combined_and_fakes([a, b], training=True)
+        targets = [*map(tf.ones_like, scored[:2]), a, b, b, a][: len(scored)]
+        values = {
+            "generator": self.combined.compute_loss(y=targets, y_pred=scored),
+            "discriminator_a": self.d_loss(self.discriminator_a, a, self.pool_a(fake_a)),
+            "discriminator_b": self.d_loss(self.discriminator_b, b, self.pool_b(fake_b)),
         }
-        values = {"d_a_loss": d_a_loss, "d_b_loss": d_b_loss, "g_loss": g_loss}
-        cycles = {"cycle_a": losses.l1(a, scored[2]), "cycle_b": losses.l1(b, scored[3])}
-        return values | cycles, gradients
+        return values, {"cycle_a": losses.l1(a, scored[2]), "cycle_b": losses.l1(b, scored[3])}
 
-    def discriminator_loss_and_gradients(
-        self, domain: str, real: tf.Tensor, fake: tf.Tensor
-    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """One discriminator's loss and gradients on images and on translations of its history."""
-        name = f"discriminator_{domain}"
-        D, update = self.networks[name], self.updates[name]
-        with watching(update.variables) as tape:
-            # One pass: no layer of D looks at more than one image.
-            scores = D(tf.concat([real, fake], axis=0), training=True)
-            real, fake = tf.split(scores, 2)
-            loss = D.compute_loss(y=tf.ones_like(real), y_pred=real)
-            loss += D.compute_loss(y=tf.zeros_like(fake), y_pred=fake)
-        return loss, update.gradients(tape, loss)
+    def d_loss(self, D: keras.Model, real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
+        """One discriminator's loss on images of its domain and on translations from its pool."""
+        # One pass: no layer of D sees more than one image.
+        scores = D(tf.concat([real, fake], axis=0), training=True)
+        real, fake = tf.split(scores, 2)
+        loss = D.compute_loss(y=tf.ones_like(real), y_pred=real)
+        return loss + D.compute_loss(y=tf.zeros_like(fake), y_pred=fake)
 
 
 def depths(image_size: int) -> tuple[int, int]:
@@ -239,7 +213,7 @@ def norm(h):
 
 
 def conv(h, filters: int, *, kernel: int = 3, strides: int = 1, use_bias: bool = False):
-    """Convolution of a map that is padded already."""
+    """Convolution of a map that is already padded."""
     return Conv2D(
         filters, kernel, strides=strides, use_bias=use_bias, kernel_initializer=normal_init()
     )(h)
@@ -251,7 +225,7 @@ def conv_down(h, filters: int):
 
 
 def conv_up(h, filters: int):
-    """3x3 transposed convolution that doubles the sides, the counterpart of `conv_down`."""
+    """3x3 transposed convolution that doubles the sides, the inverse of `conv_down` in shape."""
     return DoublingConvolution(filters, kernel_initializer=normal_init())(h)
 
 

@@ -1,9 +1,9 @@
-"""Executes a notebook from its first cell to its last, and stores what its cells put out.
+"""Executes notebooks and stores the outputs of their cells.
 
     python3 notebooks/execute.py notebooks/pix2pix.ipynb
 
-With --check nothing is stored. The notebook's first cell reads its sizes from the environment
-(ZOO_STEPS and so on); a cell that fails ends it.
+With --check nothing is stored. The first cell of a notebook reads its sizes from the environment
+(ZOO_STEPS and so on). Execution stops at the first cell that fails.
 """
 
 import os
@@ -15,38 +15,38 @@ import nbformat
 from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parents[1]
-# TensorFlow greets on every start with lines that say nothing to a reader.
-_GREETING = re.compile(r"^(WARNING: All log messages before absl|[IWE]\d{4} \d{2}:).*\n?", re.M)
+# Log lines of TensorFlow at startup, which are of no use to a reader.
+_STARTUP_LOG = re.compile(r"^(WARNING: All log messages before absl|[IWE]\d{4} \d{2}:).*\n?", re.M)
 
 
 def execute(notebook: Path, folder: Path = ROOT, timeout: int = 600, **environment: str):
-    """The notebook with the output of its cells.
+    """Returns a notebook with the outputs of its cells.
 
     Args:
-        notebook: its file.
-        folder: where it runs.
-        timeout: seconds for a cell.
-        environment: variables of the kernel's environment, beside those of this process.
+        notebook: file of the notebook.
+        folder: working directory of the kernel.
+        timeout: maximum seconds per cell.
+        environment: environment variables of the kernel, in addition to those of this process.
 
     Raises:
-        CellExecutionError: a cell has failed.
+        CellExecutionError: a cell failed.
     """
     content = nbformat.read(notebook, as_version=4)
     client = NotebookClient(
         content,
         timeout=timeout,
         kernel_name="python3",
-        coalesce_streams=True,  # of a progress bar only its end is left
+        coalesce_streams=True,  # keeps the last state of a progress bar only
         resources={"metadata": {"path": str(folder)}},
     )
     client.execute(env=os.environ | environment)
     for cell in content.cells:
-        cell.metadata.pop("execution", None)  # when it ran
+        cell.metadata.pop("execution", None)  # timestamps
         for output in cell.get("outputs", []):
             if "text" in output:
-                output["text"] = _GREETING.sub("", output["text"].replace("\r\n", "\n"))
+                output["text"] = _STARTUP_LOG.sub("", output["text"].replace("\r\n", "\n"))
         if "outputs" in cell:
-            cell["outputs"] = [o for o in cell["outputs"] if o.get("text", "is there") != ""]
+            cell["outputs"] = [o for o in cell["outputs"] if o.get("text", "no text") != ""]
     return content
 
 

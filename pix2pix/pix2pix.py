@@ -3,19 +3,19 @@
 Image-to-Image Translation with Conditional Adversarial Networks
 Phillip Isola, Jun-Yan Zhu, Tinghui Zhou, Alexei A. Efros. CVPR 2017, arXiv:1611.07004
 
-With x an image, y its counterpart and G(x) the translation, whose noise is dropout:
+With x an image, y its target and G(x) the translation, whose noise is dropout:
 
     L_cGAN(G, D) = E[log D(x, y)] + E[log(1 - D(x, G(x)))]                 (equation 1)
     L_L1(G)      = E[|y - G(x)|]                                           (equation 3)
     G*           = arg min_G max_D L_cGAN(G, D) + lambda L_L1(G)           (equation 4)
 
-G maximises log D(x, G(x)) rather than minimising log(1 - D), and D's loss is halved (section 3.3).
+G maximizes log D(x, G(x)) rather than minimizing log(1 - D), and D's loss is halved (section 3.3).
 
-Deviations: convolutions followed by batch normalisation have no bias, which the normalisation
-would cancel; the others have one, where the authors' code sets all biases to zero each step. Both
-players move at once from one forward pass of G and one of D over the translation, where the paper
-alternates; the authors' code shares that pass too and differs only in back-propagating through the
-D that has just moved. The discriminators of other patches (section 4.4) are left out.
+Deviations: convolutions followed by batch normalization have no bias, which the normalization
+would cancel; the others have one, where the authors' code sets all biases to zero each step. G and
+D are updated at once from one forward pass of G and one of D over the translation, where the paper
+alternates; the authors' code shares that pass too, and differs only in back-propagating through the
+D that was just updated. Discriminators of other patch sizes (section 4.4) are left out.
 
     python3 pix2pix/pix2pix.py --dataset facades
 """
@@ -28,11 +28,12 @@ from typing import Literal
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common import cli, errors
-from common.adversarial import Adversarial, watching
+from common.adversarial import Adversarial
 from common.errors import UserError
 from common.nn import losses
 from common.nn.blocks import conv, conv_transpose, patchgan
 from common.nn.layers import BatchNormalization, Dropout
+from common.nn.optimizers import adam
 from common.tasks.paired_translation import PairedTranslation
 
 import keras
@@ -48,18 +49,19 @@ class Pix2Pix(Adversarial):
     Args:
         image_size: side of the training images in pixels, a power of two from 32 up. The U-Net
             halves it down to a single pixel, so it has log2(image_size) levels.
-        channels_in: channels of the condition x, 3 for RGB or 1 for grey.
-        channels_out: channels of the counterpart y, 3 or 1.
-        width: filters of the first convolution of each player; 64 in the paper.
+        channels_in: channels of the condition x, 3 for RGB or 1 for grayscale.
+        channels_out: channels of the target y, 3 or 1.
+        width: number of filters of the first convolution of each network; 64 in the paper.
         objective: adversarial loss, cross_entropy as in the paper or least_squares.
         l1_weight: lambda, the weight of the mean absolute difference in [-1, 1]; 100 in the paper.
-        dropout: share of units dropped in the first three decoder levels; 0.5 in the paper.
+        dropout: dropout rate in the first three decoder levels; 0.5 in the paper.
         inference_dropout: whether dropout stays on at inference, as in the paper.
-        inference_statistics: what normalises the generator at inference: each image's own
-            statistics ("image", as in the paper at batch size 1) or moving averages ("moving").
-        inference_seed: which dropout mask inference draws.
-        learning_rate: Adam's step size, for both players.
-        beta_1: Adam's decay of the first moment.
+        inference_statistics: statistics that normalize the generator's activations at inference:
+            those of each image itself ("image", as in the paper at batch size 1) or moving averages
+            ("moving").
+        inference_seed: seed for the dropout mask at inference.
+        learning_rate: step size of Adam, for both networks.
+        beta_1: Adam's decay rate for the first moment.
         ema: decay of the moving average of the generator's weights, from 0 (none) to below 1.
     """
 
@@ -98,7 +100,7 @@ class Pix2Pix(Adversarial):
         self.discriminator.compile(
             loss=OBJECTIVES[objective],
             loss_weights=0.5,  # section 3.3; Adam's steps stay as long
-            optimizer=keras.optimizers.Adam(learning_rate, beta_1, epsilon=1e-8),
+            optimizer=adam(learning_rate, beta_1),
         )
 
         x = keras.Input((None, None, channels_in))
@@ -107,13 +109,13 @@ class Pix2Pix(Adversarial):
         self.combined.compile(
             loss=[OBJECTIVES[objective], losses.l1],
             loss_weights=[1.0, l1_weight],
-            optimizer=keras.optimizers.Adam(learning_rate, beta_1, epsilon=1e-8),
+            optimizer=adam(learning_rate, beta_1),
         )
         self.compile()
 
     @property
     def multiple(self) -> int:
-        """What the sides of the generator's input must be multiples of."""
+        """The sides of the generator's input must be multiples of this."""
         return self.image_size
 
     def build_generator(self) -> keras.Model:
@@ -135,7 +137,7 @@ class Pix2Pix(Adversarial):
             if not outer:
                 h = LeakyReLU(0.2)(h)
             h = conv(h, filters[level], use_bias=outer or inner)
-            if not (outer or inner):  # of a 1x1 map, normalisation would leave only its bias
+            if not (outer or inner):  # normalizing a 1x1 map would leave only the bias
                 h = normalize(h)
             skips.append(h)
 
@@ -157,26 +159,19 @@ class Pix2Pix(Adversarial):
             [x, y], patchgan(Concatenate()([x, y]), self.width), name="discriminator"
         )
 
-    def losses_and_gradients(self, x: tf.Tensor, y: tf.Tensor) -> tuple[dict, dict]:
-        """Losses of both players and the gradients of each with respect to its own weights.
+    def objectives(self, x: tf.Tensor, y: tf.Tensor) -> tuple[dict, dict]:
+        """The losses of both players (equation 4); `l1` is logged.
 
         Args:
             x: conditions, float32 (B, H, W, C_in) in [-1, 1].
-            y: their counterparts, float32 (B, H, W, C_out) in [-1, 1].
+            y: their targets, float32 (B, H, W, C_out) in [-1, 1].
         """
-        D, G = self.updates["discriminator"], self.updates["generator"]
-        with watching(G.variables) as g_tape, watching(D.variables) as d_tape:
-            fake, y_hat = self.combined(x, training=True)
-            real = self.discriminator([x, y], training=True)
-            d_loss_real = self.discriminator.compute_loss(y=tf.ones_like(real), y_pred=real)
-            d_loss_fake = self.discriminator.compute_loss(y=tf.zeros_like(fake), y_pred=fake)
-            d_loss = d_loss_real + d_loss_fake
-            g_loss = self.combined.compute_loss(y=[tf.ones_like(fake), y], y_pred=[fake, y_hat])
-        gradients = {
-            "discriminator": D.gradients(d_tape, d_loss),
-            "generator": G.gradients(g_tape, g_loss),
-        }
-        return {"d_loss": d_loss, "g_loss": g_loss, "l1": losses.l1(y, y_hat)}, gradients
+        fake, y_hat = self.combined(x, training=True)
+        real = self.discriminator([x, y], training=True)
+        d_loss = self.discriminator.compute_loss(y=tf.ones_like(real), y_pred=real)
+        d_loss += self.discriminator.compute_loss(y=tf.zeros_like(fake), y_pred=fake)
+        g_loss = self.combined.compute_loss(y=[tf.ones_like(fake), y], y_pred=[fake, y_hat])
+        return {"discriminator": d_loss, "generator": g_loss}, {"l1": losses.l1(y, y_hat)}
 
 
 if __name__ == "__main__":

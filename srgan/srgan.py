@@ -4,34 +4,35 @@ Photo-Realistic Single Image Super-Resolution Using a Generative Adversarial Net
 Christian Ledig, Lucas Theis, Ferenc Huszar, Jose Caballero, Andrew Cunningham, Alejandro Acosta,
 Andrew Aitken, Alykhan Tejani, Johannes Totz, Zehan Wang, Wenzhe Shi. CVPR 2017, arXiv:1609.04802
 
-With I_LR an image that was shrunk from I_HR, G(I_LR) its enlargement and phi VGG19's features:
+With I_HR an image, I_LR the same downscaled, G(I_LR) its reconstruction and phi VGG19's features:
 
     stage 1    L_G = mean (I_HR - G(I_LR))^2                               (equation 4)
     stage 2    L_G = mean (phi(I_HR) - phi(G(I_LR)))^2 + 1e-3 (-log D(G(I_LR)))   (3, 5, 6)
                L_D = -log D(I_HR) - log(1 - D(G(I_LR)))                    (equation 2)
 
-Stage 1 gives SRResNet; stage 2 goes on from it, and its second half has a tenth of the learning
-rate (section 3.2). Images are in [0, 1] when small and in [-1, 1] when large, as there.
+Stage 1 gives SRResNet; stage 2 starts from it, and in its second half the learning rate is a tenth
+(section 3.2). Low-resolution images are in [0, 1] and high-resolution ones in [-1, 1], as there.
 
-Deviations: both players move at once from one forward pass of G and one of D over the enlargement,
-where the paper alternates. Training images are also mirrored and turned (--augment). The output
-has no tanh, whose saturation costs PSNR at black and white: what leaves the range is clipped.
+Deviations: G and D are updated at once from one forward pass of G and one of D over its images,
+where the paper alternates. Training images are also mirrored and rotated (--augment). The output
+has no tanh, whose saturation costs PSNR at black and white: values out of range are clipped.
 
     python3 srgan/srgan.py --dataset div2k
 """
 
 import sys
-from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common import cli, errors
-from common.adversarial import Adversarial, Update, watching
 from common.errors import UserError
 from common.nn import losses, perceptual
 from common.nn.layers import BatchNormalization, PixelShuffle
+from common.nn.optimizers import adam
+from common.players import Player
+from common.staged import Plan, Stage, Staged
 from common.tasks.super_resolution import SuperResolution
 
 import keras
@@ -39,29 +40,30 @@ import tensorflow as tf
 from keras.layers import Activation, Add, Conv2D, Dense, LeakyReLU, PReLU
 
 
-class SRGAN(Adversarial):
-    """SRResNet with sub-pixel upsampling, first alone, then against an eight-layer discriminator.
+class SRGAN(Staged):
+    """SRResNet with sub-pixel upsampling: first alone, then against an eight-layer discriminator.
 
     Args:
-        scale: factor by which height and width grow, 4 as in the paper or 2.
-        image_size: side of the large training images in pixels, a multiple of `scale`.
+        scale: upscaling factor, 4 as in the paper or 2.
+        image_size: side of the high-resolution training patches in pixels, a multiple of `scale`.
         blocks: residual blocks of the generator; 16 in the paper.
-        width: filters of the first convolution of each player; 64 in the paper.
-        pooling: what makes a vector of the discriminator's last map: flatten as in the paper, or
-            global, its mean over the pixels, which needs a fraction of the weights.
-        stage: both; mse, only stage 1; gan, only stage 2, from the run of --begin.
+        width: number of filters of the first convolution of each network; 64 in the paper.
+        pooling: what turns the discriminator's last map into a vector: flatten as in the paper, or
+            global average pooling, which needs a fraction of the weights.
+        stage: stages to train: both; mse, stage 1 alone; gan, stage 2 alone, from the run --begin.
         pretrain_steps: steps of stage 1.
         gan_steps: steps of stage 2; the learning rate falls to a tenth after half of them.
-        begin: run whose generator stage 2 begins with, for --stage gan: as it was at the end of
-            its stage 1, or after its newest step if it had only one stage.
+        begin: run whose generator stage 2 starts from with --stage gan: as it was at the end of its
+            stage 1, or after its last step if it had one stage only.
         content: content loss of stage 2: vgg54 or vgg22 in VGG19's features, mse in pixels.
             Default: vgg54 if its weights are on disk or can be downloaded, else mse.
         adversarial_weight: weight of the adversarial loss beside the content loss.
-        learning_rate: Adam's step size, for both players.
-        beta_1: Adam's decay of the first moment.
+        learning_rate: step size of Adam, for both networks.
+        beta_1: Adam's decay rate for the first moment.
         ema: decay of the moving average of the generator's weights, from 0 (none) to below 1.
     """
 
+    logged = ("resnet_loss", "mse", "content", "adversarial", "d_loss", "g_loss")
     defaults: ClassVar[dict] = {
         "batch_size": 16,
         "epochs": 1_000_000,  # the stages' steps are what ends a run
@@ -95,86 +97,63 @@ class SRGAN(Adversarial):
             raise UserError(f"--image_size {image_size}: give a multiple of {scale} from 16 up")
         self.scale, self.image_size = scale, image_size
         self.blocks, self.width, self.pooling = blocks, width, pooling
-        self.stage, self.begin_run, self.content = stage, begin, content
+        self.stage_option, self.begin_run, self.content = stage, begin, content
         self.mse_steps = pretrain_steps if stage != "gan" else 0
         self.gan_steps = gan_steps if stage != "mse" else 0
         self.adversarial_weight = adversarial_weight
         self.content_distance = losses.mse  # until `prepare`
-        # int64: TensorFlow keeps int32 variables off the GPU, where XLA cannot reach them.
-        self.steps_done = self.add_weight((), "zeros", dtype="int64", trainable=False)
-
-        def adam() -> keras.optimizers.Optimizer:
-            return keras.optimizers.Adam(learning_rate, beta_1, epsilon=1e-8)
+        stages = (
+            Stage(self.mse_steps, self.resnet_objectives, ("resnet",)),
+            Stage(self.gan_steps, self.objectives, ("discriminator", "generator")),
+        )
+        self.set_stages([stage for stage in stages if stage.steps])
 
         self.generator = self.build_generator()
         if self.mse_steps:
-            self.generator.compile(loss=losses.mse, optimizer=adam())
+            self.generator.compile(loss=losses.mse, optimizer=adam(learning_rate, beta_1))
         if self.gan_steps:
             self.discriminator = self.build_discriminator()
-            self.discriminator.compile(loss=losses.cross_entropy, optimizer=adam())
+            self.discriminator.compile(
+                loss=losses.cross_entropy, optimizer=adam(learning_rate, beta_1)
+            )
             lr = keras.Input((image_size // scale, image_size // scale, 3))
             sr = self.generator(lr)
             self.combined = keras.Model(lr, [self.discriminator(sr), sr], name="combined")
             self.combined.compile(
                 loss=[losses.cross_entropy, self.content_loss],
                 loss_weights=[adversarial_weight, 1.0],
-                optimizer=adam(),  # its own: moments of stage 1's gradients would mislead it
+                optimizer=adam(learning_rate, beta_1),
             )
         self.compile()
 
     # Who plays, and for how long.
 
     @property
-    def networks(self) -> dict[str, keras.Model]:
-        """Every network once, by name."""
-        networks = {"generator": self.generator}
-        if self.gan_steps:
-            networks["discriminator"] = self.discriminator
-        if self.average_generator is not None:
-            networks["average_generator"] = self.average_generator
-        return networks
-
-    @property
-    def updates(self) -> dict[str, Update]:
-        """The update of each player, by name; the generator has one for each stage."""
-        updates = {}
+    def players(self) -> dict[str, Player]:
+        """The generator has an optimizer for each stage: stage 1's moments would mislead it."""
+        players = {}
         if self.mse_steps:
-            G = self.generator
-            updates["resnet"] = Update(G.optimizer, G.trainable_variables)
-        return updates | (super().updates if self.gan_steps else {})
-
-    @property
-    def total_steps(self) -> int:
-        return self.mse_steps + self.gan_steps
-
-    @property
-    def milestones(self) -> tuple[int, ...]:
-        """The end of stage 1, if there is another one."""
-        return (self.mse_steps,) if self.stage == "both" else ()
+            players["resnet"] = Player(self.generator, self.generator)
+        return players | (super().players if self.gan_steps else {})
 
     def rate_factor(self, step: int) -> float:
         """1; a tenth in the second half of stage 2 (section 3.2)."""
         return 0.1 if 2 * (step - self.mse_steps) >= self.gan_steps > 0 else 1.0
 
-    def prepare(self, data):
-        """Loads what the content loss looks at."""
-        if self.gan_steps:
-            self.content, self.content_distance = perceptual.chosen(self.content)
-
     @property
-    def found(self) -> dict:
-        """Options as resolved: a resumed run must not take another content loss."""
-        return {"content": self.content}
-
-    def origin(self) -> str | None:
-        """Stage 2 alone: the run whose generator it goes on from."""
-        if (self.stage == "gan") != (self.begin_run is not None):
+    def plan(self) -> Plan:
+        if (self.stage_option == "gan") != (self.begin_run is not None):
             raise UserError("--stage gan and --begin RUN belong together: give both, or neither")
-        return self.begin_run
+        return super().plan._replace(
+            resolved={"content": self.content},  # a resumed run must not take another one
+            initial_run=self.begin_run,
+            initial_step=end_of_stage_1,
+        )
 
-    def origin_step(self, options: dict, newest: int) -> int:
-        """The end of its stage 1, if it went on to stage 2."""
-        return min(newest, options["pretrain_steps"]) if options["stage"] == "both" else newest
+    def prepare(self, data):
+        """Loads the network of the content loss."""
+        if self.gan_steps:
+            self.content, self.content_distance = perceptual.content_loss(self.content)
 
     # The networks (figure 4).
 
@@ -201,12 +180,12 @@ class SRGAN(Adversarial):
 
     @property
     def halo(self) -> int:
-        """How far around a pixel the generator looks, in pixels of its input, rounded up."""
+        """Radius of the generator's receptive field in pixels of its input, rounded up."""
         # 9x9, the blocks, two 3x3; then what looks at finer pixels: 3x3 and 9x9, or 9x9 alone.
         return 4 + 2 * self.blocks + 2 + 2
 
     def build_discriminator(self) -> keras.Model:
-        """Large images (B, S, S, 3) in [-1, 1] -> logits (B, 1)."""
+        """High-resolution images (B, S, S, 3) in [-1, 1] -> logits (B, 1)."""
         x = keras.Input((self.image_size, self.image_size, 3))
         h = LeakyReLU(0.2)(Conv2D(self.width, 3, padding="same")(x))
         for k in range(1, 8):  # filters double with every other convolution, sides halve between
@@ -223,72 +202,39 @@ class SRGAN(Adversarial):
     # The two stages.
 
     def content_loss(self, hr: tf.Tensor, sr: tf.Tensor) -> tf.Tensor:
-        """How far enlargements are from their originals, in features or in pixels."""
+        """Distance of super-resolved images from their originals, in features or in pixels."""
         return self.content_distance(hr, sr)
 
-    def train_step(self, batch) -> dict[str, tf.Tensor]:
-        """One step of the stage that it is in.
+    def resnet_objectives(self, lr: tf.Tensor, hr: tf.Tensor) -> tuple[dict, dict]:
+        """Stage 1: the generator alone.
 
         Args:
-            batch: small images, float32 (B, S / scale, S / scale, 3) in [0, 1], and the large
-                ones that they were made of, float32 (B, S, S, 3) in [-1, 1].
-
-        Returns:
-            `mse`, of pixels; and of stage 2, 0 in stage 1, `content`, `adversarial` and `d_loss`.
+            lr: low-resolution images, float32 (B, S / scale, S / scale, 3) in [0, 1].
+            hr: their originals, float32 (B, S, S, 3) in [-1, 1].
         """
+        mse = self.generator.compute_loss(y=hr, y_pred=self.generator(lr, training=True))
+        return {"resnet": mse}, {"mse": mse}
 
-        def one_step(losses_and_gradients) -> dict:
-            losses, gradients = losses_and_gradients(*batch)
-            self._apply(gradients)
-            return losses
-
-        first = partial(one_step, self.resnet_losses_and_gradients)
-        second = partial(one_step, self.losses_and_gradients)
-        if self.stage == "both":
-            losses = tf.cond(self.steps_done < self.mse_steps, first, second)
-        else:
-            losses = first() if self.stage == "mse" else second()
-        self.steps_done.assign_add(1)
-        return losses
-
-    def resnet_losses_and_gradients(self, lr: tf.Tensor, hr: tf.Tensor) -> tuple[dict, dict]:
-        """Stage 1: the generator alone."""
-        G = self.updates["resnet"]
-        with watching(G.variables) as tape:
-            mse = self.generator.compute_loss(y=hr, y_pred=self.generator(lr, training=True))
-        of_stage_2 = dict.fromkeys(("content", "adversarial", "d_loss"), tf.zeros(()))
-        return {"mse": mse} | of_stage_2, {"resnet": G.gradients(tape, mse)}
-
-    def losses_and_gradients(self, lr: tf.Tensor, hr: tf.Tensor) -> tuple[dict, dict]:
-        """Stage 2: losses of both players and the gradients of each of its own weights."""
-        D, G = self.updates["discriminator"], self.updates["generator"]
-        with watching(G.variables) as g_tape, watching(D.variables) as d_tape:
-            fake, sr = self.combined(lr, training=True)
-            real = self.discriminator(hr, training=True)
-            d_loss = self.discriminator.compute_loss(y=tf.ones_like(real), y_pred=real)
-            d_loss += self.discriminator.compute_loss(y=tf.zeros_like(fake), y_pred=fake)
-            g_loss = self.combined.compute_loss(y=[tf.ones_like(fake), hr], y_pred=[fake, sr])
-        gradients = {
-            "discriminator": D.gradients(d_tape, d_loss),
-            "generator": G.gradients(g_tape, g_loss),
-        }
+    def objectives(self, lr: tf.Tensor, hr: tf.Tensor) -> tuple[dict, dict]:
+        """Stage 2: both players, of the same batches."""
+        fake, sr = self.combined(lr, training=True)
+        real = self.discriminator(hr, training=True)
+        d_loss = self.discriminator.compute_loss(y=tf.ones_like(real), y_pred=real)
+        d_loss += self.discriminator.compute_loss(y=tf.zeros_like(fake), y_pred=fake)
+        g_loss = self.combined.compute_loss(y=[tf.ones_like(fake), hr], y_pred=[fake, sr])
         adversarial = losses.cross_entropy(tf.ones_like(fake), fake)
-        shown = {
-            "mse": losses.mse(hr, sr),
-            "content": g_loss - self.adversarial_weight * adversarial,
-            "adversarial": adversarial,
-            "d_loss": d_loss,
-        }
-        return shown, gradients
+        content = g_loss - self.adversarial_weight * adversarial
+        logs = {"mse": losses.mse(hr, sr), "content": content, "adversarial": adversarial}
+        return {"discriminator": d_loss, "generator": g_loss}, logs
 
-    def _apply_gradients(self, gradients: dict[str, list[tf.Tensor]]):
-        super()._apply_gradients(gradients)
-        if "resnet" in gradients:
-            self._average()
+
+def end_of_stage_1(options: dict, newest: int) -> int:
+    """The step of a run to start stage 2 from: where its stage 1 ended, if it had a second."""
+    return min(newest, options["pretrain_steps"]) if options["stage"] == "both" else newest
 
 
 def normalized(h):
-    """Batch normalisation; its averages are long ones, as inference stands on them."""
+    """Batch normalization; its moving averages are long, since inference relies on them."""
     return BatchNormalization(momentum=0.99, gamma_initializer="ones")(h)
 
 

@@ -2,6 +2,7 @@
 
 from common.adversarial import Adversarial
 from common.errors import UserError
+from common.nn.layers import BatchNormalization
 from tests.helpers.tiny import Tiny
 
 import keras
@@ -104,7 +105,7 @@ def test_jit_on_with_a_layer_that_xla_cannot_compile_is_an_error():
 def test_float16_scales_the_loss_and_skips_an_overflow():
     model = model_of("mixed_float16")
     model.compile(jit="off")
-    update = model.updates["generator"]
+    update = model.players["generator"]
     assert isinstance(update.optimizer, keras.optimizers.LossScaleOptimizer)
     update.build()
     scale = float(update.optimizer.dynamic_scale)
@@ -117,27 +118,46 @@ def test_float16_scales_the_loss_and_skips_an_overflow():
 
 def test_float16_gradients_are_the_float32_ones_times_the_scale():
     exact, half = model_of(dropout=0.0), model_of("mixed_float16", dropout=0.0)
-    half.updates["generator"].build()
-    scale = float(half.updates["generator"].optimizer.dynamic_scale)
+    half.players["generator"].build()
+    scale = float(half.players["generator"].optimizer.dynamic_scale)
     _, a = exact.losses_and_gradients(*BATCH)
     _, b = half.losses_and_gradients(*BATCH)
     last_a, last_b = np.asarray(a["generator"][-1]), np.asarray(b["generator"][-1]) / scale
     np.testing.assert_allclose(last_b, last_a, rtol=0.05, atol=0.05 * np.abs(last_a).max())
 
 
-def test_average_follows_every_weight_by_its_decay():
-    model = model_of(ema=0.75)
+def test_the_average_follows_the_weights_by_a_decay_that_warms_up():
+    model = model_of(ema=0.2)
     start = model.generator.get_weights()
     for average, weight in zip(model.average_generator.get_weights(), start, strict=True):
         np.testing.assert_array_equal(average, weight)
-    expected = start
-    for _ in range(3):
+    expected = [v.numpy() for v in model.generator.trainable_variables]
+    for decay in (1 / 10, 2 / 11, 0.2, 0.2):  # min(ema, (1 + n) / (10 + n))
         model.train_step(BATCH)
-        now = model.generator.get_weights()
-        expected = [0.75 * e + 0.25 * w for e, w in zip(expected, now, strict=True)]
-    for average, value in zip(model.average_generator.get_weights(), expected, strict=True):
+        now = [v.numpy() for v in model.generator.trainable_variables]
+        expected = [decay * e + (1 - decay) * w for e, w in zip(expected, now, strict=True)]
+    averages = model.average_generator.trainable_variables
+    for average, value in zip(averages, expected, strict=True):
         np.testing.assert_allclose(average, value, rtol=1e-5, atol=1e-7)
     assert model.sampler is model.average_generator
+    assert int(model.averaged) == 4
+
+
+def test_statistics_of_the_average_are_estimated_for_its_own_weights():
+    model = model_of(ema=0.5, inference_statistics="moving")
+    model.average_on([BATCH, BATCH])
+    for _ in range(3):
+        model.train_step(BATCH)
+    norm, own = (
+        next(each for each in network.layers if isinstance(each, BatchNormalization))
+        for network in (model.average_generator, model.generator)
+    )
+    np.testing.assert_array_equal(norm.moving_mean, own.moving_mean)  # until it is settled
+    model.settle_average()
+    before = keras.Model(model.average_generator.input, norm.input)(BATCH[0])
+    mean = np.asarray(before).mean(axis=(0, 1, 2))
+    np.testing.assert_allclose(norm.moving_mean, mean, rtol=1e-4, atol=1e-6)
+    assert np.abs(own.moving_mean - mean).max() > 1e-4
 
 
 @pytest.mark.parametrize("ema", [-0.1, 1.0])
@@ -151,14 +171,14 @@ def test_state_holds_everything_that_a_step_changes():
     model = model_of(ema=0.9)
     listed = {id(v) for variables in model.state().values() for v in variables}
     everything = model.variables + [
-        v for update in model.updates.values() for v in update.optimizer.variables
+        v for update in model.players.values() for v in update.optimizer.variables
     ]
     assert {id(v) for v in everything} == listed
     assert any("seed" in v.path for v in everything)  # dropout's random state
-    moments = model.updates["generator"].optimizer.variables
+    moments = model.players["generator"].optimizer.variables
     assert len(moments) > 2 * len(model.generator.trainable_variables)
 
 
 def test_a_model_must_say_what_its_losses_are():
-    with pytest.raises(TypeError, match="must define losses_and_gradients"):
-        Adversarial().losses_and_gradients()
+    with pytest.raises(TypeError, match="must define objectives"):
+        Adversarial().objectives()

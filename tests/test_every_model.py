@@ -7,7 +7,8 @@ from functools import cache
 
 from common import cli, registry
 from common.images import image_file
-from common.training.run_folder import Run, pick
+from common.signatures import pick
+from common.training.run_folder import Run
 from tests.helpers.checkpoints import arrays
 from tests.helpers.image_files import noise
 
@@ -22,7 +23,8 @@ OPTIONS = "--dataset embedded --jit off --steps 4 --checkpoint_every 2 --log_eve
 
 @pytest.fixture(scope="module", params=registry.NAMES)
 def model(request):
-    return registry.classes(request.param)
+    """What the model's file hands to the command line: its class, task and capabilities."""
+    return registry.entry(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +32,7 @@ def run(model, tmp_path_factory):
     """Four steps of the model at a small size, with an export; read-only."""
     folder = tmp_path_factory.mktemp("every") / "run"
     options = f"{OPTIONS} {registry.small_options(*model)} --run {folder}"
-    cli.main(*model, options.split())
+    cli.main(*model, arguments=options.split())
     return folder
 
 
@@ -49,12 +51,11 @@ def count_traces(model_class):
 
 
 def test_resume_is_exact(run, model, tmp_path, monkeypatch):
-    model_class, task = model
-    monkeypatch.setattr(task, "export_trained", lambda *_: "nowhere")
+    monkeypatch.setattr(model[1], "export_trained", lambda *_: "nowhere")
     resumed = tmp_path / "run"
     shutil.copytree(run, resumed, ignore=shutil.ignore_patterns("export", "step_00000004.npz"))
-    with count_traces(model_class) as traces:
-        cli.main(model_class, task, ["--resume", "--run", str(resumed)])
+    with count_traces(model[0]) as traces:
+        cli.main(*model, arguments=["--resume", "--run", str(resumed)])
     assert arrays(resumed, 4) == arrays(run, 4)
     assert arrays(run, 4) != arrays(run, 2)
     # A trace takes as long as hundreds of small steps.
@@ -112,7 +113,7 @@ class Step:
         self.model = model_class(**pick(model_class, options))
         self.model.prepare(data)
         self.model.compile(jit=jit)
-        for update in self.model.updates.values():
+        for update in self.model.players.values():
             update.build()  # as training does before its first step
             if isinstance(update.optimizer, LossScaleOptimizer):
                 update.optimizer.dynamic_scale.assign(256)  # the initial scale may overflow
@@ -129,7 +130,7 @@ class Step:
 
     def gradients(self):
         """For each player the moments that its optimizer keeps of its gradients."""
-        optimizers = (update.optimizer for update in self.model.updates.values())
+        optimizers = (update.optimizer for update in self.model.players.values())
         kept = (getattr(each, "_momentums", None) or each._velocities for each in optimizers)
         return [[moment.numpy() for moment in player] for player in kept]
 
@@ -137,7 +138,7 @@ class Step:
 @pytest.fixture(scope="module")
 def step(run, model):
     """step(policy, jit) -> the first step of the run's model on one batch."""
-    model_class, task = model
+    model_class, task, *_ = model
     options = Run(run).config()["options"]
     data = task(model_class).data(**pick(task.data, options))
     batch = next(iter(data.stream(options["batch_size"], 0, 1)))
@@ -167,7 +168,7 @@ def test_mixed_precision_approximates_the_step_of_float32(step, policy):
     for name, value in exact.losses.items():
         if not name.endswith("accuracy"):  # which jumps where logits are near 0
             assert mixed.losses[name] == pytest.approx(value, rel=0.05, abs=0.02), name
-    for update in mixed.model.updates.values():
+    for update in mixed.model.players.values():
         scaled = isinstance(update.optimizer, LossScaleOptimizer)
         assert scaled == (policy == "mixed_float16")
     changed = False
@@ -180,7 +181,7 @@ def test_mixed_precision_approximates_the_step_of_float32(step, policy):
 
 
 def test_the_export_gives_what_the_run_gives(run, model, tmp_path):
-    model_class, task = model
+    task = model[1]
     exported = next((run / "export" / Run(run).config()["model"]).iterdir())
     inputs, options = "", "--count 3 --seed 5"
     given = inspect.signature(task.predict).parameters.get("inputs")
@@ -189,7 +190,7 @@ def test_the_export_gives_what_the_run_gives(run, model, tmp_path):
         inputs, options = str(tmp_path / "in.png"), ""
     for source, output in ((run, "of_run"), (exported, "of_export")):
         line = f"predict {source} {inputs} --output {tmp_path / output} {options}"
-        cli.main(model_class, task, line.split())
+        cli.main(*model, arguments=line.split())
     names = sorted(path.name for path in (tmp_path / "of_run").glob("*.png"))
     assert len(names) == (1 if inputs else 3)
     for name in names:

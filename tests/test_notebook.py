@@ -1,4 +1,4 @@
-"""The notebooks: what is stored of them is whole, and how they are executed."""
+"""The notebooks: stored outputs are complete, and cells are executed in order."""
 
 import json
 import re
@@ -14,27 +14,27 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
 def outputs(notebook):
-    """What is printed, and how many images there are."""
+    """The printed text, and the number of images."""
     found = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     assert not [output for output in found if output.output_type == "error"]
-    shown = [output for output in found if "image/png" in output.get("data", {})]
-    return "".join(output.get("text", "") for output in found), len(shown)
+    images = [output for output in found if "image/png" in output.get("data", {})]
+    return "".join(output.get("text", "") for output in found), len(images)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
-def test_what_is_stored(path):
+def test_stored_outputs_are_complete(path):
     assert path.stat().st_size < 1_000_000
     stored = nbformat.read(path, as_version=4)
     nbformat.validate(stored)
     counts = [cell.execution_count for cell in stored.cells if cell.cell_type == "code"]
     assert counts == list(range(1, len(counts) + 1))
-    said, images = outputs(stored)
-    assert "exported to" in said and images >= 3
+    text, images = outputs(stored)
+    assert "exported to" in text and images >= 3
     assert not re.search(r"/(root|home|tmp|work|usr|opt)/", json.dumps(stored))
 
 
-def test_every_cell_is_executed_and_a_failure_ends_it(tmp_path):
-    """CI executes the notebooks themselves, after the tests."""
+def test_every_cell_is_executed_and_a_failure_stops_execution(tmp_path):
+    """Of synthetic notebooks; CI executes the real ones after the tests."""
 
     def executed(*sources):
         notebook = nbformat.v4.new_notebook(cells=[*map(nbformat.v4.new_code_cell, sources)])

@@ -1,21 +1,21 @@
-"""A data set in black and white: what models of binary images mean to draw."""
+"""Binarized images, the evaluation data of models of binary images."""
 
 import numpy as np
 
 
-class BlackAndWhite:
-    """Another data set's images, each pixel black or, from the middle of the greys up, white.
+class Binarized:
+    """The images of another dataset, each value thresholded to 0 or 255 at 128.
 
     Args:
-        data: images and labels, as `common.evaluation.reference_classifier.Labelled`.
+        data: labelled images: `LabelledImages`, or what else has its `arrays`.
     """
 
     def __init__(self, data):
-        self.name = f"{data.name} in black and white"
+        self.name = f"{data.name} (binarized)"
         self.image_size, self.channels, self.classes = data.image_size, data.channels, data.classes
         self._data = data
 
     def arrays(self, split: str, count: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """(x uint8 (N, S, S, C) of 0 and 255, y (N,)), the same ones as of the data set."""
+        """x uint8 (N, S, S, C), 0 or 255, and y (N,) of the same images as `data.arrays`."""
         x, y = self._data.arrays(split, count)
         return np.where(x > 127, np.uint8(255), np.uint8(0)), y

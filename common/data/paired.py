@@ -1,12 +1,12 @@
-"""Paired images as streams of (x, y), a condition and its counterpart."""
+"""Paired images as streams of (x, y), an input image and its target."""
 
-import hashlib
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 
-from common.data.skipping import BadImages
+from common.data.reading import BadImages, Cache
 from common.data.sources.paired import EMBEDDED, NAMED, find_splits
-from common.data.stream import stream
+from common.data.sources.splits import fingerprint
+from common.data.stream import all_to_unit, per_sample, shuffled, stream
 from common.errors import UserError, at_least_one
 from common.images import image_file
 from common.images.image_file import BadImage
@@ -18,36 +18,37 @@ Direction = Literal["AtoB", "BtoA"]
 
 
 class PairedImages:
-    """A paired data set: (x, y), a condition and its counterpart, both square images.
+    """A dataset of pairs (x, y), an input image and its target, both square.
 
-    Training images are resized to `load_size` by bicubic interpolation, cropped to `image_size`
-    at random and mirrored at random, x and y alike (Isola et al. 2017, appendix 6.2). Held-out
-    ones are resized to `image_size` and left as they are.
+    Training images are resized to `load_size` by bicubic interpolation, randomly cropped to
+    `image_size` and randomly mirrored, x and y alike (Isola et al. 2017, appendix 6.2). Held-out
+    images are only resized to `image_size`.
 
     Args:
         image_size: side of the images in pixels.
         channels_in: channels of x, 1 or 3.
         channels_out: channels of y, 1 or 3.
-        seed: of the splits that have to be cut from the training images, and of the streams.
-        dataset: a folder, or one of facades, maps, edges2shoes, edges2handbags, cityscapes,
-            night2day, which are downloaded, or embedded, a generated set. A folder holds
-            train/ (val/, test/) with pairs side by side in one file, or A/ and B/ with files of
-            equal names, split in the same way or not at all. Default: facades if they are on disk
-            or can be downloaded, else embedded.
-        data_dir: where named sets lie and are downloaded to; default ~/.keras/datasets.
-        direction: which side is the condition. AtoB takes the left half, or folder A. Default: as
-            in the paper for a named set, AtoB for a folder.
-        load_size: side before the random crop; default 286/256 of image_size, equal to it for none.
-        flip: whether training images are mirrored at random.
-        skip_bad_images: let the next pair stand in for one that cannot be read, instead of
-            stopping.
-        cache_mb: megabytes of resized training images that may stay in memory.
+        seed: seed for shuffling and augmentation, and for splits taken from the training images.
+        dataset: a folder; or facades, maps, edges2shoes, edges2handbags, cityscapes or night2day,
+            which are downloaded; or embedded, a generated dataset. A folder holds train/ (val/,
+            test/) with pairs side by side in one file, or A/ and B/ with files of equal names,
+            split in the same way or not at all. Default: facades if on disk or downloadable, else
+            embedded.
+        data_dir: folder of named datasets, where they are also downloaded to; default
+            ~/.keras/datasets.
+        direction: which side is the input. AtoB: the left half, or folder A. Default: as in the
+            paper for a named dataset, AtoB for a folder.
+        load_size: side before the random crop; default 286/256 of image_size; image_size for no
+            crop.
+        flip: whether training images are randomly mirrored.
+        skip_bad_images: replace an unreadable pair by the next readable one instead of failing.
+        cache_mb: megabytes of resized training images to keep in memory.
 
     Raises:
-        UserError: the set cannot be found or read; the message says where it was looked for.
+        UserError: the dataset cannot be found or read; the message says where it was looked for.
     """
 
-    decides: ClassVar[tuple[str, ...]] = ()  # arguments of the model that the data give
+    model_arguments: ClassVar[tuple[str, ...]] = ()  # arguments of the model, given by the data
 
     def __init__(
         self,
@@ -65,7 +66,7 @@ class PairedImages:
     ):
         for option, channels in (("channels_in", channels_in), ("channels_out", channels_out)):
             if channels not in (1, 3):
-                raise UserError(f"--{option} {channels}: give 3 for RGB or 1 for grey")
+                raise UserError(f"--{option} {channels}: give 3 for RGB or 1 for grayscale")
         at_least_one(image_size=image_size)
         self.load_size = round(image_size * 286 / 256) if load_size is None else load_size
         if self.load_size < image_size:
@@ -76,11 +77,13 @@ class PairedImages:
         self.name, self.splits = find_splits(dataset, data_dir, seed)
         self.direction = direction or NAMED.get(self.name, "BtoA" if self.embedded else "AtoB")
         self.channels = channels_in, channels_out  # of x and of y
-        self.error: UserError | None = None  # what stopped a stream: the graph loses the exception
         self._bad = BadImages(skip_bad_images)
-        self._cache: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-        bytes_each = 2 * 3 * self.load_size**2
-        self._cache_limit = cache_mb * 2**20 // bytes_each  # pairs
+        self._cache = Cache(cache_mb)
+
+    @property
+    def error(self) -> UserError | None:
+        """What stopped the stream."""
+        return self._bad.error
 
     @property
     def embedded(self) -> bool:
@@ -88,12 +91,12 @@ class PairedImages:
 
     @property
     def found(self) -> dict:
-        """Options as resolved: a resumed run must not find another set, or another direction."""
+        """Resolved options, with which a resumed run finds the same data again."""
         return {"dataset": self.name, "direction": self.direction, "load_size": self.load_size}
 
     @property
-    def described(self) -> str:
-        """The set in a few words."""
+    def description(self) -> str:
+        """The dataset in a few words."""
         return f"{self.name} ({self.direction})"
 
     @property
@@ -101,28 +104,26 @@ class PairedImages:
         return len(self.splits["train"])
 
     def fingerprint(self) -> dict[str, str]:
-        """What tells this data from other data: by split, the count and a hash of the names.
+        """Count and hash of each split, which tell these data from others.
 
-        The order of the batches and the cut of the splits depend on them.
+        The order of the batches and the random splits depend on them.
         """
-        fingerprint = {}
-        for split, pairs in self.splits.items():
-            names = "\n".join(pair.name for pair in pairs)
-            digest = hashlib.sha256(names.encode()).hexdigest()[:16]
-            fingerprint[split] = f"{len(pairs)} pairs, {digest}"
-        return fingerprint
+        names = {split: [pair.name for pair in pairs] for split, pairs in self.splits.items()}
+        return fingerprint(names, "pairs")
 
     def stream(
         self, batch_size: int, start: int, stop: int, rows: range | None = None
     ) -> tf.data.Dataset:
-        """Training batches (x, y) of the steps from `start` to before `stop`, whatever epoch.
+        """Training batches (x, y) for the steps in [start, stop), in whichever epoch they are.
 
-        x is float32 (batch_size, image_size, image_size, channels_in) in [-1, 1], y likewise.
-        With `rows`, only these rows are made.
+        x is float32 (batch_size, image_size, image_size, channels_in) in [-1, 1], y likewise with
+        channels_out. With `rows`, only these rows of each batch are loaded.
         """
         shapes = [(self.image_size, self.image_size, channels) for channels in self.channels]
-        arguments = self.training_count, batch_size, self.seed, start, stop, rows
-        return stream(self._training_sample, shapes, *arguments)
+        specs = [tf.TensorSpec(shape, tf.uint8) for shape in shapes]
+        sample = shuffled(self._training_sample, self.training_count, batch_size, self.seed)
+        arguments = specs, batch_size, start, stop, rows
+        return stream(per_sample(sample), *arguments, finish=all_to_unit, chunk=1)
 
     def pairs(
         self, split: str, count: int | None = None
@@ -135,41 +136,33 @@ class PairedImages:
             try:
                 a, b = pair.read(self.image_size)
             except BadImage as error:
-                self._bad.meet(error)
+                self._bad.report(error)
                 continue
-            yield pair.name, *map(image_file.to_unit, self._as_condition_and_target(a, b))
+            yield pair.name, *map(image_file.to_unit, self._as_input_and_target(a, b))
 
-    def _training_sample(self, index: int, random: np.random.Generator):
-        """(x, y) as `stream` wants them, uint8."""
-        try:
-            a, b = self._resized(index)
-        except UserError as error:
-            self.error = error
-            raise
+    def _training_sample(
+        self, index: int, random: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(x, y), augmented, uint8."""
+        a, b = self._resized(index)
         room = self.load_size - self.image_size
         top, left = random.integers(0, room, size=2, endpoint=True)
         mirror = self.flip and random.random() < 0.5
         crop = np.s_[top : top + self.image_size, left : left + self.image_size]
         halves = (image_file.mirrored(half[crop]) if mirror else half[crop] for half in (a, b))
-        return self._as_condition_and_target(*halves)
+        return self._as_input_and_target(*halves)
 
     def _resized(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """The pair at `index`, or the next readable one; resized, before the crop."""
-        for number in range(index, index + self.training_count):
-            number %= self.training_count
-            if number in self._cache:
-                return self._cache[number]
-            try:
-                halves = self.splits["train"][number].read(self.load_size)
-            except BadImage as error:
-                self._bad.meet(error)
-                continue
-            if len(self._cache) < self._cache_limit:
-                self._cache[number] = halves
-            return halves
-        raise UserError(f"--dataset {self.name}: not one training image can be read")
 
-    def _as_condition_and_target(self, a: np.ndarray, b: np.ndarray):
+        def read(number: int) -> tuple[np.ndarray, np.ndarray]:
+            pair = self.splits["train"][number]
+            return self._cache.get(number, lambda: pair.read(self.load_size))
+
+        message = f"--dataset {self.name}: no training image can be read"
+        return self._bad.next_readable(read, index, self.training_count, message)[1]
+
+    def _as_input_and_target(self, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         sides = (a, b) if self.direction == "AtoB" else (b, a)
         return tuple(
             image_file.to_channels(side, channels)

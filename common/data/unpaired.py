@@ -1,12 +1,14 @@
-"""Unpaired images as streams of (a, b), which have nothing to do with each other."""
+"""Unpaired images as streams of (a, b), independent images of two domains."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import ClassVar, Literal, NamedTuple
 
 from common import errors
-from common.data.skipping import BadImages
-from common.data.sources.unpaired import DIGIT_SIDE, DIGITS, EMBEDDED, find
-from common.data.stream import numbered, sample_index
+from common.data.labelled import LabelledImages
+from common.data.reading import BadImages, Cache
+from common.data.sources.unpaired import DIGIT_SIDE, DIGITS, EMBEDDED, digit_splits, find_splits
+from common.data.stream import all_to_unit, per_sample, shuffled, stream
 from common.data.synthetic.facades import SMALLEST
 from common.errors import UserError
 from common.images import image_file
@@ -17,53 +19,54 @@ import tensorflow as tf
 
 
 class HeldOut(NamedTuple):
-    """An image as it is measured.
+    """A held-out image.
 
     Attributes:
-        name: of its file.
+        name: name of its file.
         x: the image, float32 (image_size, image_size, channels) in [-1, 1].
-        counterpart: what it would be in the other domain, if that is known; the same shape.
-        label: the digit that it shows, of a set of digits.
+        target: the same image in the other domain, if it is known; the same shape.
+        label: the class of a digit, in a dataset of digits.
     """
 
     name: str
     x: np.ndarray
-    counterpart: np.ndarray | None
+    target: np.ndarray | None
     label: int | None
 
 
 class UnpairedImages:
-    """An unpaired data set: images of domain A and images of domain B, all square.
+    """An unpaired dataset: images of domain A and images of domain B, all square.
 
-    Training images are resized to `load_size` by bicubic interpolation, cropped to `image_size`
-    at random and mirrored at random, each by itself (Zhu et al. 2017, the authors' code). Each
-    domain is shuffled by itself; an epoch is a pass over the larger one. Held-out images are
-    resized to `image_size` and left as they are.
+    Training images are resized to `load_size` by bicubic interpolation, randomly cropped to
+    `image_size` and randomly mirrored, each independently (Zhu et al. 2017, the authors' code).
+    Each domain is shuffled independently; an epoch is a pass over the larger one. Held-out images
+    are only resized to `image_size`.
 
     Args:
-        seed: of the splits that have to be cut or generated, and of the stream.
-        dataset: a folder, or one of apple2orange, horse2zebra, summer2winter_yosemite, monet2photo,
-            cezanne2photo, ukiyoe2photo, vangogh2photo, maps, facades, iphone2dslr_flower,
+        seed: seed for shuffling and augmentation, and for splits that are generated or taken from
+            the training images.
+        dataset: a folder; or apple2orange, horse2zebra, summer2winter_yosemite, monet2photo,
+            cezanne2photo, ukiyoe2photo, vangogh2photo, maps, facades, iphone2dslr_flower or
             ae_photos, which are downloaded; embedded, generated facades by day and by night;
             mnist_outlines, mnist_negatives, digits_outlines or digits_negatives, MNIST or generated
             digits and the outlines or negatives of others. A folder holds trainA/ and trainB/
-            (testA/, testB/), or A/ and B/. Default: apple2orange if it is on disk or can be
-            downloaded, else embedded.
-        data_dir: where named sets lie and are downloaded to; default ~/.keras/datasets.
-        image_size: side of the images in pixels; default 128, of digits 32.
-        channels: 3 for RGB, 1 for grey; default 3, of digits 1.
-        load_size: side before the random crop; default 143/128 of image_size, equal to it for none,
-            as for digits.
-        flip: whether training images are mirrored at random; default yes, but not for digits.
-        skip_bad_images: let the next image stand in for one that cannot be read, instead of
-            stopping.
-        cache_mb: megabytes of resized training images that may stay in memory.
+            (testA/, testB/), or A/ and B/. Default: apple2orange if on disk or downloadable, else
+            embedded.
+        data_dir: folder of named datasets, where they are also downloaded to; default
+            ~/.keras/datasets.
+        image_size: side of the images in pixels; default 128, 32 for digits.
+        channels: 3 for RGB, 1 for grayscale; default 3, 1 for digits.
+        load_size: side before the random crop; default 143/128 of image_size, for digits
+            image_size: no crop.
+        flip: whether training images are randomly mirrored; default true, false for digits.
+        skip_bad_images: replace an unreadable image by the next readable one instead of failing.
+        cache_mb: megabytes of resized training images to keep in memory.
 
     Raises:
-        UserError: the set cannot be found or read; the message says where it was looked for.
+        UserError: the dataset cannot be found or read; the message says where it was looked for.
     """
 
-    decides: ClassVar[tuple[str, ...]] = ("image_size", "channels")
+    model_arguments: ClassVar[tuple[str, ...]] = ("image_size", "channels")
 
     def __init__(
         self,
@@ -78,7 +81,7 @@ class UnpairedImages:
         cache_mb: int = 1024,
     ):
         if channels not in (None, 1, 3):
-            raise UserError(f"--channels {channels}: give 3 for RGB or 1 for grey")
+            raise UserError(f"--channels {channels}: give 3 for RGB or 1 for grayscale")
         digits = dataset in DIGITS
         self.image_size = (DIGIT_SIDE if digits else 128) if image_size is None else image_size
         errors.at_least_one(image_size=self.image_size)
@@ -89,21 +92,31 @@ class UnpairedImages:
             raise UserError(f"--load_size {load_size}: give at least {self.image_size}, image_size")
         self.flip = not digits if flip is None else flip
         self.seed = seed
-        # Domain B draws its lots apart from A, whose seed is the data's.
+        # Domain B has random numbers of its own; A takes the seed itself.
         self._seed_b = int(np.random.SeedSequence([seed, 1]).generate_state(1, np.uint64)[0])
-        self.name, self.splits, self.labelled = find(dataset, data_dir, seed)
+        self.labelled: LabelledImages | None = None  # the dataset that digits come from
+        if digits:
+            base, change = DIGITS[dataset]
+            self.labelled = LabelledImages(seed, base, data_dir)
+            self.name = dataset
+            self.splits = digit_splits(**self.labelled.splits, change=change, seed=seed)
+        else:
+            self.name, self.splits = find_splits(dataset, data_dir, seed)
         if self.name == EMBEDDED and self.image_size < SMALLEST:
             raise UserError(
-                f"--image_size {self.image_size}: facades are drawn from {SMALLEST} px up"
+                f"--image_size {self.image_size}: give at least {SMALLEST} for generated facades"
             )
-        self.error: UserError | None = None  # what stopped a stream: the graph loses the exception
         self._bad = BadImages(skip_bad_images)
-        self._cache: dict[tuple[str, int], np.ndarray] = {}
-        self._cache_limit = cache_mb * 2**20 // (3 * self.load_size**2)  # images
+        self._cache = Cache(cache_mb)
+
+    @property
+    def error(self) -> UserError | None:
+        """What stopped the stream."""
+        return self._bad.error
 
     @property
     def found(self) -> dict:
-        """Options as resolved: a resumed run must not find another set, or other images."""
+        """Resolved options, with which a resumed run finds the same data again."""
         return {
             "dataset": self.name,
             "image_size": self.image_size,
@@ -113,8 +126,8 @@ class UnpairedImages:
         }
 
     @property
-    def described(self) -> str:
-        """The set in a few words."""
+    def description(self) -> str:
+        """The dataset in a few words."""
         a, b = (len(self.splits[split]) for split in ("trainA", "trainB"))
         return f"{self.name} ({a} images of A, {b} of B, {self.image_size}x{self.image_size})"
 
@@ -124,9 +137,9 @@ class UnpairedImages:
         return max(len(self.splits[split]) for split in ("trainA", "trainB"))
 
     def fingerprint(self) -> dict[str, str]:
-        """What tells this data from other data: by split, the count and a hash.
+        """Count and hash of each split, which tell these data from others.
 
-        The order of the batches and the cut of the splits depend on them.
+        The order of the batches and the random splits depend on them.
         """
         return {
             split: f"{len(domain)} images, {domain.digest()[:16]}"
@@ -136,13 +149,19 @@ class UnpairedImages:
     def stream(
         self, batch_size: int, start: int, stop: int, rows: range | None = None
     ) -> tf.data.Dataset:
-        """Training batches (a, b) of the steps from `start` to before `stop`, whatever epoch.
+        """Training batches (a, b) for the steps in [start, stop), in whichever epoch they are.
 
         Each is float32 (batch_size, image_size, image_size, channels) in [-1, 1]. With `rows`,
-        only these rows are made.
+        only these rows of each batch are loaded.
         """
-        shape = self.image_size, self.image_size, self.channels
-        return numbered(self._training_sample, [shape, shape], batch_size, start, stop, rows)
+        samples = [
+            shuffled(partial(self._training_image, split), len(self.splits[split]), 1, seed)
+            for split, seed in (("trainA", self.seed), ("trainB", self._seed_b))
+        ]
+        spec = tf.TensorSpec((self.image_size, self.image_size, self.channels), tf.uint8)
+        load = per_sample(lambda number: tuple(sample(number) for sample in samples))
+        arguments = [spec, spec], batch_size, start, stop, rows
+        return stream(load, *arguments, finish=all_to_unit, chunk=1)
 
     def held_out(
         self, domain: Literal["A", "B"], split: Literal["train", "test"], count: int | None = None
@@ -153,29 +172,18 @@ class UnpairedImages:
             try:
                 x = source.read(index, self.image_size)
             except BadImage as error:
-                self._bad.meet(error)
+                self._bad.report(error)
                 continue
-            counterpart = label = None
-            if source.known:
-                counterpart = self._shown(source.counterpart(index, self.image_size))
+            target = label = None
+            if source.has_targets:
+                target = self._to_float(source.target(index, self.image_size))
             if self.labelled is not None:
                 label = source.label(index)
-            yield HeldOut(source.name(index), self._shown(x), counterpart, label)
+            yield HeldOut(source.name(index), self._to_float(x), target, label)
 
-    def _training_sample(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """The `number`-th image that training sees of each domain, from 0; uint8."""
-        try:
-            return tuple(
-                self._augmented(split, number, seed)
-                for split, seed in (("trainA", self.seed), ("trainB", self._seed_b))
-            )
-        except UserError as error:
-            self.error = error
-            raise
-
-    def _augmented(self, split: str, number: int, seed: int) -> np.ndarray:
-        random = np.random.default_rng([seed, 1, number])
-        image = self._resized(split, sample_index(number, len(self.splits[split]), 1, seed))
+    def _training_image(self, split: str, index: int, random: np.random.Generator) -> np.ndarray:
+        """The training image at `index`, augmented, uint8."""
+        image = self._resized(split, index)
         room = self.load_size - self.image_size
         top, left = random.integers(0, room, size=2, endpoint=True)
         crop = image[top : top + self.image_size, left : left + self.image_size]
@@ -185,21 +193,14 @@ class UnpairedImages:
     def _resized(self, split: str, index: int) -> np.ndarray:
         """The training image at `index`, or the next readable one; resized, before the crop."""
         source = self.splits[split]
-        for number in range(index, index + len(source)):
-            number %= len(source)
-            if (split, number) in self._cache:
-                return self._cache[split, number]
-            try:
-                image = source.read(number, self.load_size)
-            except BadImage as error:
-                self._bad.meet(error)
-                continue
-            if len(self._cache) < self._cache_limit:
-                self._cache[split, number] = image
-            return image
-        raise UserError(f"--dataset {self.name}: not one image of {split}/ can be read")
 
-    def _shown(self, image: np.ndarray) -> np.ndarray:
+        def read(number: int) -> np.ndarray:
+            return self._cache.get((split, number), lambda: source.read(number, self.load_size))
+
+        message = f"--dataset {self.name}: no image of {split}/ can be read"
+        return self._bad.next_readable(read, index, len(source), message)[1]
+
+    def _to_float(self, image: np.ndarray) -> np.ndarray:
         return image_file.to_unit(self._in_channels(image))
 
     def _in_channels(self, image: np.ndarray) -> np.ndarray:

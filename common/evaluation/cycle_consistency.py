@@ -1,4 +1,4 @@
-"""What translators between two domains can be measured by, without pairs and with known ones."""
+"""Evaluation of unpaired translation: cycle consistency, known targets, digits."""
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -6,54 +6,54 @@ from itertools import islice
 from common.data.sources.unpaired import as_digits
 from common.data.unpaired import HeldOut, UnpairedImages
 from common.errors import UserError
+from common.evaluation.formatting import text_table
 from common.evaluation.reference_classifier import trained_classifier
-from common.evaluation.tables import aligned
 from common.images import image_file
 from common.metrics.image_quality import l1
 
 import numpy as np
 
-BATCH = 16  # images that go through a network at a time
+BATCH = 16  # images per forward pass
 NAMES = {
     "cycle_l1": "cycle L1",
-    "counterpart_l1": "L1 to the counterpart",
-    "identity_l1": "the identity map's",
+    "target_l1": "L1 to the target",
+    "identity_l1": "L1 of the identity map",
     "ratio": "ratio of the two",
-    "digit_kept": "same digit after the cycle",
-    "digit_right": "translated to the right digit",
+    "digit_preserved": "same digit after the cycle",
+    "digit_accuracy": "translated to the right digit",
     "images": "images",
 }
-FORMATS = {"digit_kept": ".2%", "digit_right": ".2%", "images": "d"}
+FORMATS = {"digit_preserved": ".2%", "digit_accuracy": ".2%", "images": "d"}
 
 Translate = Callable[[np.ndarray], np.ndarray]
-Judge = Callable[[np.ndarray], np.ndarray]
+Classify = Callable[[np.ndarray], np.ndarray]
 
 
 def measure(
     forth: Translate,
     back: Translate,
     held_out: Iterable[HeldOut],
-    judge_x: Judge | None = None,
-    judge_y: Judge | None = None,
+    classify_source: Classify | None = None,
+    classify_target: Classify | None = None,
 ) -> dict[str, float]:
-    """Scores of one direction, means over the held-out images.
+    """Scores of one direction of translation, means over held-out images.
 
-    A judge says which digits images show, float (B, H, W, C) -> int (B,). Verdicts on images of
-    a domain that it has not learnt say nothing, so there is one for each domain, or none.
+    A classifier maps images, float (B, H, W, C), to digits, int (B,). Its predictions are
+    meaningful only in the domain that it was trained on, so there is one for each domain, or none.
 
     Args:
-        forth: the translator of these images, float32 (B, H, W, C) both ways.
-        back: the other one.
-        held_out: images of one domain.
-        judge_x: of the images' domain.
-        judge_y: of the other domain.
+        forth: translator of these images, float32 (B, H, W, C) -> (B, H, W, C).
+        back: translator of the opposite direction.
+        held_out: images of the source domain.
+        classify_source: classifier of the source domain.
+        classify_target: classifier of the target domain.
 
     Returns:
-        `cycle_l1`, mean |back(forth(x)) - x|; of images with counterparts `counterpart_l1`,
-        between them and the translations, `identity_l1`, between them and the images, and the
-        `ratio` of the two; by judge_x `digit_kept`, the share whose cycle it takes for the same
-        digit as the image; by judge_y `digit_right`, the share whose translation it takes for the
-        digit that they show; `images`, their number.
+        `cycle_l1`, mean |back(forth(x)) - x|; for images with known targets `target_l1`, between
+        target and translation, `identity_l1`, between target and image, and the `ratio` of the two;
+        with `classify_source` `digit_preserved`, the share of images whose cycle is predicted as
+        the same digit; with `classify_target` `digit_accuracy`, the share of translations predicted
+        as the digit of the image; `images`, their number.
 
     Raises:
         UserError: there are no images.
@@ -65,14 +65,14 @@ def measure(
         y = forth(x)
         cycle = back(y)
         scores = {"cycle_l1": l1(cycle, x)}
-        if batch[0].counterpart is not None:
-            counterpart = np.stack([one.counterpart for one in batch])
-            scores["counterpart_l1"] = l1(y, counterpart)
-            scores["identity_l1"] = l1(x, counterpart)
-        if judge_x is not None:
-            scores["digit_kept"] = judge_x(cycle) == judge_x(x)
-        if judge_y is not None:
-            scores["digit_right"] = judge_y(y) == np.array([one.label for one in batch])
+        if batch[0].target is not None:
+            target = np.stack([one.target for one in batch])
+            scores["target_l1"] = l1(y, target)
+            scores["identity_l1"] = l1(x, target)
+        if classify_source is not None:
+            scores["digit_preserved"] = classify_source(cycle) == classify_source(x)
+        if classify_target is not None:
+            scores["digit_accuracy"] = classify_target(y) == [one.label for one in batch]
         for name, values in scores.items():
             totals[name] = totals.get(name, 0.0) + float(np.sum(values))
         count += len(batch)
@@ -80,12 +80,12 @@ def measure(
         raise UserError("no held-out images: there is nothing to evaluate on")
     means = {name: total / count for name, total in totals.items()}
     if "identity_l1" in means:
-        means["ratio"] = means["counterpart_l1"] / means["identity_l1"]
+        means["ratio"] = means["target_l1"] / means["identity_l1"]
     return means | {"images": count}
 
 
-def judge_of(data: UnpairedImages) -> Judge | None:
-    """The reference classifier of the digits that a set is made from; None if it is not one of digits."""
+def digit_classifier(data: UnpairedImages) -> Classify | None:
+    """The reference classifier of domain A of a dataset of digits; None for other datasets."""
     if data.labelled is None:
         return None
     classifier = trained_classifier(data.labelled)
@@ -93,25 +93,34 @@ def judge_of(data: UnpairedImages) -> Judge | None:
 
 
 def batched(items: Iterable[HeldOut]) -> Iterator[list[HeldOut]]:
+    """Lists of up to BATCH items."""
     items = iter(items)
     while batch := list(islice(items, BATCH)):
         yield batch
 
 
 def table(results: dict[str, dict[str, float]]) -> list[list[str]]:
-    """The scores of `measure`: a head, then a row for each, with a column for each direction."""
+    """Scores of `measure` as cells.
+
+    Args:
+        results: {direction: scores}.
+
+    Returns:
+        A header, then a row for each score with a column for each direction.
+    """
     known = [name for name in NAMES if any(name in scores for scores in results.values())]
     rows = [["", *results]]
     for name in known:
         form = FORMATS.get(name, ".4f")
-        rows.append([NAMES[name], *(_shown(scores.get(name), form) for scores in results.values())])
+        cells = (_formatted(scores.get(name), form) for scores in results.values())
+        rows.append([NAMES[name], *cells])
     return rows
 
 
-def format_table(results: dict) -> str:
+def format_table(results: dict[str, dict[str, float]]) -> str:
     """`table` as aligned lines."""
-    return aligned(table(results))
+    return text_table(table(results))
 
 
-def _shown(value: float | None, form: str) -> str:
+def _formatted(value: float | None, form: str) -> str:
     return "" if value is None else format(value, form)

@@ -1,12 +1,12 @@
-"""What a paired translator must beat, and the table that says whether it does.
+"""Evaluation of paired image translation: L1, PSNR and SSIM of a model and of trivial baselines.
 
-The trivial predictors ignore the input (`mean_image`), or see one pixel of it (`label_colour`).
-A predictor is a callable x (H, W, Cin) -> y_hat (H, W, Cout). Pairs are iterables of (x, y), float
-images in [-1, 1], that are walked once and never held in memory.
+The baselines ignore the input (`mean_image`) or use a single pixel of it (`label_colour`). A
+predictor is a callable x (H, W, Cin) -> y_hat (H, W, Cout). Pairs are iterables of (x, y), float
+images in [-1, 1], which are consumed once and never kept in memory together.
 """
 
 from common.errors import UserError
-from common.evaluation.tables import aligned
+from common.evaluation.formatting import text_table
 from common.metrics.image_quality import l1, psnr, ssim
 
 import numpy as np
@@ -17,17 +17,17 @@ FORMATS = {"l1": ".4f", "psnr": ".2f", "ssim": ".4f", "pairs": "d"}
 
 
 def mean_image(pairs):
-    """The best constant in the mean square: the mean target of the training pairs.
+    """Returns the constant predictor with the least mean squared error: the mean training target.
 
     Args:
         pairs: training pairs (x, y), all y of one shape (H, W, Cout).
 
     Returns:
-        The predictor, which gives the same float64 image for every x.
+        A predictor of the same float64 image for every x.
 
     Raises:
         UserError: there are no pairs.
-        ValueError: the targets differ in shape.
+        ValueError: the shapes of the targets differ.
     """
     total, count = None, 0
     for _, y in pairs:
@@ -45,19 +45,19 @@ def mean_image(pairs):
 
 
 def label_colour(pairs, levels=16):
-    """Pixel by pixel, the mean target colour that the training pairs show for the input's colour.
+    """Returns a per-pixel predictor: the mean training target colour of each input colour.
 
-    The input's colours are rounded to a grid, because JPEG and resizing smear those of a label map.
-    A colour that training never showed takes the nearest one that it did.
+    Input colours are rounded to a grid, because JPEG and resizing blur those of a label map. A
+    colour absent from training is replaced by the nearest one present.
 
     Args:
-        pairs: training pairs (x, y), (H, W, Cin) and (H, W, Cout); Cin is 3 or so, as the table
-            has levels^Cin cells.
-        levels: grid points in each channel of the input, from -1 to 1. With 16 the colours of the
-            CMP facades, multiples of 85 grey levels, lie on the grid; 8 and 32 predict worse there.
+        pairs: training pairs (x, y), (H, W, Cin) and (H, W, Cout). Cin must be small, such as 3:
+            the table has levels^Cin cells.
+        levels: number of grid points per input channel, from -1 to 1. With 16 the colours of the
+            CMP facades, multiples of 85 grey levels, are on the grid; 8 and 32 predict worse there.
 
     Returns:
-        The predictor, for inputs of any H and W.
+        A predictor for inputs of any H and W.
 
     Raises:
         UserError: there are no pairs.
@@ -79,7 +79,7 @@ def label_colour(pairs, levels=16):
     if counts is None:
         raise UserError("no training pairs: the mean colours of the labels cannot be computed")
     means = (sums / np.maximum(counts, 1)[:, np.newaxis]).reshape(*grid, -1)
-    # The distance transform leads each unseen cell to the nearest seen one.
+    # The distance transform gives the nearest seen cell of each unseen one.
     unseen = (counts == 0).reshape(grid)
     nearest = distance_transform_edt(unseen, return_distances=False, return_indices=True)
     table = means[tuple(nearest)]  # (levels, ..., levels, Cout)
@@ -87,26 +87,26 @@ def label_colour(pairs, levels=16):
 
 
 def _grid_points(x, levels):
-    """Nearest grid point of each pixel of x (H, W, Cin): an index tuple of Cin arrays (H, W)."""
+    """Indices of the grid point nearest to each pixel of x (H, W, Cin): Cin arrays (H, W)."""
     points = np.rint((np.clip(x, -1, 1) + 1) / 2 * (levels - 1)).astype(int)
     return tuple(np.moveaxis(points, -1, 0))
 
 
 def evaluate_pairs(predict, pairs, baselines):
-    """Scores of a translator and its baselines on the same held-out pairs.
+    """Scores of a model and of baselines on the same held-out pairs.
 
     Args:
-        predict: the translator, a predictor.
+        predict: predictor of the model.
         pairs: held-out pairs (x, y).
         baselines: {name: predictor}.
 
     Returns:
         {"model": {"l1": ..., "psnr": ..., "ssim": ..., "pairs": N}, baseline: {...}, ...}: means
-        over the N pairs of what `image_quality` gives for each (of decibels, for psnr).
+        over the N pairs of the metrics in `image_quality` (for psnr the mean of decibels).
 
     Raises:
         UserError: there are no pairs, or images are too small for SSIM.
-        ValueError: a prediction has not the target's shape.
+        ValueError: a prediction and its target differ in shape.
     """
     predictors = {"model": predict, **baselines}
     totals = {name: dict.fromkeys(METRICS, 0.0) for name in predictors}
@@ -126,7 +126,7 @@ def evaluate_pairs(predict, pairs, baselines):
 
 
 def table(results: dict) -> list[list[str]]:
-    """The scores of `evaluate_pairs`: a head, then a row for each predictor."""
+    """The scores of `evaluate_pairs` as cells: a header, then a row for each predictor."""
     return [
         ["", *FORMATS],
         *(
@@ -138,4 +138,4 @@ def table(results: dict) -> list[list[str]]:
 
 def format_table(results: dict) -> str:
     """`table` as aligned lines."""
-    return aligned(table(results))
+    return text_table(table(results))

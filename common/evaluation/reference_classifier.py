@@ -1,9 +1,9 @@
-"""The reference classifier: a classifier by whose verdicts and features the project measures images.
+"""The reference classifier whose predictions and features the metrics use.
 
-Features of Inception say little about digits, and are not to be had offline. So a small network is
-trained once on the labelled training images of a data set, and kept in the Keras cache. It never
-takes part in the training of a generator. Numbers on its features compare only where it is the same
-reference classifier: give the value for real images beside them.
+Inception features say little about digits, and Inception's weights are not available offline. So a
+small network is trained once on the labelled training images of a dataset and stored in the Keras
+cache. It takes no part in the training of generators. Values on its features are comparable only
+for the same reference classifier; report the value for real images with them.
 """
 
 import hashlib
@@ -14,8 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from common.data.home import keras_home
 from common.errors import DAMAGE, UserError, one_line
+from common.io.keras_cache import keras_home
 
 import keras
 import numpy as np
@@ -23,25 +23,25 @@ import tensorflow as tf
 from scipy.special import softmax
 from tqdm import tqdm
 
-# The recipe. Nothing in it is chosen for one data set.
-STEPS = 3000  # the same for small sets, so that the time is
+# The recipe. Nothing in it is tuned to a particular dataset.
+STEPS = 3000  # the same for small datasets, so that training takes equally long
 BATCH = 128
-LEARNING_RATE = 2e-3  # Adam's at the start; falls to 0 along a cosine
-SHIFT = 1 / 14  # of the side, each way: 2 px of 28. No mirroring: it makes another digit
+LEARNING_RATE = 2e-3  # of Adam at the start; cosine decay to 0
+SHIFT = 1 / 14  # of the side, in each direction: 2 px of 28. No mirroring: it changes digits
 SEED = 0
 WIDTHS = 32, 64  # filters of the last two convolutions
-EARLY_WIDTH = 16  # filters of those before, whose maps are large
+EARLY_WIDTH = 16  # filters of the convolutions before, whose feature maps are large
 DROPOUT = 0.25, 0.5  # before the features and before the logits
 FEATURES = 128
-VERSION = 1  # raise it where the code below comes to mean something else
+VERSION = 1  # increase it when the code below changes the result
 
 SMALLEST = 16  # px
-MEMORY = 2**30  # bytes of training images; the images beyond are left out
-CHUNK = 128  # images that go through the network at a time
+MEMORY = 2**30  # maximum bytes of images per split; further images are ignored
+CHUNK = 128  # images per batch at inference
 
 
-class Labelled(Protocol):
-    """What the reference classifier needs of a data set: `common.data.labelled.LabelledImages` has it."""
+class LabelledData(Protocol):
+    """A dataset of labelled images, such as `common.data.labelled.LabelledImages`."""
 
     name: str
     image_size: int
@@ -56,8 +56,8 @@ class ReferenceClassifier:
 
     Args:
         network: uint8 (B, S, S, C) -> features (B, 128), logits (B, K).
-        accuracy: share of the test images that it classifies correctly.
-        seconds: that its training took.
+        accuracy: test accuracy.
+        seconds: duration of its training.
     """
 
     def __init__(self, network: keras.Model, accuracy: float = math.nan, seconds: float = math.nan):
@@ -68,14 +68,14 @@ class ReferenceClassifier:
             lambda x: network(x, training=False), input_signature=[signature], autograph=False
         )
 
-    def judge(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Features float32 (N, 128), at least 0, and logits float32 (N, K), in one pass.
+    def features_and_logits(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Features, float32 (N, 128), non-negative, and logits, float32 (N, K), in one pass.
 
         Args:
-            x: uint8 (N, S, S, C) with the S and C that the reference classifier was trained for.
+            x: uint8 (N, S, S, C) with the S and C of the training images.
 
         Raises:
-            ValueError: x is something else.
+            ValueError: x has another type or shape.
         """
         if x.dtype != np.uint8 or x.shape[1:] != self.network.input_shape[1:]:
             expected = ", ".join(map(str, self.network.input_shape[1:]))
@@ -89,85 +89,87 @@ class ReferenceClassifier:
         return features, logits
 
     def features(self, x: np.ndarray) -> np.ndarray:
-        """Float32 (N, 128) of uint8 (N, S, S, C): the units that the logits are made from."""
-        return self.judge(x)[0]
+        """Activations of the last hidden layer: uint8 (N, S, S, C) -> float32 (N, 128)."""
+        return self.features_and_logits(x)[0]
 
     def logits(self, x: np.ndarray) -> np.ndarray:
-        """Float32 (N, K) of uint8 (N, S, S, C)."""
-        return self.judge(x)[1]
+        """Logits: uint8 (N, S, S, C) -> float32 (N, K)."""
+        return self.features_and_logits(x)[1]
 
 
 def probabilities(logits: np.ndarray) -> np.ndarray:
-    """Softmax in float64: logits (N, K) -> rows that sum to 1."""
+    """Softmax in float64: logits (N, K) -> probabilities (N, K)."""
     return softmax(logits.astype(np.float64), axis=1)
 
 
-def trained_classifier(data: Labelled, cache_dir: str | Path | None = None) -> ReferenceClassifier:
-    """The reference classifier of a data set: read from its file, or trained (some minutes) and kept there.
+def trained_classifier(
+    data: LabelledData, cache_dir: str | Path | None = None
+) -> ReferenceClassifier:
+    """Returns the reference classifier of a dataset, from the cache or after minutes of training.
 
-    The file's name holds a hash of the training and test images, the labels and the recipe:
-    other data have another reference classifier, the same in another order the same one. It is written whole or
-    not at all; a damaged one is trained anew. No random state of Python, NumPy, Keras or TensorFlow
-    is touched, and the arithmetic is float32 whatever the dtype policy: a run that trains in the
-    same process is not disturbed.
+    The name of its file contains a hash of the training and test images, the labels and the
+    recipe, so each dataset has its own classifier, independent of the order of its images. The file
+    is written atomically; a damaged one is replaced. Training changes no random state of Python,
+    NumPy, Keras or TensorFlow and computes in float32 whatever the dtype policy, so it does not
+    affect a run in the same process.
 
     Args:
         data: labelled images.
-        cache_dir: the file's folder; default `models` in the Keras cache.
+        cache_dir: folder of the file; default `models` in the Keras cache.
 
     Raises:
-        UserError: the data have no labels, or the images are too small.
+        UserError: the dataset has no labels, or the images are too small.
     """
-    if reason := obstacle(data):
+    if reason := unavailable_reason(data):
         raise UserError(reason)
     most = max(1, MEMORY // (data.image_size**2 * data.channels))
     train, test = (data.arrays(split, most) for split in ("train", "test"))
-    judge = ReferenceClassifier(build(data.image_size, data.channels, data.classes))
+    classifier = ReferenceClassifier(build_network(data.image_size, data.channels, data.classes))
     folder = Path(cache_dir) if cache_dir else keras_home() / "models"
     digests = _digests(*train)
     path = folder / f"reference_classifier_{_hash(data, digests, _digests(*test))}.npz"
-    if _load(path, judge):
-        return judge
+    if _load(path, classifier):
+        return classifier
     print(
-        f"reference classifier: training a classifier on {data.name}, once for these data",
+        f"reference classifier: training on {data.name}, once for this dataset",
         flush=True,
     )
-    # By content: the order in which a data set gives its images depends on the run's seed.
+    # Sorted by content: the order in which a dataset returns its images depends on the seed.
     order = np.array(sorted(range(len(digests)), key=digests.__getitem__))
     start = time.perf_counter()
-    train_network(judge.network, *train, order)
-    judge.seconds = time.perf_counter() - start
-    judge.accuracy = float(np.mean(judge.logits(test[0]).argmax(axis=1) == test[1]))
+    train_network(classifier.network, *train, order)
+    classifier.seconds = time.perf_counter() - start
+    classifier.accuracy = float(np.mean(classifier.logits(test[0]).argmax(axis=1) == test[1]))
     print(
-        f"reference classifier: right on {judge.accuracy:.2%} of {len(test[0])} test images after "
-        f"{judge.seconds:.0f} s; {_save(path, judge)}",
+        f"reference classifier: accuracy {classifier.accuracy:.2%} on {len(test[0])} test images "
+        f"after {classifier.seconds:.0f} s; {_save(path, classifier)}",
         flush=True,
     )
-    return judge
+    return classifier
 
 
-def obstacle(data: Labelled) -> str:
-    """Why there can be no reference classifier of these data, in a line; empty where there can be one."""
+def unavailable_reason(data: LabelledData) -> str:
+    """One line that says why a dataset can have no reference classifier; empty if it can."""
     if data.classes < 2:
         found = "one class" if data.classes else "no labels"
         return (
-            f"--dataset {data.name}: its images have {found}, and samples are measured by a "
-            "classifier that learns two classes or more"
+            f"--dataset {data.name}: its images have {found}, but the metrics use a classifier of "
+            "at least two classes"
         )
     if data.image_size < SMALLEST:
-        return f"--image_size {data.image_size}: images are measured from {SMALLEST} px upward"
+        return f"--image_size {data.image_size}: the metrics need images of at least {SMALLEST} px"
     return ""
 
 
-def build(image_size: int, channels: int, classes: int) -> keras.Model:
+def build_network(image_size: int, channels: int, classes: int) -> keras.Model:
     """The untrained network: (B, S, S, C) of values 0 to 255 -> features (B, 128), logits (B, K).
 
-    A convolution and a pooling for each time that the side halves to 4 to 7 pixels.
+    One convolution and pooling for each halving of the side, down to 4 to 7 pixels.
     """
     layers = keras.layers
     stages = int(math.log2(image_size / 4))
     widths = (*[EARLY_WIDTH] * (stages - len(WIDTHS)), *WIDTHS)
-    float32 = {"dtype": "float32"}  # the global policy is the generator's
+    float32 = {"dtype": "float32"}  # not the global policy, which is for the generator
 
     def init(number: int) -> keras.initializers.Initializer:
         return keras.initializers.HeUniform(seed=SEED + number)
@@ -189,13 +191,13 @@ def build(image_size: int, channels: int, classes: int) -> keras.Model:
 
 
 def train_network(network: keras.Model, x: np.ndarray, y: np.ndarray, order: np.ndarray):
-    """Trains a network of `build` by the recipe.
+    """Trains a network of `build_network` in place.
 
     Args:
-        network: its weights are changed.
-        x: uint8 (N, S, S, C).
-        y: int (N,).
-        order: (N,), in which the images are taken, before they are shuffled.
+        network: untrained network.
+        x: images, uint8 (N, S, S, C).
+        y: labels, int (N,).
+        order: indices (N,), the order of the images before shuffling.
     """
     variables = network.trainable_variables
     rate = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, STEPS)
@@ -217,11 +219,11 @@ def train_network(network: keras.Model, x: np.ndarray, y: np.ndarray, order: np.
         range(STEPS), desc="reference classifier", unit="step", leave=False, disable=None
     ):
         chosen = order[number * BATCH : (number + 1) * BATCH]
-        step(_shifted(x[chosen], random), y[chosen])
+        step(_randomly_shifted(x[chosen], random), y[chosen])
 
 
-def _shifted(x: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Each image of x (B, S, S, C) moved at random; its border is continued."""
+def _randomly_shifted(x: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Each image of x (B, S, S, C) shifted at random; its border is replicated."""
     side = x.shape[1]
     most = round(side * SHIFT)
     padded = np.pad(x, ((0, 0), (most, most), (most, most), (0, 0)), mode="edge")
@@ -237,8 +239,8 @@ def _digests(x: np.ndarray, y: np.ndarray) -> list[bytes]:
     return [hashlib.sha256(one.tobytes() + label.tobytes()).digest() for one, label in pairs]
 
 
-def _hash(data: Labelled, *splits: list[bytes]) -> str:
-    """Of the recipe and of the splits, given by their digests, whatever their order."""
+def _hash(data: LabelledData, *splits: list[bytes]) -> str:
+    """Hash of the recipe and of the splits, whose digests may be in any order."""
     recipe = (VERSION, STEPS, BATCH, LEARNING_RATE, SHIFT, SEED)
     architecture = (WIDTHS, EARLY_WIDTH, DROPOUT, FEATURES)
     shapes = (data.image_size, data.channels, data.classes)
@@ -249,39 +251,39 @@ def _hash(data: Labelled, *splits: list[bytes]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _load(path: Path, judge: ReferenceClassifier) -> bool:
-    """Reads a cache file into the reference classifier; False if there is none that is whole."""
+def _load(path: Path, classifier: ReferenceClassifier) -> bool:
+    """Reads a cache file into a classifier; returns False if it is missing or damaged."""
     if not path.is_file():
         return False
     try:
         with np.load(path) as archive:
             contents: dict[str, Any] = {key: archive[key] for key in archive.files}
-        judge.accuracy = float(contents.pop("accuracy"))
-        judge.seconds = float(contents.pop("seconds"))
+        classifier.accuracy = float(contents.pop("accuracy"))
+        classifier.seconds = float(contents.pop("seconds"))
         weights = [contents[f"{n:02d}"] for n in range(len(contents))]
-        if [w.shape for w in weights] != [w.shape for w in judge.network.weights]:
+        if [w.shape for w in weights] != [w.shape for w in classifier.network.weights]:
             raise ValueError("other shapes")
-        judge.network.set_weights(weights)
+        classifier.network.set_weights(weights)
     except DAMAGE as error:
         print(f"reference classifier: {path} is damaged ({one_line(error)[:80]})")
         return False
     return True
 
 
-def _save(path: Path, judge: ReferenceClassifier) -> str:
-    """Writes the cache file whole or not at all, and says what came of it.
+def _save(path: Path, classifier: ReferenceClassifier) -> str:
+    """Writes the cache file atomically and returns a message about it.
 
-    A cache that cannot be written costs a training next time, no more.
+    A failure is not an error: it costs another training next time.
     """
-    weights = {f"{n:02d}": array for n, array in enumerate(judge.network.get_weights())}
-    temporary = path.with_name(f"{path.stem}.{os.getpid()}.tmp")  # another run may write it too
+    weights = {f"{n:02d}": array for n, array in enumerate(classifier.network.get_weights())}
+    temporary = path.with_name(f"{path.stem}.{os.getpid()}.tmp")  # another process may write it too
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "wb") as file:
-            np.savez(file, accuracy=judge.accuracy, seconds=judge.seconds, **weights)
+            np.savez(file, accuracy=classifier.accuracy, seconds=classifier.seconds, **weights)
         temporary.replace(path)
     except OSError as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-        return f"not kept: {path} cannot be written ({error.strerror})"
-    return f"kept in {path}"
+        return f"not cached: {path} cannot be written ({error.strerror})"
+    return f"cached in {path}"

@@ -1,29 +1,67 @@
-"""Weights that Keras publishes: fetched apart from building the network that takes them.
+"""Keras' cache folder, and downloads by Keras whose failures are told from other errors."""
 
-So a failed download can be told from any other failure, and said in one line.
-"""
-
+import os
 import socket
 from contextlib import suppress
+from pathlib import Path
 
-from common.data.home import keras_home
-from common.data.keras_files import NotDownloaded, get_file
-from common.errors import UserError
+from common.errors import UserError, one_line
 
 DOWNLOAD_TIMEOUT = 20.0  # seconds without a byte
 
 
-def weights_file(name: str, url: str, md5: str, purpose: str) -> str:
-    """The path of the file of that name in Keras' folder for models, downloaded if it is not there.
+class NotDownloaded(Exception):
+    """A file could not be downloaded; the message says why, in one line."""
+
+
+def keras_home() -> Path:
+    """The folder of Keras' cache: KERAS_HOME, by default ~/.keras. It need not exist."""
+    return Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
+
+
+def datasets_folder(data_dir: str | None) -> Path:
+    """The folder of named datasets: `data_dir`, by default `datasets` in Keras' cache."""
+    return Path(data_dir or keras_home() / "datasets").expanduser()
+
+
+def get_file(name: str, url: str, folder: str | Path, file_hash: str | None) -> str:
+    """Returns the path of `folder`/`name`, downloaded if it is missing or its hash differs.
 
     Args:
-        name: of the file.
+        name: name of the file.
         url: where it is published.
-        md5: its checksum.
-        purpose: what needs it; the message begins with that.
+        folder: absolute path; created if it does not exist.
+        file_hash: MD5 or SHA256, in hexadecimal digits; None for no check.
 
     Raises:
-        UserError: it is not on disk and cannot be downloaded; nothing stays behind.
+        NotDownloaded: an interrupted download leaves nothing behind, but a complete file with
+            another hash stays.
+    """
+    import keras  # here, because everything else in this package does without it
+
+    try:
+        return keras.utils.get_file(name, url, cache_subdir=str(folder), file_hash=file_hash)
+    # Keras raises a bare Exception for a URL that fails, so no narrower class catches it. Others
+    # are ValueError, for the hash, and whatever sockets, http.client and the disk raise.
+    except Exception as error:
+        reason = one_line(error).removeprefix(f"URL fetch failure on {url}: ")
+        raise NotDownloaded(reason) from error
+
+
+def weights_file(name: str, url: str, md5: str, purpose: str) -> str:
+    """Returns the path of a weights file in Keras' cache, downloaded if it is missing.
+
+    It is fetched before the network is built, so that a failed download can be told from any
+    other failure.
+
+    Args:
+        name: name of the file.
+        url: where it is published.
+        md5: its checksum.
+        purpose: what needs it; the error message begins with that.
+
+    Raises:
+        UserError: it is not on disk and cannot be downloaded; nothing is left behind.
     """
     path = keras_home() / "models" / name
     # Keras downloads without a timeout: behind a firewall that drops packets it would hang.
@@ -32,7 +70,7 @@ def weights_file(name: str, url: str, md5: str, purpose: str) -> str:
     try:
         return get_file(name, url, path.parent, md5)
     except NotDownloaded as error:
-        with suppress(OSError):  # a whole file with a wrong checksum
+        with suppress(OSError):  # a complete file with a wrong checksum
             path.unlink()
         raise UserError(
             f"{purpose} needs {path}, which could not be downloaded: "

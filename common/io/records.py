@@ -1,86 +1,30 @@
-"""The images that a command is given, and the files that it writes."""
+"""CSV and JSON files of a run."""
 
 import csv
+import json
 import math
 from pathlib import Path
 
 from common.errors import UserError
-from common.images import listing
+from common.io.atomic import atomic_file
 
 import numpy as np
 
 
-def image_files(inputs: list[str]) -> list[Path]:
-    """The images among the inputs and in the folders among them.
-
-    Raises:
-        UserError: an input is missing, or a folder holds no image.
-    """
-    files = []
-    for source in map(Path, inputs):
-        if not source.exists():
-            raise UserError(f"{source}: no such image or folder")
-        files += listing.find(source) if source.is_dir() else [source]
-    return files
-
-
-def output_paths(inputs: list[str], folder: Path) -> dict[Path, Path]:
-    """The image files among and in the inputs, each with the PNG file that it is translated to.
-
-    Raises:
-        UserError: an input is missing, or two would be written to the same file.
-    """
-    targets: dict[Path, Path] = {}
-    taken = set()
-    for source in image_files(inputs):
-        target = folder / f"{source.stem}.png"
-        if target in taken:
-            raise UserError(
-                f"{source}: another input would be written to {target} too; "
-                "translate them to two folders"
-            )
-        if target.exists() and target.samefile(source):
-            raise UserError(f"--output {folder}: {source} would be overwritten; name another one")
-        targets[source] = target
-        taken.add(target)
-    return targets
-
-
-def write_rows(path: Path, head: tuple[str, ...], rows: list[tuple[str, ...]]):
+def write_rows(path: Path, header: tuple[str, ...], rows: list[tuple[str, ...]]):
     """Writes a CSV file.
 
     Raises:
         UserError: it cannot be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # A file's name need not be text.
-        with open(path, "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-            csv.writer(file).writerows([head, *rows])
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot be written ({error.strerror}); make room or name another folder"
-        ) from error
-
-
-def keep_rows(path: Path, step: int):
-    """Drops the rows after `step`: a run that was killed had gone beyond its checkpoint."""
-    if not path.exists():
-        return
-    head, *rows = _whole_lines(path) or [""]
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(head + "".join(row for row in rows if int(row.split(",")[0]) <= step))
-    temporary.replace(path)
-
-
-def _whole_lines(path: Path) -> list[str]:
-    """Without the last one, if a kill has torn it."""
-    lines = path.read_text().splitlines(keepends=True)
-    return [line for line in lines if line.endswith("\n")]
+    # surrogateescape: the name of a file need not be valid text.
+    options = {"newline": "", "encoding": "utf-8", "errors": "surrogateescape"}
+    with atomic_file(path) as part, open(part, "w", **options) as file:
+        csv.writer(file).writerows([header, *rows])
 
 
 def append_row(path: Path, row: dict):
-    """Adds a row to a CSV file, which it begins with a head."""
+    """Appends a row to a CSV file; a new file starts with a header."""
     new = not (path.exists() and path.stat().st_size)
     with open(path, "a", newline="") as file:
         writer = csv.DictWriter(file, row, lineterminator="\n")
@@ -89,16 +33,58 @@ def append_row(path: Path, row: dict):
         writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
 
 
+def drop_rows_after(path: Path, step: int):
+    """Drops the rows of later steps than `step`, which the first column holds.
+
+    A run that was killed may have got further than its last checkpoint.
+    """
+    if not path.exists():
+        return
+    header, *rows = _complete_lines(path) or [""]
+    with atomic_file(path) as part:
+        part.write_text(header + "".join(row for row in rows if int(row.split(",")[0]) <= step))
+
+
 def read_columns(path: Path) -> dict[str, np.ndarray]:
-    """The columns of such a file, by name: float64 (rows,) each; none if it is not there."""
-    rows = list(csv.DictReader(_whole_lines(path))) if path.exists() else []
+    """Returns the columns of a CSV file by name, float64 (rows,) each; {} if there is no file."""
+    rows = list(csv.DictReader(_complete_lines(path))) if path.exists() else []
     return {name: np.array([row[name] for row in rows], float) for name in rows[0]} if rows else {}
 
 
-def finite(content):
-    """The same with None for what JSON has no number for: NaN and the infinities."""
+def _complete_lines(path: Path) -> list[str]:
+    """The lines of a file without the last one if a kill has truncated it."""
+    lines = path.read_text().splitlines(keepends=True)
+    return [line for line in lines if line.endswith("\n")]
+
+
+def write_json(path: Path, content: dict | list):
+    """Writes a JSON file atomically; NaN and infinities become null.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    with atomic_file(path) as part:
+        part.write_text(json.dumps(nan_to_none(content), indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> dict:
+    """Returns the content of a file by `write_json`; {} if there is no file.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        return dict(json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"{path}: cannot be read ({error}); remove it") from error
+
+
+def nan_to_none(content):
+    """Replaces NaN and infinities, for which JSON has no number, by None in nested containers."""
     if isinstance(content, dict):
-        return {key: finite(value) for key, value in content.items()}
+        return {key: nan_to_none(value) for key, value in content.items()}
     if isinstance(content, list | tuple):
-        return [finite(value) for value in content]
+        return [nan_to_none(value) for value in content]
     return None if isinstance(content, float) and not math.isfinite(content) else content

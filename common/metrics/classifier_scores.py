@@ -1,6 +1,6 @@
-"""What a classifier's verdicts say about samples: functions of probabilities, labels and images.
+"""Scores of generated images from the predictions of a classifier.
 
-A class that was never asked for has NaN in the arrays by class, and no part in means and minima.
+A class that was not requested is NaN in arrays by class, and is ignored in means and minima.
 """
 
 import numpy as np
@@ -10,18 +10,18 @@ from scipy.special import rel_entr
 def inception_score(probabilities, splits=1):
     """exp(mean KL(p(y | x) || p(y))), Salimans et al. 2016, arXiv:1606.03498, section 4.
 
-    From 1 (every image gets the same verdict) to K (each verdict is certain and all classes
-    come equally often). With another classifier than Inception it does not compare with published
-    scores. p(y) is the mean verdict on the images themselves.
+    It ranges from 1 (the same prediction for every image) to K (all predictions are certain and
+    all classes equally frequent). p(y) is the mean prediction on the images themselves. With a
+    classifier other than Inception it does not compare with published scores.
 
     Args:
         probabilities: (N, K), rows that sum to 1.
-        splits: the paper's protocol scores 10 parts of 5,000 images each; more and smaller parts
-            lower the score. Every splits-th image goes into one part, so that images sorted by
-            class spread over all.
+        splits: number of parts that are scored separately; the paper's protocol has 10 of 5,000
+            images each. More and smaller parts lower the score. Every splits-th image goes into
+            the same part, so images sorted by class are spread over all parts.
 
     Returns:
-        (mean, standard deviation) over the parts; with one part the deviation is 0.
+        (mean, standard deviation) over the parts; the deviation of a single part is 0.
 
     Raises:
         ValueError: probabilities is not (N, K), or N is below splits.
@@ -37,45 +37,47 @@ def inception_score(probabilities, splits=1):
 
 
 def class_shares(predicted, classes):
-    """Share of the images in each class: predicted (N,), N above 0 -> float64 (classes,)."""
+    """Share of the images in each class: predicted, int (N,), N > 0 -> float64 (classes,)."""
     return np.bincount(predicted, minlength=classes) / len(predicted)
 
 
-def class_accuracies(predicted, asked, classes):
-    """Share of the images of each asked class that show it.
+def class_accuracies(predicted, requested, classes):
+    """Accuracy of the images of each requested class.
 
     Args:
-        predicted: int (N,), the classes that the classifier sees.
-        asked: int (N,), those that were asked for.
-        classes: K.
+        predicted: classes predicted by the classifier, int (N,).
+        requested: classes requested from the generator, int (N,).
+        classes: number of classes K.
 
     Returns:
-        float64 array (K,), NaN where a class was not asked for.
+        float64 array (K,), NaN for classes that were not requested.
 
     Raises:
         ValueError: the shapes differ.
     """
-    predicted, asked = np.asarray(predicted), np.asarray(asked)
-    if predicted.shape != asked.shape:
-        raise ValueError(f"one class each is needed, not {predicted.shape} and {asked.shape}")
-    right = np.bincount(asked[predicted == asked], minlength=classes)
+    predicted, requested = np.asarray(predicted), np.asarray(requested)
+    if predicted.shape != requested.shape:
+        raise ValueError(
+            f"one class per image is needed, not {predicted.shape} and {requested.shape}"
+        )
+    correct = np.bincount(requested[predicted == requested], minlength=classes)
     with np.errstate(invalid="ignore"):
-        return right / np.bincount(asked, minlength=classes)
+        return correct / np.bincount(requested, minlength=classes)
 
 
 def class_variances(images, labels, classes):
-    """How much the images of one class differ: the variance of a pixel, averaged over pixels.
+    """Variance within each class: the variance of a pixel, averaged over pixels and channels.
 
     Args:
         images: uint8 (N, H, W, C).
         labels: int (N,).
-        classes: K.
+        classes: number of classes K.
 
     Returns:
         float64 array (K,), unbiased, in squared grey levels; NaN for fewer than two images.
 
     Raises:
-        ValueError: there is not one label an image.
+        ValueError: the numbers of images and labels differ.
     """
     labels = np.asarray(labels)
     if len(images) != len(labels):
@@ -89,7 +91,7 @@ def class_variances(images, labels, classes):
 
 
 def _pixel_variance(images, members):
-    """The integers are exact: neither rounding nor the order of the images shows."""
+    """The sums are exact integers, so the result does not depend on the order of the images."""
     total = np.zeros(images.shape[1:], np.int64)
     squares = np.zeros_like(total)
     for member in members:  # one at a time: a class may be large
@@ -100,20 +102,20 @@ def _pixel_variance(images, members):
     return ((squares - total * total / n) / (n - 1)).mean()
 
 
-def spreads(generated, real):
-    """Variances within a class (K,) relative to those of real images (K,).
+def variance_ratios(generated, real):
+    """Variances within classes relative to those of real images: (K,), (K,) -> (K,).
 
-    1 is as varied as real images. It belongs beside accuracy: a generator that knows one image
-    of each class is always right, and has spread 0.
+    1 means as varied as real images. It complements accuracy: a generator that has memorized one
+    image per class has perfect accuracy and ratio 0.
 
     Returns:
-        float64 array (K,); NaN where either is unknown or the real images are all equal.
+        float64 array (K,); NaN where either variance is unknown or the real one is 0.
     """
     real = np.where(real > 0, real, np.nan)
     return generated / real
 
 
-def mean_and_least(by_class):
-    """Mean and minimum over the classes that are known: (K,) -> two floats, NaN if none is."""
+def mean_and_min(by_class):
+    """Mean and minimum of the known values of (K,), two floats; NaN if none is known."""
     known = by_class[~np.isnan(by_class)]
     return (float(known.mean()), float(known.min())) if known.size else (np.nan, np.nan)

@@ -1,46 +1,29 @@
 """The Frechet distance between the features of two sets of images.
 
-With the pooled features of Keras' InceptionV3 it is the "Keras-Inception FID". It goes by that name
-everywhere, because those weights are not the FID network's and its numbers do not compare with
-published FIDs. Any other (N, D) features serve as well.
+With the pooled features of Keras' InceptionV3 it is the "Keras-Inception FID" (see
+`common.evaluation.inception`); any other (N, D) features can be used.
 """
 
-from collections.abc import Iterable
-from itertools import islice
-
 from common.errors import UserError
-from common.images import image_file
-from common.io import keras_cache
 
-import keras
 import numpy as np
-import tensorflow as tf
-
-# The file that InceptionV3(include_top=False, weights="imagenet") loads. It is fetched here, apart
-# from building the network, so that only a failed download is taken for one.
-WEIGHTS_FILE = "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5"
-WEIGHTS_URL = (
-    f"https://storage.googleapis.com/tensorflow/keras-applications/inception_v3/{WEIGHTS_FILE}"
-)
-WEIGHTS_MD5 = "bcbd6486424b2319ff4ef7d526e38f63"
-INPUT_SIZE = 299  # px, what the network was trained on
 
 
 def frechet_distance(mean1, cov1, mean2, cov2):
-    """Squared Frechet (2-Wasserstein) distance of two Gaussians.
+    """Squared Frechet (2-Wasserstein) distance between two Gaussians.
 
-    |mean1 - mean2|^2 + tr(cov1 + cov2 - 2 (cov1 cov2)^(1/2)): Dowson and Landau 1982; as a measure
-    of images Heusel et al. 2017, arXiv:1706.08500, equation 6.
+    |mean1 - mean2|^2 + tr(cov1 + cov2 - 2 (cov1 cov2)^(1/2)): Dowson and Landau 1982; as a metric
+    for images Heusel et al. 2017, arXiv:1706.08500, equation 6.
 
     Args:
         mean1, mean2: (D,).
-        cov1, cov2: (D, D), symmetric and positive semi-definite; they may be singular.
+        cov1, cov2: (D, D), symmetric and positive semi-definite, possibly singular.
 
     Returns:
-        float, at least 0, in squared units of the features.
+        Non-negative float, in squared units of the features.
 
     Raises:
-        ValueError: the shapes do not fit together.
+        ValueError: the shapes are inconsistent.
     """
     mean1, cov1, mean2, cov2 = (np.asarray(a, np.float64) for a in (mean1, cov1, mean2, cov2))
     (dimension,) = mean1.shape
@@ -49,8 +32,8 @@ def frechet_distance(mean1, cov1, mean2, cov2):
             "means (D,) and covariances (D, D) are needed, "
             f"not {mean1.shape}, {cov1.shape}, {mean2.shape}, {cov2.shape}"
         )
-    # cov1 cov2 has the eigenvalues of root1 cov2 root1, which is symmetric: no complex parts arise.
-    # Rounding makes the zero eigenvalues of a singular matrix slightly negative, hence the clips.
+    # cov1 cov2 has the eigenvalues of root1 cov2 root1, which is symmetric, so no complex parts
+    # arise. Rounding can make zero eigenvalues of singular matrices negative, hence the clips.
     values, vectors = np.linalg.eigh(cov1)
     root1 = (vectors * np.sqrt(values.clip(0))) @ vectors.T
     trace_root = np.sqrt(np.linalg.eigvalsh(root1 @ cov2 @ root1).clip(0)).sum()
@@ -58,8 +41,8 @@ def frechet_distance(mean1, cov1, mean2, cov2):
     return max(float(distance), 0.0)
 
 
-def statistics(features):
-    """Mean and unbiased covariance of features, in float64.
+def mean_and_covariance(features):
+    """Mean and unbiased covariance of features in float64.
 
     Args:
         features: (N, D), N at least 2.
@@ -68,105 +51,21 @@ def statistics(features):
         mean (D,), cov (D, D).
 
     Raises:
-        UserError: fewer than two samples, or features that are not finite.
-        ValueError: another shape.
+        UserError: there are fewer than two samples, or features are not finite.
+        ValueError: features is not (N, D).
     """
     features = np.asarray(features, np.float64)
     if features.ndim != 2:
         raise ValueError(f"features (N, D) are needed, not {features.shape}")
     if len(features) < 2:
         raise UserError(
-            f"a Frechet distance needs at least 2 images on each side, here are {len(features)}"
+            f"the Frechet distance needs at least 2 images per set, not {len(features)}"
         )
     if not np.isfinite(features).all():
         raise UserError(
-            "a Frechet distance needs finite features, here are NaN or infinite ones: "
+            "the Frechet distance needs finite features, but some are NaN or infinite: "
             "the network has diverged, evaluate an earlier checkpoint"
         )
     mean = features.mean(axis=0)
     centred = features - mean
     return mean, centred.T @ centred / (len(features) - 1)
-
-
-def keras_inception():
-    """Keras' InceptionV3 with ImageNet weights, up to the pooled features.
-
-    Returns:
-        keras.Model: (N, 299, 299, 3) in [-1, 1] -> (N, 2048).
-
-    Raises:
-        UserError: the weights are not on disk and cannot be downloaded; nothing stays behind.
-    """
-    weights = keras_cache.weights_file(
-        WEIGHTS_FILE, WEIGHTS_URL, WEIGHTS_MD5, "Keras-Inception FID"
-    )
-    return keras.applications.InceptionV3(include_top=False, pooling="avg", weights=weights)
-
-
-def keras_inception_features(images, batch=32, network=None):
-    """Features for a Keras-Inception FID.
-
-    Images are resized to 299 px, bilinear and antialiased, and not rounded to grey levels again.
-
-    Args:
-        images: uint8 images (H, W, 3) one by one, of any sizes; an array (N, H, W, 3) will do.
-        batch: images that go through the network, and are held in memory, at a time.
-        network: (N, 299, 299, 3) in [-1, 1] -> (N, D); `keras_inception()` by default.
-
-    Returns:
-        float32 array (N, D), D = 2048 for Inception.
-
-    Raises:
-        UserError: there are no images, or the default network's weights cannot be had.
-        ValueError: an image is not uint8 (H, W, 3).
-    """
-    network = network or keras_inception()
-    extract = tf.function(lambda x: network(x, training=False), reduce_retracing=True)
-    images, features = iter(images), []
-    while group := [_inception_input(image) for image in islice(images, batch)]:
-        features.append(extract(tf.stack(group)).numpy())
-    if not features:
-        raise UserError("Keras-Inception FID needs images, here are none")
-    return np.concatenate(features)
-
-
-def keras_inception_fid(
-    originals: Iterable[np.ndarray], made: Iterable[np.ndarray], channels: int
-) -> float | None:
-    """Keras-Inception FID of made images against originals, and prints it.
-
-    Args:
-        originals: float images in [-1, 1], (H, W, channels), walked once.
-        made: the same.
-        channels: of both.
-
-    Returns:
-        None, with a line that says why, if the weights of Inception cannot be had or the images
-        are not RGB.
-    """
-    if channels != 3:
-        print("Keras-Inception FID: left out, it is defined for RGB images")
-        return None
-
-    def features(shown: Iterable[np.ndarray]) -> np.ndarray:
-        return keras_inception_features(map(image_file.to_uint8, shown), network=network)
-
-    try:
-        network = keras_inception()
-        of_originals, of_made = features(originals), features(made)
-        moments = *statistics(of_originals), *statistics(of_made)
-    except UserError as error:
-        print(f"Keras-Inception FID: left out; {error}")
-        return None
-    fid = frechet_distance(*moments)
-    print(f"Keras-Inception FID: {fid:.1f} ({len(of_made)} images)")
-    return fid
-
-
-def _inception_input(image):
-    """uint8 (H, W, 3) -> float32 (299, 299, 3) in [-1, 1]."""
-    image = np.asarray(image)
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3:
-        raise ValueError(f"uint8 (H, W, 3) is needed, not {image.dtype} {image.shape}")
-    resized = tf.image.resize(image, (INPUT_SIZE, INPUT_SIZE), "bilinear", antialias=True)
-    return keras.applications.inception_v3.preprocess_input(resized)

@@ -1,8 +1,8 @@
-"""How near an image is to the image it should have been: L1, PSNR, SSIM, one value an image.
+"""Full-reference image quality: L1, PSNR and SSIM, one value per image.
 
-Images are float arrays (..., H, W, C) in [-1, 1], the range in which they flow inside the
-project, so the data range is 2. The sums are taken in float64: float32 loses digits in SSIM's
-variances, which are differences of nearly equal numbers.
+Images are float arrays (..., H, W, C) in [-1, 1], as everywhere inside the project, so the data
+range is 2. Computations are in float64: in float32, SSIM's variances, which are differences of
+nearly equal numbers, lose digits.
 """
 
 from common.errors import UserError
@@ -20,18 +20,18 @@ SSIM_K1, SSIM_K2 = 0.01, 0.03
 
 
 def l1(x, y):
-    """Mean absolute difference in units of [-1, 1]: 0 is equal, 2 is black against white.
+    """Mean absolute difference: 0 for equal images, 2 for black and white.
 
-    Halve it for images in [0, 1], multiply it by 127.5 for grey levels.
+    Divide by 2 for images in [0, 1], multiply by 127.5 for grey levels.
 
     Args:
-        x, y: images of one shape (..., H, W, C) in [-1, 1].
+        x, y: images in [-1, 1] of one shape (..., H, W, C).
 
     Returns:
-        float64 array (...): a value for each image.
+        float64 array (...), one value per image.
 
     Raises:
-        ValueError: the shapes differ or are not images.
+        ValueError: the shapes differ or are not those of images.
     """
     x, y = _same_shape(x, y)
     return np.abs(x - y).mean(IMAGE)
@@ -40,7 +40,7 @@ def l1(x, y):
 def psnr(x, y):
     """Peak signal-to-noise ratio in dB: 10 log10(2^2 / mean((x - y)^2)).
 
-    Infinite for equal images. The same number as for images in [0, 1] with peak 1, or in
+    Infinite for equal images. The value is the same as for images in [0, 1] with peak 1, or in
     [0, 255] with peak 255.
 
     Args, returns, raises: as `l1`.
@@ -54,29 +54,29 @@ def ssim(x, y):
     """Structural similarity in [-1, 1], 1 for equal images.
 
     Wang et al., Image Quality Assessment: From Error Visibility to Structural Similarity, 2004,
-    equation 13: an 11x11 Gaussian window of sigma 1.5, only windows that lie wholly inside the
-    image; the mean over windows and then over channels.
+    equation 13: an 11x11 Gaussian window with sigma 1.5, only windows entirely inside the image;
+    the mean over windows and then over channels.
 
     Args:
-        x, y: images of one shape (..., H, W, C) in [-1, 1], at least 11 px wide and high.
+        x, y: images in [-1, 1] of one shape (..., H, W, C), at least 11 px wide and high.
 
     Returns:
-        float64 array (...): a value for each image.
+        float64 array (...), one value per image.
 
     Raises:
         UserError: the images are smaller than the window.
-        ValueError: the shapes differ or are not images.
+        ValueError: the shapes differ or are not those of images.
     """
     x, y = _same_shape(x, y)
     window = 2 * SSIM_RADIUS + 1
     if min(x.shape[-3:-1]) < window:
         height, width = x.shape[-3:-1]
         raise UserError(
-            f"SSIM needs images of at least {window}x{window} px, these are {width}x{height}: "
+            f"SSIM needs images of at least {window}x{window} px, not {width}x{height}: "
             "use larger ones"
         )
-    # SSIM's luminance term is a ratio of intensities, which begin at black = 0; on [-1, 1] it would
-    # turn negative where one mean is dark and the other light.
+    # SSIM's luminance term is a ratio of intensities with black = 0. On [-1, 1] it would be
+    # negative where one mean is dark and the other bright.
     x, y = x + 1, y + 1
     c1, c2 = (SSIM_K1 * DATA_RANGE) ** 2, (SSIM_K2 * DATA_RANGE) ** 2
     mu_x, mu_y = _window_mean(x), _window_mean(y)
@@ -89,14 +89,14 @@ def ssim(x, y):
 
 
 def _window_mean(x):
-    """Gaussian means of the windows that lie inside: (..., H, W, C) -> (..., H - 10, W - 10, C)."""
+    """Gaussian means of all windows inside: (..., H, W, C) -> (..., H - 10, W - 10, C)."""
     means = gaussian_filter(x, SSIM_SIGMA, radius=SSIM_RADIUS, axes=(x.ndim - 3, x.ndim - 2))
     inside = slice(SSIM_RADIUS, -SSIM_RADIUS)
     return means[..., inside, inside, :]
 
 
 def _same_shape(x, y):
-    """Both as float64; NumPy would otherwise broadcast a wrong shape into a plausible number."""
+    """Both as float64, checked: NumPy would broadcast different shapes to a plausible number."""
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
     if x.shape != y.shape or x.ndim < 3:
         raise ValueError(f"two equal shapes (..., H, W, C) are needed, not {x.shape} and {y.shape}")

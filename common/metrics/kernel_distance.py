@@ -1,8 +1,8 @@
-"""The kernel distance of two sets of features: the squared maximum mean discrepancy.
+"""KID-style kernel distance between two sets of features: the squared maximum mean discrepancy.
 
-With the features of Inception it is the KID of Binkowski et al. 2018 (Demystifying MMD GANs,
-arXiv:1801.01401, section 4). Its estimate has no bias, unlike that of the Frechet distance, so
-numbers from few images and from many compare.
+With Inception features it is the KID of Binkowski et al. 2018 (Demystifying MMD GANs,
+arXiv:1801.01401, section 4). Unlike that of the Frechet distance its estimate is unbiased, so
+values from different numbers of images are comparable.
 """
 
 from common.errors import UserError
@@ -13,42 +13,42 @@ import numpy as np
 def polynomial_mmd2(x, y):
     """Unbiased estimate of MMD^2 with the kernel k(a, b) = (a . b / D + 1)^3.
 
-    The mean of k over pairs of different x, plus that over pairs of different y, minus twice the
+    The mean of k over pairs of distinct x, plus the mean over pairs of distinct y, minus twice the
     mean over all pairs (x, y): Gretton et al. 2012, equation 3.
 
     Args:
         x, y: features (N, D) and (M, D); N and M at least 2.
 
     Returns:
-        float; 0 is expected where both come from one distribution, so it can be negative.
+        float. Its expectation is 0 for samples from one distribution, so it can be negative.
 
     Raises:
-        UserError: fewer than two samples.
-        ValueError: the shapes do not fit together.
+        UserError: there are fewer than two samples.
+        ValueError: the shapes are inconsistent.
     """
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
     if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1]:
         raise ValueError(f"features (N, D) and (M, D) are needed, not {x.shape} and {y.shape}")
     if min(len(x), len(y)) < 2:
         raise UserError(
-            f"a kernel distance needs at least 2 images a side, here are {len(x)} and {len(y)}"
+            f"the kernel distance needs at least 2 images per set, not {len(x)} and {len(y)}"
         )
-    return _mean_of_pairs(x) + _mean_of_pairs(y) - 2 * _kernel(x, y).mean()
+    return _mean_of_distinct_pairs(x) + _mean_of_distinct_pairs(y) - 2 * _kernel(x, y).mean()
 
 
 def kernel_distance(x, y, subsets=100, size=1000, seed=0):
-    """MMD^2 over random subsets: their mean is the estimate, their spread tells how sure it is.
+    """Mean and standard deviation of MMD^2 over random subsets, as KID is computed.
 
     Args:
         x, y: features (N, D) and (M, D).
-        subsets: how many pairs of subsets are drawn.
-        size: samples in each, drawn without replacement; half of what there is, if that is less,
-            for the subsets to differ.
-        seed: of the draws; equal seeds and numbers of features draw equal subsets.
+        subsets: number of pairs of subsets.
+        size: samples per subset, drawn without replacement; at most half of the smaller set, so
+            that the subsets differ.
+        seed: seed for the choice of subsets.
 
     Returns:
-        (mean, standard deviation over the subsets), floats. The deviation is that of one subset's
-        estimate; the mean's own error is several times smaller.
+        (mean, standard deviation), floats. The deviation is that of one subset's estimate; the
+        error of the mean is several times smaller.
 
     Raises: as `polynomial_mmd2`.
     """
@@ -66,7 +66,7 @@ def kernel_distance(x, y, subsets=100, size=1000, seed=0):
 
 
 def _kernel(x, y):
-    """k of all pairs: (N, D), (M, D) -> (N, M)."""
+    """Kernel matrix: (N, D), (M, D) -> (N, M)."""
     base = x @ y.T
     base /= x.shape[1]
     base += 1
@@ -75,7 +75,7 @@ def _kernel(x, y):
     return cube
 
 
-def _mean_of_pairs(x):
-    """Mean of k over the pairs of two different x."""
+def _mean_of_distinct_pairs(x):
+    """Mean of k over pairs of distinct samples."""
     kernel = _kernel(x, x)
     return (kernel.sum() - np.trace(kernel)) / (len(x) * (len(x) - 1))

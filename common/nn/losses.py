@@ -1,10 +1,16 @@
-"""Adversarial objectives: pure functions of targets and logits.
+"""Objectives and penalties: pure functions of targets, outputs and critics.
 
-Each has the signature of a Keras loss, `objective(target, logits)`, so a player is compiled with
-it, and returns the mean over all elements: the batch, and for a PatchGAN every patch.
-A discriminator's output is a logit or a score; no player ends in a sigmoid.
+An objective has the signature of a Keras loss, `objective(target, output)`, so a player is compiled
+with it, and returns the mean over all elements: the batch, and for a PatchGAN every patch. The
+output of a discriminator is a logit or a score; no player ends in a sigmoid.
 """
 
+from collections.abc import Callable, Iterable
+
+from common.distributed.collectives import sharded_random
+
+import keras
+import tensorflow as tf
 from keras import ops
 
 
@@ -13,7 +19,7 @@ def cross_entropy(target, logits):
 
     mean( t softplus(-l) + (1 - t) softplus(l) ), which is -t log s(l) - (1 - t) log(1 - s(l)) with
     s the logistic function, written so that no logit overflows and every slope is s(l) - t. With
-    target 1 for the fakes it is the generator's non-saturating loss, -log D(G(z)).
+    target 1 for generated images it is the generator's non-saturating loss, -log D(G(z)).
 
     Args:
         target: 1 for real, 0 for fake; float, the shape of `logits`.
@@ -25,19 +31,50 @@ def cross_entropy(target, logits):
     return ops.mean(target * ops.softplus(-logits) + (1 - target) * ops.softplus(logits))
 
 
-def least_squares(target, logits):
-    """Least squares between score and target, the objective of Mao et al. 2017 (equation 2).
+def least_squares(target, scores):
+    """Mean squared difference of score and target, of Mao et al. 2017 (equation 2).
 
-    mean( (l - t)^2 ). The paper's factor 1/2 is left to the caller.
+    mean( (f - t)^2 ). The paper's factor 1/2 is left to the caller.
 
     Args:
-        target: 1 for real, 0 for fake; float, the shape of `logits`.
-        logits: float, any shape.
+        target: 1 for real, 0 for fake; float, the shape of `scores`.
+        scores: float, any shape.
 
     Returns:
         A float scalar.
     """
-    return ops.mean(ops.square(logits - target))
+    return ops.mean(ops.square(scores - target))
+
+
+def wasserstein(target, scores):
+    """The critic's mean score, with its sign: mean(-t f), of Arjovsky et al. 2017 (equation 2).
+
+    -E[f] with target 1, for what should score high, and E[f] with target -1: the sum over real and
+    generated images is the negative of the estimated distance.
+
+    Args:
+        target: 1 for real, -1 for fake; float, the shape of `scores`.
+        scores: any real numbers; float, any shape.
+
+    Returns:
+        A float scalar.
+    """
+    return -ops.mean(target * scores)
+
+
+def hinge(target, scores):
+    """Hinge loss, mean( max(0, 1 - t f) ), of Lim and Ye 2017 (arXiv:1705.02894, section 2.3).
+
+    It is D's loss. G's is linear, -E[f], which is `wasserstein` with target 1.
+
+    Args:
+        target: 1 for real, -1 for fake; float, the shape of `scores`.
+        scores: any real numbers; float, any shape.
+
+    Returns:
+        A float scalar.
+    """
+    return ops.mean(ops.relu(1.0 - target * scores))
 
 
 def l1(target, prediction):
@@ -48,3 +85,47 @@ def l1(target, prediction):
 def mse(target, prediction):
     """Mean squared difference, mean (y - y_hat)^2, over the batch, the pixels and the channels."""
     return ops.mean(ops.square(target - prediction))
+
+
+def l2_penalty(weights: Iterable, l2: float):
+    """l2 / 2 times the sum of the squared weights, whose gradient is l2 w; 0.0 if `l2` is 0."""
+    return l2 / 2 * sum(ops.sum(ops.square(w)) for w in weights) if l2 else 0.0
+
+
+def gradient_norm(critic: Callable, x):
+    """|| grad_x D(x) ||_2 of each image, float32 (B,); itself differentiable.
+
+    Args:
+        critic: called with images alone, (B, H, W, C) -> (B, 1) or (B, ...). An image's score must
+            not depend on the others of the batch, so no batch normalization.
+        x: the points at which the gradient is taken, float (B, H, W, C).
+    """
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(x)
+        score = ops.sum(ops.cast(critic(x), "float32"))
+    gradient = ops.cast(tape.gradient(score, x), "float32")
+    squares = ops.sum(ops.square(gradient), axis=tuple(range(1, len(gradient.shape))))
+    return ops.sqrt(squares + 1e-12)  # the slope of the root at 0 is infinite
+
+
+def gradient_penalty(norm, to: float = 1.0):
+    """mean( (n - to)^2 ) of gradient norms n, as in WGAN-GP (equation 3) and DRAGAN.
+
+    Args:
+        norm: `gradient_norm` of the critic, float (B,).
+        to: the norm that costs nothing. 0 penalizes the squared norm itself (R1, up to a factor).
+    """
+    return ops.mean(ops.square(norm - to))
+
+
+def interpolated(x, x_fake, seed: keras.random.SeedGenerator):
+    """e x + (1 - e) x_fake with e ~ U[0, 1) drawn for each pair of images (WGAN-GP, algorithm 1).
+
+    Args:
+        x, x_fake: images, float (B, H, W, C).
+        seed: the source of e.
+    """
+    shape = (ops.shape(x)[0], *[1] * (len(x.shape) - 1))
+    e = sharded_random(keras.random.uniform, shape, seed=seed)
+    e = ops.cast(e, x.dtype)
+    return e * x + (1 - e) * x_fake

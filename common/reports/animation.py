@@ -1,26 +1,28 @@
-"""Training as an animation: the sample grids of a run, one after the other."""
+"""Animation of a training run from its sample grids."""
 
 from pathlib import Path
 
-from common.io.atomic import appearing_whole
+from common.io.atomic import atomic_file
 
 import imageio.v3 as iio
 import numpy as np
 
-FRAMES = 100  # at most
+FRAMES = 100  # maximum number
 FRAME_SECONDS = 0.1
 LAST_FRAME_SECONDS = 2.0
 
 
 def animate(samples: Path, target: Path):
-    """Writes the grids `step_*.png` of a folder, in order, as one animation.
+    """Writes the grids `step_*.png` of a folder as one animation, in the order of their steps.
+
+    Nothing is written for fewer than two grids, or if their sizes differ.
 
     Args:
-        samples: the folder; with fewer than two grids of one size nothing is written.
-        target: a .gif or .webp file.
+        samples: folder of the grids.
+        target: .gif or .webp file.
 
     Raises:
-        UserError: it cannot be written.
+        UserError: the file cannot be written.
     """
     paths = sorted(samples.glob("step_*.png"))
     chosen = np.linspace(0, len(paths) - 1, min(len(paths), FRAMES)).round().astype(int)
@@ -30,5 +32,5 @@ def animate(samples: Path, target: Path):
     milliseconds = [1000 * FRAME_SECONDS] * (len(frames) - 1) + [1000 * LAST_FRAME_SECONDS]
     shown = np.stack(frames)
     content = iio.imwrite("<bytes>", shown, extension=target.suffix, duration=milliseconds, loop=0)
-    with appearing_whole(target) as part:
+    with atomic_file(target) as part:
         part.write_bytes(content)

@@ -1,32 +1,35 @@
-"""What a run has logged and measured over its steps, as an image."""
+"""Curves of a run's losses and measurements over its training steps, as one image."""
 
 from collections.abc import Collection
 from math import ceil
+from pathlib import Path
 
 from common.images import figures
 from common.io import records
-from common.training.run_folder import Run
 
 import numpy as np
 from scipy.ndimage import uniform_filter1d
 
 NOT_DRAWN = {"step", "epoch", "images_per_second", "data_wait_seconds"}
-PANELS = 3  # beside each other
-SMOOTHED = 0.05  # of the rows, whose mean is drawn over the rows themselves
+COLUMNS = 3  # panels per row
+WINDOW = 0.05  # of the moving average drawn over the raw curve, as a share of the curve's length
 
 
-def curves(run: Run, left_out: Collection[str] = ()) -> np.ndarray | None:
-    """A panel for each column of metrics.csv and measurements.csv, each row a point.
+def curves(
+    metrics_file: Path, measurements_file: Path, left_out: Collection[str] = ()
+) -> np.ndarray | None:
+    """One panel for each column of the two CSV files, plotted against their column "step".
 
     Args:
-        run: the run.
-        left_out: columns that are not worth a panel.
+        metrics_file: losses; may be missing.
+        measurements_file: metrics measured during training; may be missing.
+        left_out: names of columns without a panel.
 
     Returns:
-        uint8 (H, 1200, 3); None if nothing has two rows, and so a line.
+        uint8 (H, 1200, 3); None if no column has two finite values.
     """
     panels = []
-    for path in (run.metrics_file, run.measurements_file):
+    for path in (metrics_file, measurements_file):
         columns = records.read_columns(path)
         for name, values in columns.items():
             known = np.isfinite(values)
@@ -35,10 +38,10 @@ def curves(run: Run, left_out: Collection[str] = ()) -> np.ndarray | None:
     if not panels:
         return None
 
-    rows = ceil(len(panels) / PANELS)
+    rows = ceil(len(panels) / COLUMNS)
     figure = figures.new_figure(12, 2.5 * rows)
     for place, (name, steps, values) in enumerate(panels, start=1):
-        axes = figure.add_subplot(rows, PANELS, place, title=name)
+        axes = figure.add_subplot(rows, COLUMNS, place, title=name)
         axes.plot(steps, values, color="C0", alpha=0.3)
-        axes.plot(steps, uniform_filter1d(values, ceil(SMOOTHED * len(values))), color="C0")
+        axes.plot(steps, uniform_filter1d(values, ceil(WINDOW * len(values))), color="C0")
     return figures.as_image(figure)

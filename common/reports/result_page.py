@@ -1,7 +1,7 @@
-"""Pages of results: images side by side in one HTML file that opens from disk, without a server.
+"""HTML pages of results: images, tables and curves in one file that opens from disk, no server.
 
-A page needs no other file but the images that lie beside it: everything else is within it, so
-that it can be moved or mailed with its folder. The layout is `result_page.html`.
+A page embeds everything except linked images, which are in its own folder, so the folder can be
+moved or mailed as a whole. The layout is `result_page.html`.
 """
 
 import base64
@@ -12,20 +12,20 @@ from pathlib import Path
 from urllib.parse import quote
 
 from common.images import image_file
-from common.io.atomic import appearing_whole
+from common.io.atomic import atomic_file
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 NAME = "index.html"
-LIMIT = 1000  # images or rows on a page; a browser takes its time over more
-SIDE = 512  # px, the most that a page holds of an image
-THUMBNAIL = 256  # px, the same where the pages are of whole folders
-_EXACT = 128  # px: up to here an image is kept exactly, and shown with its pixels
-_HEAVY = 16_000_000  # px: from here on an image is linked to, and not shown
+LIMIT = 1000  # images or rows per page; browsers are slow with more
+SIDE = 512  # px, maximum side of an embedded image
+THUMBNAIL = 256  # px, the same for pages of whole folders
+_EXACT = 128  # px, up to this side images are stored losslessly and shown without smoothing
+_HEAVY = 16_000_000  # pixels from which a linked image is not displayed on the page
 
-GENERATOR = "zoo of GANs"  # tells a page from an index.html that is somebody else's
+GENERATOR = "zoo of GANs"  # distinguishes our pages from another program's index.html
 _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent),
     autoescape=True,
@@ -36,12 +36,12 @@ _TEMPLATES = Environment(
 
 
 @dataclass(frozen=True)
-class Beside:
-    """An image file that lies beside the page.
+class LinkedImage:
+    """An image file in the page's folder, which the page links to instead of embedding it.
 
     Attributes:
-        name: of the file.
-        height, width: of the image, in pixels.
+        name: file name.
+        height, width: size of the image in pixels.
     """
 
     name: str
@@ -49,20 +49,20 @@ class Beside:
     width: int
 
     @classmethod
-    def of(cls, file: Path) -> "Beside":
-        """Of a file that is there."""
+    def of(cls, file: Path) -> "LinkedImage":
+        """The link to an existing file."""
         with Image.open(file) as image:
             return cls(file.name, image.height, image.width)
 
 
-class Page:
-    """A page of results in the making: tables, notes, charts, and images in rows or in a heap.
+class ResultPage:
+    """A page of results: tables, notes, charts, and images in rows or in a gallery.
 
     Args:
-        title: its head.
-        facts: what the results are of, by name.
-        options: more of the same, which is shown when asked for; such as a run's options.
-        side: pixels; images that the page holds itself are scaled down to this side.
+        title: heading of the page.
+        facts: values shown below the heading, by name.
+        options: values in a collapsed section, by name, such as the options of a run.
+        side: maximum side in pixels of embedded images; larger ones are scaled down.
     """
 
     def __init__(self, title: str, facts: dict, options: dict | None = None, side: int = SIDE):
@@ -75,66 +75,66 @@ class Page:
         self._path: Path | None = None
 
     def table(self, rows: Sequence[Sequence[str]], caption: str = ""):
-        """Adds a table; the first row and the first column are heads."""
+        """Adds a table; its first row and first column are headers."""
         self.tables.append({"caption": _text(caption), "rows": [[*map(_text, r)] for r in rows]})
 
     def note(self, text: str):
-        """Adds lines of text, which keep their spaces."""
+        """Adds preformatted text."""
         self.notes.append(_text(text))
 
     def chart(self, title: str, image: np.ndarray):
-        """Adds an image, uint8 (H, W, 3), as wide as the page, which is shown when asked for."""
+        """Adds a full-width image, uint8 (H, W, 3), in a collapsed section."""
         height, width = image.shape[:2]
         shown = {"source": data_url(image), "height": height, "width": width}
         self.charts.append(shown | {"title": _text(title)})
 
-    def row(self, name: str, shown: dict[str, np.ndarray | Beside]):
-        """Adds images that belong together, side by side.
+    def row(self, name: str, shown: dict[str, np.ndarray | LinkedImage]):
+        """Adds a row of images side by side.
 
         Args:
-            name: of the row, such as the input's file name.
-            shown: by caption, uint8 (H, W, 1 or 3) or a file beside the page.
+            name: heading of the row, such as the file name of the input.
+            shown: images by caption, uint8 (H, W, 1 or 3) or linked.
         """
         if self._has_room():
             figures = [self._figure(*item, f"{item[0]}: {name}") for item in shown.items()]
-            self.groups.append({"name": _text(name), "figures": figures, "heap": False})
+            self.groups.append({"name": _text(name), "figures": figures, "gallery": False})
 
-    def single(self, caption: str, shown: np.ndarray | Beside):
-        """Adds an image to the heap, in which each stands for itself."""
+    def single(self, caption: str, shown: np.ndarray | LinkedImage):
+        """Adds an independent image to the gallery."""
         if self._has_room():
-            if not (self.groups and self.groups[-1]["heap"]):
-                self.groups.append({"name": "", "figures": [], "heap": True})
+            if not (self.groups and self.groups[-1]["gallery"]):
+                self.groups.append({"name": "", "figures": [], "gallery": True})
             self.groups[-1]["figures"].append(self._figure(caption, shown, caption))
 
     def write(self, path: Path):
-        """Writes the page, unless a file of that name is there that is no such page.
+        """Writes the page atomically; an existing file that is not a result page is kept.
 
         Raises:
             UserError: it cannot be written.
         """
         if path.exists() and not _is_ours(path):
-            print(f"{path}: is no page of results, and is left as it is")
+            print(f"{path}: not a result page, left unchanged")
             return
         shown = vars(self) | {"generator": GENERATOR, "title": _text(self.title)}
         shown["facts"], shown["options"] = _written(self.facts), _written(self.options)
         content = _TEMPLATES.get_template("result_page.html").render(shown)
-        with appearing_whole(path) as part:
+        with atomic_file(path) as part:
             part.write_text(content, encoding="utf-8")
-        if self._path != path:  # more may be added, and the page be written again
+        if self._path != path:  # a page may be extended and written again
             print(f"page: {path}")
             self._path = path
 
     def _has_room(self) -> bool:
-        room = sum(len(g["figures"]) if g["heap"] else 1 for g in self.groups) < LIMIT
+        room = sum(len(g["figures"]) if g["gallery"] else 1 for g in self.groups) < LIMIT
         self.left_out += not room
         return room
 
-    def _figure(self, caption: str, shown: np.ndarray | Beside, alt: str) -> dict:
-        """What the layout needs to know of an image."""
+    def _figure(self, caption: str, shown: np.ndarray | LinkedImage, alt: str) -> dict:
+        """The variables of the template for one image."""
         figure = {"caption": _text(caption), "alt": _text(alt), "link": None, "source": None}
-        if isinstance(shown, Beside):
+        if isinstance(shown, LinkedImage):
             height, width = shown.height, shown.width
-            figure["link"] = quote(os.fsencode(shown.name))  # as a URL, whatever the name
+            figure["link"] = quote(os.fsencode(shown.name))  # any bytes may be in a file name
             if height * width < _HEAVY:
                 figure["source"] = figure["link"]
         else:
@@ -146,7 +146,7 @@ class Page:
 
 
 def scaled_down(image: np.ndarray, side: int) -> np.ndarray:
-    """The image, uint8 (H, W, C), made so small that no side is longer than `side`."""
+    """The image, uint8 (H, W, C), shrunk if necessary so that no side exceeds `side` pixels."""
     height, width = image.shape[:2]
     factor = side / max(height, width, side)
     if factor == 1:
@@ -155,14 +155,14 @@ def scaled_down(image: np.ndarray, side: int) -> np.ndarray:
 
 
 def data_url(image: np.ndarray) -> str:
-    """uint8 (H, W, 1 or 3) as a URL that holds it: PNG where it is small, else WebP."""
+    """uint8 (H, W, 1 or 3) as a data URL: PNG if it is small, otherwise WebP."""
     suffix = "png" if max(image.shape[:2]) <= _EXACT else "webp"
     content = base64.b64encode(image_file.encode(image, f".{suffix}")).decode()
     return f"data:image/{suffix};base64,{content}"
 
 
 def _text(value: object) -> str:
-    """As UTF-8 can write it: a file's name need not be text."""
+    """As valid UTF-8: file names need not be."""
     return str(value).encode("utf-8", "replace").decode()
 
 

@@ -1,18 +1,18 @@
-"""Image translators as SavedModels for TensorFlow Serving, and back.
+"""Export of image translators as SavedModels for TensorFlow Serving, and loading.
 
-A SavedModel has two signatures, made of TensorFlow's own operations only: TensorFlow Serving runs
-it, and so does TensorFlow without Keras and without this project.
+A SavedModel has two signatures. They consist of TensorFlow operations only, so TensorFlow Serving
+runs them, as does TensorFlow without Keras and without this project.
 
     serving_default   image             float32 (B, H, W, Cin) in [-1, 1]
                    -> translated        float32 (B, H, W, Cout)
-    serving_bytes     image_bytes       string (B,): PNG, JPEG, BMP or GIF files, each of any size
+    serving_bytes     image_bytes       string (B,): PNG, JPEG, BMP or GIF files of any sizes
                    -> translated_bytes  string (B,): PNG files of the same sizes
 
-H and W are free: images are padded by reflection and cropped back inside the graph. The server
+H and W are arbitrary: images are padded by reflection and cropped inside the graph. The server
 returns `translated_bytes` as base64 because its name ends in `_bytes`.
 
-One that holds several translators has two more for each, NAME and NAME_bytes, of the same form;
-`serving_default` and `serving_bytes` are those of the first.
+A SavedModel of several translators has two more signatures for each, NAME and NAME_bytes, of the
+same form; `serving_default` and `serving_bytes` are those of the first.
 """
 
 from collections.abc import Callable, Iterable
@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import UserError
-from common.serving import saved_model
+from common.io.atomic import atomic_folder
+from common.serving import saved_model, warmup
 
 import keras
 import numpy as np
@@ -38,30 +39,30 @@ def export_translator(
     channels_in: int,
     sides: tuple[int, int] = (256, 256),
 ) -> Path:
-    """Write `generator` to `<folder_base>/<name>/<version>/`, where TensorFlow Serving looks.
+    """Writes a translator to `<folder_base>/<name>/<version>/` for TensorFlow Serving.
 
-    The folder appears under its final name only when it is complete, so a server that watches
-    `<folder_base>/<name>` never loads half of a model.
+    The folder is written atomically, so a server that watches `<folder_base>/<name>` never loads
+    an incomplete model.
 
     Args:
-        generator: functional, float32 (B, H, W, Cin) in [-1, 1] -> (B, H, W, Cout) of any float
-            type, H and W free; stateless with `training=False`, and an image's result does not
-            depend on the others of its batch. Cin and Cout are 1 or 3. Or several of one Cin, by
-            the names of their signatures.
-        folder_base: made if it is not there.
-        name: the model's name on the server.
-        version: a positive integer; the server takes the highest.
-        multiple: pixels; what the sides of the generator's input must be divisible by.
+        generator: functional model, float32 (B, H, W, Cin) in [-1, 1] -> (B, H, W, Cout) of any
+            float type; Cin and Cout are 1 or 3, H and W unspecified. It is stateless with
+            `training=False`, and no output depends on the other images of its batch. Or several
+            such models with the same Cin, by the names of their signatures.
+        folder_base: folder that is created if necessary.
+        name: name of the model on the server.
+        version: positive integer; the server uses the highest.
+        multiple: number of pixels that must divide the sides of the generator's input.
         channels_in: Cin.
-        sides: pixels, (height, width) of the warm-up images: what most requests will have.
+        sides: (height, width) in pixels of the warm-up images, as in most requests.
 
     Returns:
-        The folder of the version.
+        The version's folder.
 
     Raises:
-        UserError: the version is not a positive integer or is there already, or the folder cannot
-            be written.
-        ValueError: a generator's input is not (None, None, None, `channels_in`).
+        UserError: the version is not a positive integer or already exists, or the folder cannot be
+            written.
+        ValueError: a generator's input shape is not (None, None, None, `channels_in`).
     """
     folder = saved_model.version_folder(folder_base, name, version)
     named = generator if isinstance(generator, dict) else {}
@@ -74,15 +75,15 @@ def export_translator(
     image_bytes = tf.TensorSpec((None,), tf.string, name="image_bytes")
     for network in named.values() or [first]:
         if network.input_shape != (None, None, None, channels_in):
-            raise ValueError(f"{network.input_shape} is no input of free sides, {channels_in=}")
+            raise ValueError(f"{network.input_shape}: free sides and {channels_in=} are needed")
         archive.track(network)
     for (of_floats, of_bytes), network in signatures.items():
         translate, translate_bytes = _endpoints(network, multiple, channels_in)
         archive.add_endpoint(of_floats, translate, [image])
         archive.add_endpoint(of_bytes, translate_bytes, [image_bytes])
-    with saved_model.appearing_whole(folder) as whole:
-        archive.write_out(str(whole), verbose=False)
-        _write_warmup_requests(whole, name, signatures, (*sides, channels_in))
+    with atomic_folder(folder, saved_model.WRITE_ERRORS) as part:
+        archive.write_out(str(part), verbose=False)
+        _write_warmup_requests(part, name, signatures, (*sides, channels_in))
     return folder
 
 
@@ -90,39 +91,41 @@ def export_translator(
 class SavedTranslator:
     """A translator from a SavedModel: float32 (B, H, W, Cin) in [-1, 1] -> (B, H, W, Cout).
 
-    H and W are free, so `multiple` is 1 wherever one is asked for.
+    H and W are arbitrary: the graph does the padding.
     """
 
     channels_in: int
     _signature: Callable
-    _loaded: object  # owns the variables: the signature alone would lose them
+    _loaded: object  # owns the variables, which the signature alone would lose
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         return self._signature(image=tf.constant(image, tf.float32))["translated"].numpy()
 
 
 def load_translator(folder: Path | str, name: str = DEFAULT) -> SavedTranslator:
-    """Load what `export_translator` wrote.
+    """Loads a translator exported by `export_translator`.
 
     Args:
-        folder: the one of a version, with `saved_model.pb` in it.
-        name: of the signature.
+        folder: folder of a version, which contains `saved_model.pb`.
+        name: name of the signature.
 
     Raises:
-        UserError: it holds no SavedModel, a damaged one, or one that is no image translator.
+        UserError: it contains no SavedModel, a damaged one, or one that is not a translator.
     """
     loaded = saved_model.load(folder)
     signature = loaded.signatures.get(name)
     inputs = signature.structured_input_signature[1] if signature else {}
     if set(inputs) != {"image"} or set(signature.structured_outputs) != {"translated"}:
-        raise UserError(f"{folder} is a SavedModel, but no image translator of this project")
+        raise UserError(
+            f"{folder} is a SavedModel, but not an image translator exported by this project"
+        )
     return SavedTranslator(inputs["image"].shape[-1], signature, loaded)
 
 
 def _endpoints(
     generator: keras.Model, multiple: int, channels_in: int
 ) -> tuple[Callable[[tf.Tensor], dict], Callable[[tf.Tensor], dict]]:
-    """The functions of the two signatures: tensor -> {output's name: tensor}."""
+    """The functions of the two signatures: tensor -> {name of the output: tensor}."""
 
     def translate(image):
         height, width = tf.unstack(tf.shape(image)[1:3])
@@ -136,7 +139,7 @@ def _endpoints(
         return saved_model.encode_png(translate(image)["translated"][0])
 
     def translate_bytes(image_bytes):
-        # Sides differ between the files; one at a time also bounds the memory of a request.
+        # Sizes differ between files; one at a time also bounds the memory of a request.
         png = tf.TensorSpec((), tf.string)
         encoded = tf.map_fn(
             translate_one, image_bytes, fn_output_signature=png, parallel_iterations=1
@@ -147,7 +150,7 @@ def _endpoints(
 
 
 def _reflected(side: tf.Tensor, multiple: int) -> tf.Tensor:
-    """Indices 0 .. side - 1, then back and forth until the next multiple.
+    """Indices that pad a side by reflection to the next multiple: 0, ..., side - 1, side - 2, ...
 
     As `np.pad(mode="reflect")`; `tf.pad` cannot pad by more than the side.
     """
@@ -157,8 +160,8 @@ def _reflected(side: tf.Tensor, multiple: int) -> tf.Tensor:
 
 
 def _decode(encoded: tf.Tensor, channels: int) -> tf.Tensor:
-    """Turn a file's bytes into float32 (H, W, channels) in [-1, 1], as `serving.decode`."""
-    pixels = saved_model.decode(encoded)
+    """Decodes an image file to float32 (H, W, channels) in [-1, 1]."""
+    pixels = saved_model.decode_image(encoded)
     if channels == 1:
         pixels = tf.image.rgb_to_grayscale(pixels)
     return tf.cast(pixels, tf.float32) / 127.5 - 1
@@ -170,10 +173,10 @@ def _write_warmup_requests(
     signatures: Iterable[tuple[str, str]],
     shape: tuple[int, int, int],
 ) -> None:
-    """Add one black image (height, width, channels) a signature for the server to start with."""
+    """Writes a warm-up request of one black image (height, width, channels) per signature."""
     black = tf.io.encode_png(tf.zeros(shape, tf.uint8)).numpy()
     requests = {}
     for of_floats, of_bytes in signatures:
         requests[of_floats] = {"image": tf.make_tensor_proto(-1.0, tf.float32, (1, *shape))}
         requests[of_bytes] = {"image_bytes": tf.make_tensor_proto([black], tf.string)}
-    saved_model.write_warmup_requests(folder, name, requests)
+    warmup.write_requests(folder, name, requests)

@@ -1,23 +1,24 @@
-"""Networks that enlarge images as SavedModels for TensorFlow Serving, and back.
+"""Export of super-resolution networks as SavedModels for TensorFlow Serving, and loading.
 
-Two signatures, made of TensorFlow's own operations only:
+A SavedModel has two signatures of TensorFlow operations only:
 
     serving_default   image           float32 (B, H, W, 3) in [0, 1]
                    -> enlarged        float32 (B, scale H, scale W, 3) in [0, 1]
-    serving_bytes     image_bytes     string (B,): PNG, JPEG, BMP or GIF files, each of any size
+    serving_bytes     image_bytes     string (B,): PNG, JPEG, BMP or GIF files of any sizes
                    -> enlarged_bytes  string (B,): PNG files
 
-The server takes each image in one piece. `predict` from a SavedModel goes by tiles; what it has
-to know for that lies in the SavedModel's assets.extra/.
+The server processes each image as a whole. `predict` from a SavedModel works in tiles; the scale
+and halo that it needs for that are in the SavedModel's assets.extra/.
 """
 
 import json
 from pathlib import Path
 
 from common.errors import UserError
-from common.images.bands import Upscaler
-from common.serving import saved_model
-from common.training.run_folder import write_json
+from common.images.tiling import Upscaler
+from common.io.atomic import atomic_folder
+from common.io.records import write_json
+from common.serving import saved_model, warmup
 
 import keras
 import numpy as np
@@ -35,23 +36,23 @@ def export_upscaler(
     halo: int,
     side: int,
 ) -> Path:
-    """Write `generator` to `<folder_base>/<name>/<version>/`, where TensorFlow Serving looks.
+    """Writes an upscaler to `<folder_base>/<name>/<version>/` for TensorFlow Serving, atomically.
 
     Args:
-        generator: float32 (B, H, W, 3) in [0, 1] -> (B, scale H, scale W, 3) in about [-1, 1], H
-            and W free; stateless with `training=False`.
-        folder_base: made if it is not there.
-        name: the model's name on the server.
-        version: a positive integer; the server takes the highest.
-        scale, halo: as of `Upscaler`.
-        side: pixels of the warm-up images.
+        generator: float32 (B, H, W, 3) in [0, 1] -> (B, scale H, scale W, 3) in approximately
+            [-1, 1], H and W unspecified; stateless with `training=False`.
+        folder_base: folder that is created if necessary.
+        name: name of the model on the server.
+        version: positive integer; the server uses the highest.
+        scale, halo: as in `Upscaler`.
+        side: side of the warm-up images in pixels.
 
     Returns:
-        The folder of the version.
+        The version's folder.
 
     Raises:
-        UserError: the version is not a positive integer or is there already, or the folder cannot
-            be written.
+        UserError: the version is not a positive integer or already exists, or the folder cannot be
+            written.
     """
     folder = saved_model.version_folder(folder_base, name, version)
 
@@ -62,11 +63,11 @@ def export_upscaler(
         return {"enlarged": (symmetric(image) + 1) / 2}
 
     def enlarge_one(encoded):
-        image = tf.cast(saved_model.decode(encoded), tf.float32) / 255
+        image = tf.cast(saved_model.decode_image(encoded), tf.float32) / 255
         return saved_model.encode_png(symmetric(image[None])[0])
 
     def enlarge_bytes(image_bytes):
-        # Sides differ between the files; one at a time also bounds the memory of a request.
+        # Sizes differ between files; one at a time also bounds the memory of a request.
         png = tf.TensorSpec((), tf.string)
         encoded = tf.map_fn(
             enlarge_one, image_bytes, fn_output_signature=png, parallel_iterations=1
@@ -79,24 +80,27 @@ def export_upscaler(
     image_bytes = tf.TensorSpec((None,), tf.string, name="image_bytes")
     archive.add_endpoint("serving_default", enlarge, [image])
     archive.add_endpoint("serving_bytes", enlarge_bytes, [image_bytes])
-    with saved_model.appearing_whole(folder) as whole:
-        archive.write_out(str(whole), verbose=False)
-        _write_warmup_requests(whole, name, side)
-        write_json(whole / saved_model.EXTRA / FACTS, {"scale": scale, "halo": halo})
+    with atomic_folder(folder, saved_model.WRITE_ERRORS) as part:
+        archive.write_out(str(part), verbose=False)
+        _write_warmup_requests(part, name, side)
+        write_json(part / saved_model.EXTRA / FACTS, {"scale": scale, "halo": halo})
     return folder
 
 
 def load_upscaler(folder: Path | str) -> Upscaler:
-    """Load what `export_upscaler` wrote.
+    """Loads an upscaler exported by `export_upscaler`.
+
+    Args:
+        folder: folder of a version, which contains `saved_model.pb`.
 
     Raises:
-        UserError: the folder holds no SavedModel, a damaged one, or one that does not enlarge.
+        UserError: it contains no SavedModel, a damaged one, or one that is not an upscaler.
     """
     loaded = saved_model.load(folder)
     facts = Path(folder) / saved_model.EXTRA / FACTS
     signature = loaded.signatures.get("serving_default")
     if signature is None or "enlarged" not in signature.structured_outputs or not facts.is_file():
-        raise UserError(f"{folder} is a SavedModel, but none of this project that enlarges images")
+        raise UserError(f"{folder} is a SavedModel, but not an upscaler exported by this project")
 
     def call(image: np.ndarray) -> np.ndarray:
         # `loaded` owns the variables: the signature alone would lose them.
@@ -106,10 +110,10 @@ def load_upscaler(folder: Path | str) -> Upscaler:
 
 
 def _write_warmup_requests(folder: Path, name: str, side: int):
-    """Add one black image (side, side, 3) a signature for the server to start with."""
+    """Writes a warm-up request of one black image (side, side, 3) per signature."""
     black = tf.io.encode_png(tf.zeros((side, side, 3), tf.uint8)).numpy()
     requests = {
         "serving_default": {"image": tf.make_tensor_proto(0.0, tf.float32, (1, side, side, 3))},
         "serving_bytes": {"image_bytes": tf.make_tensor_proto([black], tf.string)},
     }
-    saved_model.write_warmup_requests(folder, name, requests)
+    warmup.write_requests(folder, name, requests)

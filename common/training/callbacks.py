@@ -104,12 +104,12 @@ class LearningRate(StepCallback):
         start: int,
         total: int,
         factor: Callable[[float], float],
-        updates: dict,
+        players: dict,
         model_factor: Callable[[int], float] = lambda step: 1.0,
     ):
         super().__init__(start)
         self.total, self.factor, self.model_factor = total, factor, model_factor
-        self.bases = [(u.optimizer, float(u.optimizer.learning_rate)) for u in updates.values()]
+        self.bases = [(p.optimizer, float(p.optimizer.learning_rate)) for p in players.values()]
 
     def on_train_batch_begin(self, batch, logs=None):
         factor = self.factor(self.step / self.total) * self.model_factor(self.step)
@@ -147,6 +147,7 @@ class Checkpoints(StepCallback):
         """Saves now, unless no step was done since the last time."""
         if self.step > self.saved:
             if self.run:
+                self.model.settle_average()
                 checkpoint.save(self.run.checkpoints, self.step, self.model, retained=self.retained)
             self.saved = self.step
 
@@ -182,8 +183,8 @@ class StopOnSignal(StepCallback):
             os.write(1, b"\nstopping after this step; repeat to stop at once\n")
 
     def after_step(self, step, losses):
-        if self.replicas.agreed:
-            self.received = self.replicas.agreed
+        if self.replicas.agreed_signal:
+            self.received = self.replicas.agreed_signal
             self.model.stop_training = True
 
     def release(self):

@@ -5,13 +5,13 @@ under the key `group/number`. It is written to a temporary name and renamed, so 
 disk leaves the previous checkpoint untouched.
 """
 
-import os
 import re
 import zlib
 from pathlib import Path
 
 from common.adversarial import Adversarial
 from common.errors import DAMAGE, UserError, one_line
+from common.io.atomic import atomic_file
 
 import numpy as np
 
@@ -65,21 +65,12 @@ def write(path: Path, model: Adversarial) -> Path:
             array = arrays[f"{group}/{number:04d}"] = variable.numpy()
             if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
                 raise NonFiniteState(f"{group} ({variable.name})")
-    temporary = path.with_suffix(".tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "wb") as file:
-            np.savez(file, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        kept = steps(path.parent)
-        raise UserError(
-            f"{path}: the checkpoint cannot be written ({error.strerror}); free disk space"
-            + (f", then --resume; step {kept[-1]} is kept" if kept else "")
-        ) from error
+    kept = steps(path.parent)
+    remedy = (
+        f"step {kept[-1]} is kept: free disk space, then --resume" if kept else "free disk space"
+    )
+    with atomic_file(path, fsync=True, remedy=remedy) as part, open(part, "wb") as file:
+        np.savez(file, **arrays)
     return path
 
 

@@ -69,7 +69,7 @@ class Log(Report):
 
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
-        records.keep_rows(self.run.metrics_file, self.step)
+        records.drop_rows_after(self.run.metrics_file, self.step)
         self._reset()
 
     def _reset(self):
@@ -97,8 +97,8 @@ class Log(Report):
         with self.writer.as_default(step):
             for name, value in (means | speed).items():
                 tf.summary.scalar(name, value)
-            for name, update in self.model.updates.items():
-                tf.summary.scalar(f"learning_rate/{name}", update.optimizer.learning_rate)
+            for name, player in self.model.players.items():
+                tf.summary.scalar(f"learning_rate/{name}", player.optimizer.learning_rate)
         self.bar.set_postfix({name: f"{value:.3f}" for name, value in means.items()})
         if self.bar.disable:
             losses = "  ".join(f"{name} {value:.4f}" for name, value in means.items())
@@ -131,6 +131,7 @@ class Samples(Report):
         self.draw = draw
 
     def report(self, step, losses):
+        self.model.settle_average()
         image = self.draw()
         image_file.write(self.run.samples / f"step_{step:08d}.png", image)
         with self.writer.as_default(step):
@@ -168,9 +169,10 @@ class Measurements(Report):
 
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
-        records.keep_rows(self.run.measurements_file, self.step)
+        records.drop_rows_after(self.run.measurements_file, self.step)
 
     def report(self, step, losses):
+        self.model.settle_average()
         values = self.measure()
         records.append_row(self.run.measurements_file, {"step": step} | values)
         with self.writer.as_default(step):

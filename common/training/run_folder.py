@@ -4,14 +4,13 @@ import json
 import platform
 import time
 from dataclasses import dataclass
-from inspect import signature
 from pathlib import Path
 
 from common.adversarial import Adversarial
 from common.errors import UserError
 from common.io import records
-from common.io.atomic import appearing_whole
 from common.reports import result_page
+from common.signatures import pick
 from common.training import checkpoint
 
 import keras
@@ -141,15 +140,15 @@ class Run:
             "data": fingerprint,
             "versions": versions,
         }
-        write_json(self.config_file, config)
+        records.write_json(self.config_file, config)
 
     def exported_step(self) -> int:
         """Step of the checkpoint that training exported last; 0 if there is none."""
-        return _read_json(self.exports / "exported.json").get("step", 0)
+        return records.read_json(self.exports / "exported.json").get("step", 0)
 
     def record_export(self):
         """Records that the export of the newest checkpoint is complete."""
-        write_json(self.exports / "exported.json", {"step": self.step()})
+        records.write_json(self.exports / "exported.json", {"step": self.step()})
 
     def step(self, best: bool = False) -> int:
         """Step of the newest checkpoint, or of the best one; 0 if there is none yet."""
@@ -159,7 +158,7 @@ class Run:
 
     def best(self) -> dict:
         """Step, metric and value of the best checkpoint; empty if there is none."""
-        return _read_json(self.best_file)
+        return records.read_json(self.best_file)
 
     def best_checkpoint(self) -> Path:
         return self._best_path(self.step(best=True))
@@ -171,7 +170,7 @@ class Run:
         """Saves the best checkpoint; it replaces the previous one once best.json names it."""
         path = self._best_path(step)
         checkpoint.write(path, model)
-        write_json(self.best_file, {"step": step, "metric": metric, "value": value})
+        records.write_json(self.best_file, {"step": step, "metric": metric, "value": value})
         for other in set(self.checkpoints.glob("best_*.npz")) - {path}:
             other.unlink()
 
@@ -220,32 +219,3 @@ class Run:
             kept = ", ".join(map(str, checkpoint.steps(self.checkpoints)))
             raise UserError(f"--step {step}: {self.folder} has checkpoints of steps {kept}")
         return self.best_checkpoint() if best else path
-
-
-def pick(function, options: dict) -> dict:
-    """Those of the options that `function` has parameters for."""
-    return {name: options[name] for name in signature(function).parameters if name in options}
-
-
-def _read_json(path: Path) -> dict:
-    """What `write_json` has written; empty if the file is not there.
-
-    Raises:
-        UserError: it cannot be read.
-    """
-    if not path.is_file():
-        return {}
-    try:
-        return dict(json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError) as error:
-        raise UserError(f"{path}: cannot be read ({error}); remove it") from error
-
-
-def write_json(path: Path, content: dict):
-    """Writes a JSON file whole or not at all.
-
-    Raises:
-        UserError: it cannot be written.
-    """
-    with appearing_whole(path) as part:
-        part.write_text(json.dumps(records.finite(content), indent=2, allow_nan=False) + "\n")

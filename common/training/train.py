@@ -9,13 +9,17 @@ from common.adversarial import Adversarial, Jit
 from common.distributed.replicas import Replicas, replicas_of
 from common.errors import UserError
 from common.reports.animation import animate
+from common.signatures import pick
+from common.staged import plan_of
 from common.training import callbacks, checkpoint, logging
 from common.training.loop import fit, say_stopped
 from common.training.options import FREE_PER_WORKER, SCHEDULES, TrainingOptions
-from common.training.run_folder import Run, pick
+from common.training.run_folder import Run
 
 import keras
 import tensorflow as tf
+
+AVERAGE_BATCHES = 20  # by which the statistics of averaged weights are estimated
 
 
 def train(model_class: type[Adversarial], task, run: Run, options: dict):
@@ -42,7 +46,7 @@ def train(model_class: type[Adversarial], task, run: Run, options: dict):
         if replicas.chief and run.exported_step() < start:  # killed before the export
             _export(task, run)
         return
-    kept = job.model.milestones
+    kept = plan_of(job.model).milestones
     written = run if replicas.chief else None
     saver = callbacks.Checkpoints(start, total, settings.checkpoint_every, written, kept)
     stopper = callbacks.StopOnSignal(start, replicas)
@@ -109,16 +113,17 @@ def prepare(
     model = replicas.build(lambda: _build(model_class, options, data, settings.jit, replicas))
 
     epoch = _steps_per_epoch(data, settings.batch_size)
-    start = run.step()
-    total = min(settings.epochs * epoch, settings.steps or math.inf, model.total_steps)
+    start, plan = run.step(), plan_of(model)
+    total = min(settings.epochs * epoch, settings.steps or math.inf, plan.total_steps)
     schedule = SCHEDULES[settings.schedule]
-    rate = callbacks.LearningRate(start, total, schedule, replicas.updates(), model.rate_factor)
+    rate = callbacks.LearningRate(start, total, schedule, replicas.players(), plan.rate_factor)
+    model.average_on(data.stream(settings.batch_size, 0, AVERAGE_BATCHES))
     if start:
         checkpoint.load(checkpoint.path_of(run.checkpoints, start), model)
     else:
         begin(model)
-    replicas.spread()
-    if replicas.place.workers > 1:
+    replicas.broadcast()
+    if replicas.worker.world_size > 1:
         _check_workers_agree(replicas, start, options, fingerprint, model)
     return Job(model, data, options, fingerprint, (start, total), epoch, rows, rate)
 
@@ -128,8 +133,8 @@ def _build(model_class, options: dict, data, jit: Jit, replicas: Replicas) -> Ad
     model = model_class(**pick(model_class, options))
     model.prepare(data)
     model.compile(jit, replicas)
-    for update in model.updates.values():
-        update.build()  # on the replica's device
+    for player in model.players.values():
+        player.build()  # on the replica's device
     return model
 
 
@@ -144,16 +149,16 @@ def _steps_per_epoch(data, batch_size: int) -> int:
 
 
 def begin(model: Adversarial):
-    """Loads the generator of the model's `origin` into the model of a new run, if it has one.
+    """Loads the generator of the plan's initial run into the model of a new run, if it has one.
 
     Raises:
-        UserError: the origin is not a run of this model, or has other options.
+        UserError: that is not a run of this model, or one with other options.
     """
-    folder = model.origin()
-    if folder is None:
+    plan = plan_of(model)
+    if plan.initial_run is None:
         return
-    run = Run.open(folder, model.name)
-    step = model.origin_step(run.config()["options"], run.step())
+    run = Run.open(plan.initial_run, model.name)
+    step = plan.initial_step(run.config()["options"], run.step())
     checkpoint.load(run.checkpoint_file(step=step), model, ["generator"])
     if model.average_generator is not None:
         model.average_generator.set_weights(model.generator.get_weights())
@@ -165,7 +170,7 @@ def _check_workers_agree(
     """Raises UserError if the workers differ in what they start from."""
     shared = {name: value for name, value in options.items() if name not in FREE_PER_WORKER}
     weights = checkpoint.checksum(model)
-    replicas.check_alike(first_step=start, options=shared, data=fingerprint, weights=weights)
+    replicas.check_equal(first_step=start, options=shared, data=fingerprint, weights=weights)
 
 
 def chief_hooks(
@@ -179,10 +184,10 @@ def chief_hooks(
     """
     start, total = job.span
     model, data = job.model, job.data
-    draw = task.sampler(model, data)  # may refuse the data, so before the folder is made
+    draw = task.sample_grid(model, data)  # may refuse the data, so before the folder is made
     measurements = _measurements(task, run, settings, job)
     lock = callbacks.RunLock(start, run, new=not settings.resume)
-    run.write_config(model.name, job.options | model.found, job.fingerprint)
+    run.write_config(model.name, job.options | plan_of(model).resolved, job.fingerprint)
     log = logging.Log(
         start, total, settings.log_every, run, settings.batch_size, job.steps_per_epoch
     )
@@ -211,7 +216,7 @@ def _print_start(run: Run, job: Job, replicas: Replicas):
     device += f", {replicas.size} replicas" if replicas.size > 1 else ""
     start, total = job.span
     print(
-        f"{run.folder}: {job.model.name} on {job.data.described}, "
+        f"{run.folder}: {job.model.name} on {job.data.description}, "
         f"steps {start} to {total} on the {device}",
         flush=True,
     )

@@ -96,3 +96,22 @@ def drawn(model, number=8):
 
 def values(variables):
     return [v.numpy() for v in variables]
+
+
+# The phases of a step, each by itself: what is logged after its update.
+
+
+def reconstruct(model, x, y):
+    return model.update(x, y, objectives=model.reconstruction, only=["reconstruction"])
+
+
+def regularize(model, x):
+    return model.update(x, objectives=model.regularization, only=["encoder"])
+
+
+def discriminate(model, code):
+    return model.update(code, objectives=model.discrimination, only=["discriminator"])
+
+
+def classify_labelled(model, count):
+    return model.update(count, objectives=model.classification, only=["classifier"])

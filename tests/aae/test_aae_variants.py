@@ -7,11 +7,14 @@ from tests.aae.small_aae import (
     CLASSES,
     SIDE,
     batch,
+    classify_labelled,
     decoded,
     drawn,
     encoded,
     kept,
     log_sigmoid,
+    reconstruct,
+    regularize,
     restore,
     small,
 )
@@ -26,7 +29,9 @@ import tensorflow as tf
 def test_the_labels_of_the_stream_are_for_the_supervised_variant_alone(options):
     model, (x, y) = small(**options), batch()
     model.autoencoder.optimizer.learning_rate = 0.0
-    losses = [float(model.reconstruct(x, part)["reconstruction"]) for part in (y, (y + 1) % 3)]
+    losses = [
+        float(reconstruct(model, x, part)["reconstruction_loss"]) for part in (y, (y + 1) % 3)
+    ]
     assert (losses[0] == losses[1]) == (not model.supervised)
 
 
@@ -34,7 +39,9 @@ def test_supervised_the_decoder_is_told_the_label():
     model, (x, y) = small(supervised=True), batch()
     told = np.concatenate([encoded(model, x), np.eye(CLASSES)[y]], axis=1)
     expected = np.mean(((np.asarray(x) + 1) / 2 - decoded(model, told)) ** 2)
-    assert float(model.reconstruct(x, y)["reconstruction"]) == pytest.approx(expected, rel=1e-5)
+    assert float(reconstruct(model, x, y)["reconstruction_loss"]) == pytest.approx(
+        expected, rel=1e-5
+    )
     assert model.encoder.output_shape == (None, 4) and model.classes == CLASSES
     z, asked = np.ones((CLASSES, 4), "float32"), np.eye(CLASSES, dtype="float32")
     expected = decoded(model, np.concatenate([z, asked], 1))
@@ -69,11 +76,13 @@ def test_semi_supervised_each_tower_looks_at_its_part_and_their_losses_add_up(fe
     changed = [np.asarray(few_labels.discriminator(p)) != real for p in (other_class, other_style)]
     assert not changed[0][:, 0].any() and changed[0][:, 1].any()
     assert changed[1][:, 0].any() and not changed[1][:, 1].any()
-    losses = few_labels.regularize(x)
+    losses = regularize(few_labels, x)
     d_loss = -log_sigmoid(real).mean(0).sum() - log_sigmoid(-fake).mean(0).sum()
     assert float(losses["d_loss"]) == pytest.approx(d_loss, rel=1e-5)
     moved = few_labels.discriminator(code).numpy()
-    assert float(losses["g_loss"]) == pytest.approx(-log_sigmoid(moved).mean(0).sum(), rel=1e-5)
+    assert float(losses["encoder_loss"]) == pytest.approx(
+        -log_sigmoid(moved).mean(0).sum(), rel=1e-5
+    )
 
 
 def test_semi_supervised_classification_is_the_cross_entropy_of_labelled_images(few_labels):
@@ -86,7 +95,7 @@ def test_semi_supervised_classification_is_the_cross_entropy_of_labelled_images(
     assert set(chosen) == set(range(7))
     logits = few_labels.classifier(x[chosen], training=True)  # by the batch's own statistics
     expected = -keras.ops.log_softmax(logits).numpy()[np.arange(50), y[chosen]].mean()
-    assert float(few_labels.classify_labelled(50)["classification"]) == pytest.approx(
+    assert float(classify_labelled(few_labels, 50)["classifier_loss"]) == pytest.approx(
         expected, rel=1e-5
     )
 
@@ -102,7 +111,7 @@ def test_the_semi_supervised_encoder_alone_is_normalised(few_labels):
 
 def test_semi_supervised_learns_its_labels(few_labels):
     few_labels.classifier.optimizer.learning_rate = 0.03
-    losses = [float(few_labels.classify_labelled(20)["classification"]) for _ in range(40)]
+    losses = [float(classify_labelled(few_labels, 20)["classifier_loss"]) for _ in range(40)]
     assert losses[-1] < 0.1 * losses[0]
     images, classes = few_labels.labelled
     assert (np.argmax(few_labels.classifier(images), axis=1) == classes.numpy()).all()
@@ -112,7 +121,7 @@ def test_labelled_images_come_before_the_first_step(monkeypatch):
     model = small(labels=7)
     monkeypatch.setattr(model, "labelled", None)
     with pytest.raises(ValueError, match="prepare"):
-        model.classify_labelled(2)
+        classify_labelled(model, 2)
 
 
 @pytest.mark.parametrize("prior", ["gaussian", "mixture", "swiss_roll"])
@@ -142,7 +151,7 @@ def test_xla_gives_what_the_plain_graph_gives(monkeypatch):
         assert model.jit_step == (jit == "on")
         model.make_train_function()
         losses = model.train_function(iter([data]))
-        moments = [u.optimizer._momentums for u in model.updates.values()]
+        moments = [u.optimizer._momentums for u in model.players.values()]
         results.append([*losses.values(), *(v.numpy() for part in moments for v in part)])
     model.compile(jit="off")
     for plain, compiled in zip(*results, strict=True):

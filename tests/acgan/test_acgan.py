@@ -216,7 +216,7 @@ def test_one_step_moves_every_weight_and_an_update_only_its_own_player():
     for player, other in (("generator", "discriminator"), ("discriminator", "generator")):
         own, others = model.networks[player].trainable_variables, model.networks[other].variables
         before_own, before_others = values(own), values(others)
-        update = model.updates[player]
+        update = model.players[player]
         update.optimizer.apply(gradients[player], update.variables)
         assert all(moved(before_own, own)), player
         assert not any(moved(before_others, others)), player

@@ -1,4 +1,4 @@
-"""Benchmarks: the classic loop of each model does the work of its training step."""
+"""The classic loop of each model is equivalent to its training step."""
 
 from dataclasses import replace
 
@@ -23,9 +23,9 @@ def case(request):
 
 @pytest.fixture(autouse=True)
 def eager(monkeypatch):
-    """Nothing is traced, which would take longer than the few steps here; nor left to chance.
+    """Eager execution, as tracing would take longer than a few steps, and fixed seeds.
 
-    Of eight units all may be idle, and then a player does not move.
+    With other seeds all of the eight units may be inactive, and a player is not updated.
     """
     keras.utils.set_random_seed(0)
     monkeypatch.setattr(cases, "RANDOM", np.random.default_rng(0))
@@ -34,42 +34,42 @@ def eager(monkeypatch):
     tf.config.run_functions_eagerly(False)
 
 
-def test_a_round_moves_what_its_steps_move(case):
-    """Each player its own variables and as often, but a discriminator by real, then by fake."""
+def test_a_round_updates_the_players_as_often_as_its_steps(case):
+    """But a discriminator is updated twice, by the real and by the fake batch."""
     batch = case.batch(case.build(SMALL), SMALL.batch_size)
     model = case.build(SMALL)
     for _ in range(case.steps):
         model.train_step(tuple(map(tf.constant, batch)))
-    for name, update in classic.check_the_classic_loop(case, SMALL).updates.items():
-        of_steps = int(model.updates[name].optimizer.iterations)
+    for name, update in classic.check_classic_loop(case, SMALL).players.items():
+        of_steps = int(model.players[name].optimizer.iterations)
         calls = 2 if name.startswith(("discriminator", "critic")) else 1
         assert update.optimizer.iterations == calls * of_steps > 0, name
 
 
-def test_a_loop_that_leaves_a_player_out_is_refused():
+def test_a_loop_that_does_not_train_a_player_is_refused():
     def idle(model, players, x, _):
         players.discriminator.train_on_batch(x, np.ones((len(x), 1)))
 
     with pytest.raises(SystemExit, match="trains only discriminator"):
-        classic.check_the_classic_loop(replace(CASES["dcgan"], classic=idle), SMALL)
+        classic.check_classic_loop(replace(CASES["dcgan"], classic=idle), SMALL)
 
 
-def test_a_player_that_moves_another_is_refused(monkeypatch):
+def test_a_player_that_updates_another_is_refused(monkeypatch):
     def shift(player, *_):
         for variable in player.weights:
             variable.assign(variable + 1)
 
-    monkeypatch.setattr(classic.Player, "train_on_batch", shift)
-    with pytest.raises(SystemExit, match=r"combined\.train_on_batch has moved"):
-        classic.check_the_classic_loop(CASES["dcgan"], SMALL)
+    monkeypatch.setattr(classic.ClassicPlayer, "train_on_batch", shift)
+    with pytest.raises(SystemExit, match=r"combined\.train_on_batch has updated"):
+        classic.check_classic_loop(CASES["dcgan"], SMALL)
 
 
-def test_sizes_are_the_models_own_unless_asked_for():
+def test_sizes_default_to_those_of_the_model():
     assert CASES["pix2pix"].sizes(None, None, None) == (256, 64, 1)
     assert CASES["aae"].sizes(None, 50, None) == (28, 50, 100)
 
 
-def test_models_are_chosen_by_name():
+def test_models_are_selected_by_name():
     assert registry.chosen("all", CASES) == sorted(CASES)
     assert registry.chosen("wgan, aae", CASES) == ["wgan", "aae"]
     with pytest.raises(UserError, match="--model gone"):

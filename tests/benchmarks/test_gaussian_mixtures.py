@@ -1,13 +1,17 @@
-from benchmarks.gaussian_mixtures import grid, ring
+"""Samples of Gaussian mixtures, and the modes that samples cover."""
+
+from benchmarks.gaussian_mixtures import Mixture, grid, mode_scores, ring
 
 import numpy as np
 import pytest
 
+FOUR = Mixture(np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]), 0.1)
 
-@pytest.mark.parametrize("mixture, modes, reach", [(ring(), 8, 2.0), (grid(), 25, 4.0)])
-def test_points_lie_around_their_centres(mixture, modes, reach):
+
+@pytest.mark.parametrize("mixture, modes, extent", [(ring(), 8, 2.0), (grid(), 25, 4.0)])
+def test_points_are_distributed_around_the_centres(mixture, modes, extent):
     assert mixture.centres.shape == (modes, 2)
-    assert np.abs(mixture.centres).max() == pytest.approx(reach)
+    assert mixture.extent == pytest.approx(extent)
     points = mixture.points(3, 20_000)
     assert points.shape == (20_000, 2) and points.dtype == np.float32
     offsets = points[:, None] - mixture.centres
@@ -18,3 +22,24 @@ def test_points_lie_around_their_centres(mixture, modes, reach):
     np.testing.assert_allclose(deviations.std(axis=0), mixture.std, rtol=0.03)
     np.testing.assert_array_equal(points, mixture.points(3, 20_000))
     assert (points != mixture.points(4, 20_000)).any()
+
+
+def test_mode_scores_by_hand():
+    samples = [[0.0, 0.29], [1.0, 0.0], [0.71, 0.0], [0.5, 0.5]]  # the last one is in no mode
+    scores = mode_scores(np.array(samples), FOUR)
+    assert scores["modes"] == 2 and scores["good"] == 0.75
+    shares = np.array([1, 2]) / 3
+    assert scores["kl"] == pytest.approx((shares * np.log(shares / 0.25)).sum())
+    assert mode_scores(np.array(samples), FOUR, least=2) == scores | {"modes": 1}
+
+
+def test_mode_scores_of_the_mixture_and_of_a_single_mode():
+    own = mode_scores(grid().points(0, 20_000), grid())
+    assert own["modes"] == 25 and own["kl"] < 0.01
+    assert own["good"] == pytest.approx(1 - np.exp(-4.5), abs=0.003)  # Rayleigh: within 3 std
+    single = mode_scores(np.zeros((5, 2)), FOUR)
+    assert single == {"modes": 1, "good": 1.0, "kl": pytest.approx(np.log(4))}
+
+
+def test_mode_scores_without_good_samples():
+    assert mode_scores(np.full((3, 2), 9.0), FOUR) == {"modes": 0, "good": 0.0, "kl": float("inf")}

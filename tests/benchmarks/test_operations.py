@@ -1,4 +1,4 @@
-"""Benchmarks: floating-point operations against closed forms, and the profile of a step."""
+"""Floating-point operations against closed forms, and profiles of a step."""
 
 from benchmarks import operations
 from benchmarks.cases import CASES, Sizes
@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras import layers
 
 
-def test_a_convolution_and_its_gradients_take_what_the_closed_form_says():
+def test_operations_of_a_convolution_and_its_gradients():
     layer = layers.Conv2D(5, 3, padding="same", use_bias=False)
     x = tf.ones((2, 8, 8, 4))
     layer(x)
@@ -20,9 +20,11 @@ def test_a_convolution_and_its_gradients_take_what_the_closed_form_says():
             y = layer(x)
         return tape.gradient(y, [x, layer.kernel.value])
 
-    forward = 2 * (2 * 8 * 8 * 5) * (3 * 3 * 4)  # a product and a sum for each weight and output
+    forward = (
+        2 * (2 * 8 * 8 * 5) * (3 * 3 * 4)
+    )  # a multiplication and an addition for each weight and output
     assert operations.floating_point_operations(layer, (x,)) == forward
-    # The gradient by x, that by the kernel, and the output, each as much.
+    # The output and the gradients with respect to x and the kernel take the same number each.
     assert operations.floating_point_operations(gradients, (x,)) == 3 * forward
 
 
@@ -37,13 +39,13 @@ def test_a_convolution_and_its_gradients_take_what_the_closed_form_says():
         ),
     ],
 )
-def test_other_layers(layer, shape, expected):
+def test_operations_of_other_layers(layer, shape, expected):
     x = tf.ones(shape)
     layer(x)
     assert operations.floating_point_operations(layer, (x,)) == expected
 
 
-def test_the_profile_finds_the_costliest_operation():
+def test_the_profile_finds_the_most_expensive_operation():
     a = tf.random.stateless_normal((600, 600), [1, 2])
 
     @tf.function
@@ -70,16 +72,16 @@ def test_the_profile_finds_the_costliest_operation():
         ("train_step", None),
     ],
 )
-def test_what_is_an_operation(event, name):
-    assert operations._readable(event) == name
+def test_names_of_operations_in_profiles(event, name):
+    assert operations._operation_name(event) == name
 
 
-def test_what_a_wgan_does_once_a_round_counts():
+def test_operations_once_a_round_are_counted_for_wgan():
     case, sizes = CASES["wgan"], Sizes(image_size=32, width=4, batch_size=2)
     model = case.build(sizes)
     batch = tuple(map(tf.constant, case.batch(model, sizes.batch_size)))
-    often, once = (
+    every_step, once = (
         operations.floating_point_operations(function, batch)
         for function in (lambda *b: model.train_step(b), lambda *b: case.once(model, b))
     )
-    assert 0 < once < often * 2
+    assert 0 < once < every_step * 2

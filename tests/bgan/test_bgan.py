@@ -223,7 +223,7 @@ def test_an_update_moves_only_its_own_player(discrete, player, other):
     _, gradients = discrete.losses_and_gradients(*batch())
     own, others = (discrete.networks[name].variables for name in (player, other))
     before_own, before_others = values(own), values(others)
-    update = discrete.updates[player]
+    update = discrete.players[player]
     update.optimizer.apply(gradients[player], update.variables)
     assert any(moved(before_own, own))
     assert not any(moved(before_others, others))
@@ -233,7 +233,7 @@ def test_xla_gives_what_the_plain_graph_gives(continuous, monkeypatch):
     """With the continuous loss; tests/test_every_model.py does it with the discrete one."""
     x, y = batch()
     z, _ = next_draws(continuous)  # a seed's noise is another under XLA
-    monkeypatch.setattr(continuous, "prior", SimpleNamespace(draw=lambda *_: z))
+    monkeypatch.setattr(continuous, "latent", SimpleNamespace(draw=lambda *_: z))
     (losses, gradients), (plain_losses, plain_gradients) = (
         tf.function(continuous.losses_and_gradients, autograph=False, jit_compile=jit)(x, y)
         for jit in (True, False)

@@ -1,7 +1,9 @@
 """BGAN's sampler: pixels drawn as a function of the noise, with no weights of its own."""
 
 from bgan.bgan import BGAN
-from common.images.image_file import heap, to_uint8
+from common.images.grid import square_grid
+from common.images.image_file import to_uint8
+from common.tasks.binary_pixels import BinaryPixels
 from common.tasks.generation import Generation
 from common.training import checkpoint
 
@@ -44,19 +46,21 @@ def test_samples_are_black_and_white_and_a_function_of_their_own_noise(discrete)
 
 
 def test_a_sample_grid_shows_the_probabilities_beside(discrete):
-    (shades,) = discrete.also_drawn
+    shades = discrete.probabilities
     noise = discrete.latent.of_seed(3, 5).numpy()
     g = np.asarray(discrete.generator(noise[:, :6], training=False))
     np.testing.assert_allclose(shades(noise, training=False), 2 * expit(g) - 1, atol=1e-5)
-    grid = Generation(BGAN).sampler(discrete, None)()
+    task = Generation(BGAN, [BinaryPixels])
+    grid = task.sample_grid(discrete, None)()
     assert grid.shape == (82, 164, 1)
     noise = discrete.latent.of_seed(0, 64)
     drawn, probable = (
-        heap(to_uint8(network(noise, training=False))) for network in (discrete.sampler, shades)
+        square_grid(to_uint8(network(noise, training=False)))
+        for network in (discrete.sampler, shades)
     )
     np.testing.assert_array_equal(grid[:, :82], drawn)
     assert np.abs(grid[:, 82:].astype(int) - probable).max() <= 1
-    assert not small(objective="continuous").also_drawn
+    assert task.sample_grid(small(objective="continuous"), None)().shape == (82, 82, 1)
 
 
 def test_samples_are_bernoulli_with_the_generators_logits(discrete):

@@ -176,8 +176,8 @@ def test_uniform_classes_of_the_fakes_are_the_same_for_both_players():
     model, (x, labels) = small(fake_labels="uniform"), batch(12)
     before = values(model.variables)
     model.latent.draw(12, model.noise)
-    drawn = model.classes_of_fakes(labels)
-    many = model.classes_of_fakes(tf.zeros(3000, tf.int32))
+    drawn = model.fake_classes(labels)
+    many = model.fake_classes(tf.zeros(3000, tf.int32))
     restore(model.variables, before)
     assert not np.array_equal(drawn, labels)
     np.testing.assert_allclose(np.bincount(many) / 3000, [1 / 3] * 3, atol=0.04)
@@ -195,8 +195,10 @@ def test_matching_term_calls_a_real_image_of_another_class_a_fake():
     model, (x, labels) = small(matching_weight=2.0), batch(12)
     before = values(model.variables)
     model.latent.draw(12, model.noise)
-    others = model.wrong_classes(labels).numpy()
-    many = model.wrong_classes(tf.ones(3000, tf.int32)).numpy()
+    ones = tf.ones(3000, tf.int32)
+    others, many = (
+        ((y + model.uniform_classes(y, start=1)) % CLASSES).numpy() for y in (labels, ones)
+    )
     restore(model.variables, before)
     assert np.all(others != labels)
     np.testing.assert_allclose(np.bincount(many, minlength=3) / 3000, [0.5, 0, 0.5], atol=0.04)
@@ -230,7 +232,7 @@ def test_one_step_moves_every_weight_and_an_update_only_its_own_player(network):
     for player, other in (("generator", "discriminator"), ("discriminator", "generator")):
         own, others = model.networks[player].trainable_variables, model.networks[other].variables
         before_own, before_others = values(own), values(others)
-        update = model.updates[player]
+        update = model.players[player]
         update.optimizer.apply(gradients[player], update.variables)
         assert all(moved(before_own, own)), player
         assert not any(moved(before_others, others)), player

@@ -1,6 +1,6 @@
-"""Few labels: which images keep theirs."""
+"""Class-balanced subsets of the training images."""
 
-from common.data.label_subset import first_of_each_class
+from common.data.label_subset import balanced_subset
 from common.errors import UserError
 
 import numpy as np
@@ -22,14 +22,14 @@ class Data:
         return np.arange(count, dtype="uint8").reshape(-1, 1, 1, 1), y
 
 
-def test_the_first_of_each_class_in_the_order_of_the_set():
+def test_the_first_images_of_each_class_in_the_order_of_the_dataset():
     data = Data()
-    x, y = first_of_each_class(data, 5)
-    assert y.tolist() == [0, 1, 0, 1, 2]  # 5 of 3 classes: the first two have one more
+    x, y = balanced_subset(data, 5)
+    assert y.tolist() == [0, 1, 0, 1, 2]  # 5 images of 3 classes: the first two have one more
     assert x.ravel().tolist() == [0, 1, 2, 3, 90]
-    assert data.asked == [20, 80, 200]  # reads no more than it takes
+    assert data.asked == [20, 80, 200]  # no more than needed
 
 
 def test_a_class_with_too_few_images_is_named():
-    with pytest.raises(UserError, match=r"--labels 9: takes 3 .* class rare, which has 2"):
-        first_of_each_class(Data(), 9)
+    with pytest.raises(UserError, match=r"--labels 9: needs 3 .* class rare, which has 2"):
+        balanced_subset(Data(), 9)

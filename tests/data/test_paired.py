@@ -1,4 +1,4 @@
-"""Paired images: what a training batch and a held-out pair hold, to the pixel."""
+"""Paired images: exact content of training batches and held-out pairs."""
 
 from common.data.paired import PairedImages
 from common.data.sources import paired as sources
@@ -63,7 +63,7 @@ def test_a_training_image_is_a_crop_of_pillows_resize_mirrored_or_not(pairs_fold
             for flip in (1, -1)
             if np.allclose(crop(number, 0, top, left, flip), x_one, atol=1e-6)
         ]
-        (place,) = places  # exactly one way to cut it
+        (place,) = places  # a unique crop
         np.testing.assert_allclose(crop(place[0], 1, *place[1:]), y_one, atol=1e-6)
         seen.add(place)
     numbers, tops, lefts, flips = map(set, zip(*seen, strict=True))
@@ -82,7 +82,7 @@ def test_load_size_is_that_of_the_paper_unless_given(pairs_folder):
         paired(pairs_folder, load_size=0)
 
 
-def test_without_margin_and_flip_training_images_are_those_resized(pairs_folder):
+def test_without_crop_and_flip_training_images_are_only_resized(pairs_folder):
     x, _ = training(paired(pairs_folder, load_size=16, flip=False), stop=6)
     expected = {bicubic(noise(20, 20, [number, 0]), 16).tobytes() for number in range(6)}
     assert {image.tobytes() for image in x} == expected
@@ -102,7 +102,7 @@ def test_direction(pairs_folder, direction):
     np.testing.assert_array_equal(forth, back)
 
 
-def test_direction_by_default(pairs_folder, tmp_path, monkeypatch):
+def test_the_default_direction(pairs_folder, tmp_path, monkeypatch):
     def fetch(url, folder, label):
         for split in sources.SPLITS:
             write_pairs(folder / split, 1)
@@ -124,7 +124,7 @@ def test_channels(pairs_folder, channels):
         training(data, 2, stop=3), training(colour, 2, stop=3), strict=True
     ):
         assert grey_or_not.dtype == np.float32 and grey_or_not.shape[:3] == (6, 16, 16)
-        if grey_or_not.shape[-1] == 1:  # ITU-R 601 luma, rounded to a grey level
+        if grey_or_not.shape[-1] == 1:  # ITU-R 601 luma, rounded to 8 bits
             luma = both @ np.float32([[0.299], [0.587], [0.114]])
             np.testing.assert_allclose(grey_or_not, luma, atol=1.1 / 127.5)
         else:
@@ -148,18 +148,18 @@ def test_the_cache_changes_nothing_and_saves_reading(pairs_folder, monkeypatch):
     assert len(reads) == 18
     reads.clear()
     cached = training(paired(pairs_folder, cache_mb=1), stop=18)
-    assert len(set(reads)) == 6 and len(reads) <= 8  # two threads may want one image at once
+    assert len(set(reads)) == 6 and len(reads) <= 8  # two threads may read one image at once
     for a, b in zip(cached, without, strict=True):
         np.testing.assert_array_equal(a, b)
 
 
-def test_the_cache_keeps_to_its_bound(pairs_folder):
+def test_the_cache_keeps_to_its_size(pairs_folder):
     data = paired(pairs_folder, image_size=256, load_size=400, cache_mb=1)  # 0.92 MiB a pair
     training(data, stop=6)
-    assert 1 <= len(data._cache) <= 2  # two threads may find room at once
+    assert len(data._cache) == 1
 
 
-def test_held_out_pairs_are_resized_only_and_always_the_same(pairs_folder):
+def test_held_out_pairs_are_only_resized_and_always_the_same(pairs_folder):
     data = paired(pairs_folder)
     first, again = list(data.pairs("val")), list(data.pairs("val"))
     assert len(first) == 2 and len(list(data.pairs("val", 1))) == 1
@@ -171,7 +171,7 @@ def test_held_out_pairs_are_resized_only_and_always_the_same(pairs_folder):
 
 @pytest.fixture
 def damaged(tmp_path):
-    """Four training pairs of which the one in the middle is truncated, and one of two to test."""
+    """Four training and two test pairs, one truncated in each split."""
     write_pairs(tmp_path / "train", 4)
     write_pairs(tmp_path / "val", 1)
     write_pairs(tmp_path / "test", 2)
@@ -190,22 +190,22 @@ def test_a_bad_image_stops_the_stream_and_is_named(damaged):
         list(data.pairs("test"))
 
 
-def test_bad_images_are_skipped_on_demand_and_named_once(damaged, capsys):
+def test_bad_images_can_be_skipped_and_named_once(damaged, capsys):
     data = paired(damaged, skip_bad_images=True, load_size=16, flip=False)
     x, _ = training(data, stop=12)
     good = {bicubic(noise(20, 20, [n, 0]), 16).tobytes(): n for n in (0, 1, 3)}
     seen = [good[image.tobytes()] for image in x]
-    assert sorted(seen) == [0, 0, 0, 1, 1, 1, 3, 3, 3, 3, 3, 3]  # the next one stands in
+    assert sorted(seen) == [0, 0, 0, 1, 1, 1, 3, 3, 3, 3, 3, 3]  # replaced by the next one
     assert [name for name, _, _ in data.pairs("test")] == ["1.png"]
     out = capsys.readouterr().out
     assert out.count("skipped /") == 2 and out.count("2.png") == out.count("0.png") == 1
 
 
-def test_skipping_does_not_hide_a_set_without_any_good_image(damaged):
+def test_a_dataset_without_readable_images_is_an_error(damaged):
     for path in (damaged / "train").iterdir():
         truncate(path)
     data = paired(damaged, skip_bad_images=True)
-    with pytest.raises(Exception, match="not one training image can be read"):
+    with pytest.raises(Exception, match="no training image can be read"):
         training(data, stop=1)
     assert str(damaged) in str(data.error)
 

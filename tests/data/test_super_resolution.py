@@ -1,7 +1,7 @@
-"""High-resolution images: what a training patch and a held-out image hold, to the pixel."""
+"""High-resolution images: exact content of training patches and held-out images."""
 
 from common.data.sources import super_resolution
-from common.data.super_resolution import HighResolutionImages, cut
+from common.data.super_resolution import HighResolutionImages, crop_pair
 from common.data.synthetic.textures import texture
 from common.errors import UserError
 from common.images import bicubic, image_file
@@ -30,7 +30,7 @@ def training(data, batch_size=1, start=0, stop=12):
 
 
 @pytest.mark.parametrize("scale", [2, 4])
-def test_a_training_patch_is_one_of_its_image_turned_or_not(folder, scale):
+def test_a_training_patch_is_a_crop_of_its_image_rotated_and_mirrored(folder, scale):
     data = found(folder, scale=scale, skip_bad_images=True)
     lr, hr = training(data, 2, stop=12)
     assert lr.dtype == hr.dtype == np.float32
@@ -48,9 +48,9 @@ def test_a_training_patch_is_one_of_its_image_turned_or_not(folder, scale):
                     views = np.lib.stride_tricks.sliding_window_view(whole, (16, 16), (0, 1))
                     hits = np.argwhere((views == back.transpose(2, 0, 1)).all((2, 3, 4)))
                     places += [(number, turns, mirror, *hit) for hit in hits]
-        (place,) = places  # exactly one way to cut it
+        (place,) = places  # a unique crop
         number, turns, mirror, top, left = place
-        expected, _ = cut(wholes[number], top, left, 16, scale)
+        expected, _ = crop_pair(wholes[number], top, left, 16, scale)
         expected = np.rot90(expected[:, ::mirror], turns)
         np.testing.assert_allclose(small, expected / 255, atol=1e-6)
         ways.add((turns, mirror))
@@ -59,10 +59,10 @@ def test_a_training_patch_is_one_of_its_image_turned_or_not(folder, scale):
 
 @pytest.mark.parametrize("scale", [2, 4])
 @pytest.mark.parametrize("corner", [(0, 0), (8, 12), (16, 20), (12, 4)])
-def test_a_small_patch_is_a_part_of_the_small_image(scale, corner):
+def test_a_low_resolution_patch_is_a_crop_of_the_downscaled_image(scale, corner):
     whole = noise(32, 36, 9)
     small = bicubic.shrink(whole, scale)
-    lr, hr = cut(whole, *corner, 16, scale)
+    lr, hr = crop_pair(whole, *corner, 16, scale)
     top, left = (side // scale for side in corner)
     assert np.array_equal(lr, small[top : top + 16 // scale, left : left + 16 // scale])
     assert np.array_equal(hr, whole[corner[0] : corner[0] + 16, corner[1] : corner[1] + 16])
@@ -78,7 +78,7 @@ def test_the_stream_is_a_function_of_seed_and_step(folder):
     np.testing.assert_array_equal(uncached[1], hr)
 
 
-def test_without_augmentation_nothing_is_turned(folder):
+def test_without_augmentation_patches_are_only_cropped(folder):
     _, hr = training(found(folder, image_size=32, augment=False), stop=12)
     wholes = [noise(33, 40, number) for number in range(6)]
     for patch in image_file.to_uint8(hr):
@@ -115,7 +115,7 @@ def test_a_folder_may_have_a_comma_in_its_name(tmp_path):
     assert found(tmp_path / "a,b").training_count == 1
 
 
-def test_grey_files_become_colour_and_bad_ones_are_named(tmp_path):
+def test_grayscale_files_become_rgb_and_bad_ones_are_named(tmp_path):
     for number in range(2):
         image_file.write(tmp_path / "train" / f"{number}.png", noise(20, 20, number, channels=1))
     image_file.write(tmp_path / "train" / "small.png", noise(15, 40, 7))
@@ -136,14 +136,14 @@ def test_a_held_out_image_may_be_smaller_than_a_patch(tmp_path):
     image_file.write(tmp_path / "val" / "1.png", noise(30, 19, 8))
     data = found(tmp_path, image_size=24)
     assert [image.shape[:2] for _, image in data.originals("val")] == [(21, 22), (30, 19)]
-    with pytest.raises(UserError, match=r"1\.png: 19x30 px, too small to be judged") as caught:
+    with pytest.raises(UserError, match=r"1\.png: 19x30 px, too small to be evaluated") as caught:
         list(data.originals("val", least=20))
     assert "--image_size" not in str(caught.value)
     data = found(tmp_path, image_size=24, skip_bad_images=True)
     assert [name for name, _ in data.originals("val", least=20)] == ["0.png"]
 
 
-def test_held_out_images_of_one_name_are_told_apart(tmp_path):
+def test_held_out_images_of_one_name_get_distinct_names(tmp_path):
     for folder in ("a", "b"):
         for split in ("train", "val"):
             image_file.write(tmp_path / folder / split / "0.png", noise(20, 20, len(split)))
@@ -157,10 +157,10 @@ def test_held_out_images_of_one_name_are_told_apart(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("dataset", "said"), [("none_such", "no such folder"), ("embedded,gone", "--dataset gone")]
+    ("dataset", "message"), [("none_such", "no such folder"), ("embedded,gone", "--dataset gone")]
 )
-def test_what_is_not_there_is_refused_by_name(dataset, said):
-    with pytest.raises(UserError, match=said):
+def test_a_missing_dataset_is_refused_by_name(dataset, message):
+    with pytest.raises(UserError, match=message):
         found(dataset)
 
 
@@ -170,7 +170,7 @@ def test_one_image_is_too_few(tmp_path):
         found(tmp_path)
 
 
-def test_div2k_comes_in_two_archives(tmp_path, monkeypatch):
+def test_div2k_is_two_archives(tmp_path, monkeypatch):
     asked = []
 
     def fetch(url, folder, label):
@@ -184,18 +184,18 @@ def test_div2k_comes_in_two_archives(tmp_path, monkeypatch):
     assert data.name == "div2k" and len(data.splits["val"]) == data.training_count == 2
 
 
-def test_without_a_network_textures_stand_in_and_that_is_said(monkeypatch, capsys):
+def test_by_default_textures_replace_a_failed_download(monkeypatch, capsys):
     def fetch(*_):
         raise UserError("div2k: no connection")
 
     monkeypatch.setattr(super_resolution, "fetch_archive", fetch)
     assert HighResolutionImages(16, 4, 0).name == "embedded"
-    assert "embedded set of generated textures instead" in capsys.readouterr().out
+    assert "embedded generated textures instead" in capsys.readouterr().out
     with pytest.raises(UserError, match="no connection"):
         found("div2k")
 
 
-def test_textures_are_pure_and_differ():
+def test_textures_are_pure_functions_and_differ():
     shown = [texture(0, index, 32) for index in range(8)]
     assert all(t.shape == (32, 32, 3) and t.dtype == np.uint8 for t in shown)
     assert len({t.tobytes() for t in shown}) == 8

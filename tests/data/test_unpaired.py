@@ -80,15 +80,15 @@ def test_each_domain_is_shuffled_by_itself_and_passed_through_wholly(folder):
         passes = np.reshape([place[0] for place in places(shown, split, 16)], (-1, count))
         np.testing.assert_array_equal(np.sort(passes), [range(count)] * (24 // count))
         assert len({tuple(one) for one in passes}) > 1
-    assert data.training_count == 6  # of the larger one
+    assert data.training_count == 6  # of the larger domain
 
 
 def test_equal_counts_are_not_paired(tmp_path):
     """With one permutation for both, image n of A would always meet image n of B."""
     for split in ("trainA", "trainB"):
         for number in range(8):
-            grey = np.full((8, 8, 3), 30 * number, np.uint8)
-            image_file.write(tmp_path / split / f"{number}.png", grey)
+            grayscale = np.full((8, 8, 3), 30 * number, np.uint8)
+            image_file.write(tmp_path / split / f"{number}.png", grayscale)
     for split in ("testA", "testB"):
         image_file.write(tmp_path / split / "0.png", noise(8, 8, 0))
     a, b = training(unpaired(tmp_path, image_size=8), stop=40)
@@ -123,31 +123,31 @@ def test_sizes_by_default(folder):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"channels": 4}, "--channels 4: give 3"),
         ({"image_size": 0}, "--image_size 0: give 1"),
         ({"load_size": 15}, "--load_size 15: give at least 16"),
     ],
 )
-def test_impossible_options_are_refused_by_name(folder, options, said):
-    with pytest.raises(UserError, match=said):
+def test_invalid_options_are_refused_by_name(folder, options, message):
+    with pytest.raises(UserError, match=message):
         unpaired(folder, **options)
 
 
-def test_facades_are_not_drawn_too_small():
-    with pytest.raises(UserError, match="--image_size 12: facades are drawn from 16 px up"):
+def test_an_image_size_too_small_for_facades_is_refused():
+    with pytest.raises(UserError, match="--image_size 12: give at least 16 for generated facades"):
         UnpairedImages(0, "embedded", image_size=12)
 
 
-def test_grey_images(folder):
-    colour, grey = (
+def test_grayscale_images(folder):
+    colour, grayscale = (
         training(unpaired(folder), 2, stop=3),
         training(unpaired(folder, channels=1), 2, stop=3),
     )
-    for rgb, one in zip(colour, grey, strict=True):
+    for rgb, one in zip(colour, grayscale, strict=True):
         assert one.shape == (6, 16, 16, 1)
-        luma = rgb @ np.float32([[0.299], [0.587], [0.114]])  # ITU-R 601, rounded to a grey level
+        luma = rgb @ np.float32([[0.299], [0.587], [0.114]])  # ITU-R 601, rounded to 8 bits
         np.testing.assert_allclose(one, luma, atol=1.1 / 127.5)
 
 
@@ -159,12 +159,12 @@ def test_the_cache_changes_nothing_and_saves_reading(folder, monkeypatch):
     assert len(reads) == 36
     reads.clear()
     cached = training(unpaired(folder, cache_mb=1), stop=18)
-    assert len(set(reads)) == 10 and len(reads) <= 13  # two threads may want one image at once
+    assert len(set(reads)) == 10 and len(reads) <= 13  # two threads may read one image at once
     for a, b in zip(cached, without, strict=True):
         np.testing.assert_array_equal(a, b)
 
 
-def test_held_out_images_are_resized_only(folder):
+def test_held_out_images_are_only_resized(folder):
     data = unpaired(folder)
     first, again = list(data.held_out("B", "test")), list(data.held_out("B", "test"))
     assert [one.name for one in first] == ["0.png", "1.png", "2.png"]
@@ -172,21 +172,21 @@ def test_held_out_images_are_resized_only(folder):
     for number, (one, two) in enumerate(zip(first, again, strict=True)):
         np.testing.assert_allclose(one.x, bicubic(image("testB", number), 16), atol=1e-6)
         np.testing.assert_array_equal(one.x, two.x)
-        assert one.counterpart is None and one.label is None
+        assert one.target is None and one.label is None
 
 
-def test_held_out_images_of_generated_sets_have_counterparts():
+def test_held_out_images_of_generated_datasets_have_targets():
     data = UnpairedImages(0, "embedded", image_size=32)
     (day,) = data.held_out("A", "test", 1)
-    assert day.counterpart.shape == day.x.shape == (32, 32, 3) and day.label is None
-    assert day.counterpart.mean() < day.x.mean()
+    assert day.target.shape == day.x.shape == (32, 32, 3) and day.label is None
+    assert day.target.mean() < day.x.mean()
     digits = UnpairedImages(0, "digits_negatives")
     (one,) = digits.held_out("B", "test", 1)
-    np.testing.assert_allclose(one.counterpart, -one.x, atol=1e-6)
+    np.testing.assert_allclose(one.target, -one.x, atol=1e-6)
     assert 0 <= one.label < 10
 
 
-def test_the_fingerprint_tells_sets_apart(folder, tmp_path):
+def test_fingerprints_differ_between_datasets(folder, tmp_path):
     found = unpaired(folder).fingerprint()
     assert found["trainA"].startswith("6 images, ") and set(found) == set(COUNTS)
     embedded = [UnpairedImages(seed, "embedded").fingerprint() for seed in (0, 0, 1)]
@@ -218,7 +218,7 @@ def test_a_bad_image_stops_the_stream_and_is_named(damaged):
         list(data.held_out("A", "test"))
 
 
-def test_bad_images_are_skipped_on_demand_and_named_once(damaged, capsys):
+def test_bad_images_can_be_skipped_and_named_once(damaged, capsys):
     data = unpaired(damaged, skip_bad_images=True, load_size=16, flip=False)
     a, b = training(data, stop=8)
     good = {bicubic(noise(16, 16, [n]), 16).tobytes(): n for n in range(4)}
@@ -229,9 +229,9 @@ def test_bad_images_are_skipped_on_demand_and_named_once(damaged, capsys):
     assert out.count("skipped /") == 2 and out.count("2.png") == out.count("0.png") == 1
 
 
-def test_skipping_does_not_hide_a_domain_without_any_good_image(damaged):
+def test_a_domain_without_readable_images_is_an_error(damaged):
     for path in (damaged / "trainA").iterdir():
         truncate(path)
     data = unpaired(damaged, skip_bad_images=True)
-    with pytest.raises(Exception, match="not one image of trainA/ can be read"):
+    with pytest.raises(Exception, match="no image of trainA/ can be read"):
         training(data, stop=1)

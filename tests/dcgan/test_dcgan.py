@@ -55,9 +55,9 @@ def log_sigmoid(logits):
 
 def test_the_papers_networks():
     # Dense 1,638,400, transposed convolutions 13,107,200 + 3,276,800 + 819,200 + 9,600, and two
-    # weights for each of 1024 + 512 + 256 + 128 normalised channels; none of it a bias.
+    # weights for each of 16,384 normalized units and 512 + 256 + 128 channels; none of it a bias.
     model = DCGAN(image_size=64, channels=3, width=128, outer_bias=False)
-    assert count(model.generator) == 18_855_040
+    assert count(model.generator) == 18_885_760
     assert count(model.discriminator) == 17_232_768
     assert model.generator.output.shape == (None, 64, 64, 3)
     assert model.discriminator.output.shape == (None, 1)
@@ -67,16 +67,16 @@ def test_the_papers_networks():
         assert np.std(kernel) == pytest.approx(0.02, rel=0.05)
 
 
-@pytest.mark.parametrize(("width", "G", "D"), [(64, 833_985, 212_993), (32, 365_793, 55_297)])
+@pytest.mark.parametrize(("width", "G", "D"), [(64, 846_273, 212_993), (32, 371_937, 55_297)])
 def test_the_networks_for_digits(width, G, D):
     model = DCGAN(width=width, dense_units=0)
     assert (count(model.generator), count(model.discriminator)) == (G, D)
 
 
 def test_a_dense_layer_for_digits_as_in_the_authors_code():
-    # 102,400 + 2,048, 6,422,528 + 256, 204,800 + 128, 1,600 + 1; normalised by channel, not by unit
+    # 102,400 + 2,048, 6,422,528 + 12,544, 204,800 + 128, 1,600 + 1
     model = DCGAN()
-    assert (count(model.generator), count(model.discriminator)) == (6_733_761, 6_632_321)
+    assert (count(model.generator), count(model.discriminator)) == (6_746_049, 6_632_321)
     assert small(dense_units=5).generator.layers[1].units == 5
 
 
@@ -85,8 +85,8 @@ def test_normalised_is_all_but_what_is_next_to_the_image(shared):
         name: [type(layer).__name__ for layer in network.layers[1:]]
         for name, network in shared.networks.items()
     }
-    norm = ["BatchNormalization", "ReLU", "Conv2DTranspose"]
-    assert kinds["generator"] == ["Dense", "Reshape", *norm, *norm, "Activation"]
+    norm, up = ["BatchNormalization", "ReLU"], "Conv2DTranspose"
+    assert kinds["generator"] == ["Dense", *norm, "Reshape", up, *norm, up, "Activation"]
     assert shared.generator.layers[-1].activation is keras.activations.tanh
     first, second = ["Conv2D", "LeakyReLU"], ["Conv2D", "BatchNormalization", "LeakyReLU"]
     assert kinds["discriminator"] == [*first, *second, "Flatten", "Dense", "Activation"]
@@ -190,7 +190,7 @@ def test_an_update_moves_only_its_own_player(shared, player, other):
     _, gradients = shared.losses_and_gradients(*batch())
     own, others = (shared.networks[name].variables for name in (player, other))
     before_own, before_others = values(own), values(others)
-    update = shared.updates[player]
+    update = shared.players[player]
     update.optimizer.apply(gradients[player], update.variables)
     assert any(moved(before_own, own))
     assert not any(moved(before_others, others))

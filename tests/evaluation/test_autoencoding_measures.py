@@ -1,15 +1,22 @@
-"""What an auto-encoder's evaluate says, and what its runs show and measure in the loop."""
+"""Evaluation of auto-encoders: the verb, and samples and metrics during training."""
 
 import json
 
 from aae.aae import AAE
 from common.evaluation import reference_classifier
 from common.images import image_file
-from common.metrics.codes import squared_error
+from common.inference.autoencoder import Coder, prior_codes
+from common.metrics.representation import reconstruction_mse
 from common.tasks import generation
-from common.tasks.autoencoding import AutoEncoding, Coder, prior_codes
 from common.training.run_folder import Run
-from tests.helpers.autoencoders import PIXELS, assert_same, data_of, model_of, reconstructed
+from tests.helpers.autoencoders import (
+    PIXELS,
+    assert_same,
+    data_of,
+    model_of,
+    reconstructed,
+    task,
+)
 from tests.helpers.page_reader import shown_on
 
 import keras
@@ -20,7 +27,7 @@ pytest_plugins = ["tests.helpers.autoencoders"]
 
 
 class ReferenceSet:
-    """Stands in for one whose reference classifier would have to be trained."""
+    """A stub without a reference classifier, which would have to be trained."""
 
     def __init__(self, data, count, split="test"):
         self.count = count
@@ -36,7 +43,7 @@ class ReferenceSet:
 def reference_set(monkeypatch):
     monkeypatch.setattr(reference_classifier, "SMALLEST", PIXELS)
     monkeypatch.setattr(generation.generated_images, "ReferenceSet", ReferenceSet)
-    for written in ("format_table", "reference"):
+    for written in ("format_table", "reference_note"):
         monkeypatch.setattr(generation.generated_images, written, str)
     monkeypatch.setattr(
         generation.generated_images, "table", lambda results: [["", "fid"], ["a", "6"]]
@@ -64,11 +71,11 @@ def test_evaluate(aae_cli, make_run, reference_set):
     prior = prior_codes(model, 12)
     assert (prior[:, 3:].argmax(1) == np.arange(12) % 3).all()
     real, fake = (np.asarray(model.discriminator(part))[:, 0] for part in (prior, code))
-    right = ((real > 0).sum() + (fake < 0).sum()) / 24
-    assert found["discriminator_accuracy"] == pytest.approx(right)
-    wrong = (code[:, 3:].argmax(1) != y).mean()
-    assert found["classification_error"] == pytest.approx(wrong)
-    assert f"wrong on {wrong:.2%}" in result.out and f"right on {right:.1%}" in result.out
+    accuracy = ((real > 0).sum() + (fake < 0).sum()) / 24
+    assert found["discriminator_accuracy"] == pytest.approx(accuracy)
+    class_error = (code[:, 3:].argmax(1) != y).mean()
+    assert found["classification_error"] == pytest.approx(class_error)
+    assert f"error {class_error:.2%}" in result.out and f"accuracy {accuracy:.1%}" in result.out
 
 
 @pytest.mark.parametrize(
@@ -81,7 +88,7 @@ def test_evaluate(aae_cli, make_run, reference_set):
         ),
     ],
 )
-def test_evaluate_shows_codes_of_the_plane(aae_cli, make_run, reference_set, options, files):
+def test_evaluate_plots_two_dimensional_codes(aae_cli, make_run, reference_set, options, files):
     run = make_run(code_size=2, **options)
     result = aae_cli(f"evaluate '{run}' --count 6")
     assert result.status == 0, result.err
@@ -90,10 +97,10 @@ def test_evaluate_shows_codes_of_the_plane(aae_cli, make_run, reference_set, opt
 
 
 @pytest.mark.parametrize("options", [{}, {"supervised": True}, {"labels": 3}])
-def test_grid_while_training(make_run, options):
+def test_sample_grid(make_run, options):
     model = model_of(make_run(**options))
     data = data_of(make_run())
-    draw = AutoEncoding(AAE).sampler(model, data)
+    draw = task().sample_grid(model, data)
     before = draw()
     rows = 2 + (3 if options else 6)
     assert before.shape == (rows * 10 + 2, 102, 1)
@@ -113,18 +120,18 @@ def test_grid_while_training(make_run, options):
         v.assign(2.0 * v)
 
 
-def test_measure(make_run, reference_set):
+def test_metrics_during_training(make_run, reference_set):
     model = model_of(make_run())
     data = data_of(make_run())
-    measured = AutoEncoding(AAE).measure(model, data, 5)()
+    measured = task().measure(model, data, 5)()
     x, _ = data.arrays("train", 5)
     x_hat = model.decoder(model.encoder(image_file.to_unit(x)))
     error = (((np.asarray(x_hat) - image_file.to_unit(x)) / 2) ** 2).mean()
     assert measured == {"fid": 5.0, "reconstruction_mse": pytest.approx(error, rel=1e-3)}
-    assert set(measured) <= set(AutoEncoding.metrics)
+    assert set(measured) <= set(task().metrics_of(model, data))
 
 
-def test_without_labels_reconstructions_and_codes_are_measured_alone(aae_cli, make_run):
+def test_unlabelled_data_have_reconstruction_and_code_metrics_only(aae_cli, make_run):
     run = make_run(code_size=2, classes=0)
     result = aae_cli(f"evaluate '{run}' --count 6")
     assert result.status == 0, result.err
@@ -134,22 +141,23 @@ def test_without_labels_reconstructions_and_codes_are_measured_alone(aae_cli, ma
     assert data.classes == 0
     x, _ = data.arrays("test")
     x_hat = Coder(model).decode(Coder(model).encode(x))
-    assert report["autoencoder"]["reconstruction_mse"] == pytest.approx(squared_error(x, x_hat))
+    assert report["autoencoder"]["reconstruction_mse"] == pytest.approx(
+        reconstruction_mse(x, x_hat)
+    )
     assert sorted(path.name for path in run.glob("*.png")) == ["codes.png", "manifold.png"]
     alts = [alt for alt, _ in shown_on(Run(run).evaluation_page)]
     assert alts[:2] == ["made by aae: Images", "real, test: Images"] and len(alts) == 6
 
-    task = AutoEncoding(AAE)
-    assert task.metrics_of(model, data) == {"reconstruction_mse": -1}
+    assert task().metrics_of(model, data) == {"reconstruction_mse": -1}
     x, _ = data.arrays("train", 5)
-    expected = squared_error(x, Coder(model).decode(Coder(model).encode(x)))
-    assert task.measure(model, data, 5)() == {"reconstruction_mse": pytest.approx(expected)}
+    expected = reconstruction_mse(x, Coder(model).decode(Coder(model).encode(x)))
+    assert task().measure(model, data, 5)() == {"reconstruction_mse": pytest.approx(expected)}
 
 
-def test_the_sampling_network_alone_is_loaded_for_noise(make_run):
+def test_load_sampler_loads_only_the_decoder(make_run):
     keras.utils.set_random_seed(0)
     fresh = Run(make_run()).load_sampler(AAE)
-    whole = model_of(make_run())
+    complete = model_of(make_run())
     for name, same in (("decoder", True), ("encoder", False)):
-        pairs = zip(fresh.networks[name].weights, whole.networks[name].weights, strict=True)
+        pairs = zip(fresh.networks[name].weights, complete.networks[name].weights, strict=True)
         assert all(np.array_equal(a, b) for a, b in pairs) == same

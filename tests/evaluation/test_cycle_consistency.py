@@ -1,4 +1,4 @@
-"""Scores of translators whose answers are known."""
+"""Scores of translators with known results."""
 
 from common.data.unpaired import HeldOut
 from common.errors import UserError
@@ -16,58 +16,58 @@ def held_out(count, known=True):
     return [HeldOut(f"{n}", x[n], -x[n] if known else None, n % 3) for n in range(count)]
 
 
-def test_a_perfect_translator():
+def test_perfect_translator():
     scores = measure(lambda x: -x, lambda y: -y, held_out(5))
     identity = scores.pop("identity_l1")
-    assert scores == {"cycle_l1": 0, "counterpart_l1": 0, "ratio": 0, "images": 5}
+    assert scores == {"cycle_l1": 0, "target_l1": 0, "ratio": 0, "images": 5}
     assert 0.5 < identity < 1.5
 
 
 def test_means_over_all_batches():
-    """More than two batches of images, the last one short; each image counts once."""
+    """Over more than two batches, the last one smaller, each image has the same weight."""
     images = held_out(2 * cycle_consistency.BATCH + 3)
     scores = measure(lambda x: 0.5 * x, lambda y: y, images)
     size = np.mean([np.abs(one.x).mean() for one in images])
     assert scores["cycle_l1"] == pytest.approx(0.5 * size, rel=1e-6)
-    assert scores["counterpart_l1"] == pytest.approx(1.5 * size, rel=1e-6)
+    assert scores["target_l1"] == pytest.approx(1.5 * size, rel=1e-6)
     assert scores["identity_l1"] == pytest.approx(2 * size, rel=1e-6)
     assert scores["ratio"] == pytest.approx(0.75, rel=1e-6)
     assert scores["images"] == len(images)
 
 
-def test_without_counterparts_only_the_cycle_is_known():
+def test_without_targets_only_the_cycle_is_measured():
     scores = measure(lambda x: -x, lambda y: -y, held_out(3, known=False))
     assert scores == {"cycle_l1": 0, "images": 3}
 
 
-def test_judges_see_what_they_have_learnt():
-    """An image's label is read from its first pixel; the translator adds 1, the way back none."""
+def test_classifiers_are_applied_in_their_domains():
+    """The classifier reads the first pixel; `forth` adds 1, `back` undoes it for one image only."""
     x = [np.full((2, 2, 1), n, "float32") for n in range(4)]
     images = [HeldOut("", one, None, label) for one, label in zip(x, (1, 2, 3, 9), strict=True)]
 
-    def judge(shown):
-        return shown[:, 0, 0, 0].astype(int)
+    def classify(images):
+        return images[:, 0, 0, 0].astype(int)
 
     def forth(x):
         return x + 1
 
     def back(y):
-        return np.where(y == 2, y - 1, y)  # right for the second one only
+        return np.where(y == 2, y - 1, y)
 
-    assert measure(forth, back, images, judge_x=judge)["digit_kept"] == 0.25
-    scores = measure(forth, back, images, judge_y=judge)
-    assert scores["digit_right"] == 0.75 and "digit_kept" not in scores
+    assert measure(forth, back, images, classify_source=classify)["digit_preserved"] == 0.25
+    scores = measure(forth, back, images, classify_target=classify)
+    assert scores["digit_accuracy"] == 0.75 and "digit_preserved" not in scores
 
 
-def test_nothing_to_measure():
+def test_no_images_is_a_user_error():
     with pytest.raises(UserError, match="no held-out images"):
         measure(lambda x: x, lambda y: y, [])
 
 
 def test_the_table_has_a_column_for_each_direction():
     results = {
-        "AtoB": {"cycle_l1": 0.12345, "digit_kept": 0.5, "images": 7},
-        "BtoA": {"cycle_l1": 1.5, "digit_right": 0.25, "images": 7},
+        "AtoB": {"cycle_l1": 0.12345, "digit_preserved": 0.5, "images": 7},
+        "BtoA": {"cycle_l1": 1.5, "digit_accuracy": 0.25, "images": 7},
     }
     lines = format_table(results).splitlines()
     assert lines[0].split() == ["AtoB", "BtoA"]

@@ -18,14 +18,14 @@ def halves(left, right):
     return np.concatenate([flat(left)[:, : SIDE // 2], flat(right)[:, SIDE // 2 :]], axis=1)
 
 
-def test_mean_image_is_the_mean_target_whatever_the_input():
+def test_mean_image_is_the_mean_target_for_any_input():
     targets = np.random.default_rng(0).uniform(-1, 1, (5, SIDE, SIDE, 3)).astype(np.float32)
     predict = mean_image((flat(0), y) for y in targets)
     np.testing.assert_allclose(predict(flat(RED)), targets.mean(0), atol=1e-6)
     np.testing.assert_array_equal(predict(flat(RED)), predict(flat(BLUE)))
 
 
-def test_label_colour_gives_each_colour_its_mean_target():
+def test_label_colour_predicts_the_mean_target_of_each_colour():
     pairs = [
         (halves(RED, BLUE), halves(0.2, -0.5)),
         (halves(BLUE, RED), halves(-0.1, 0.4)),
@@ -46,13 +46,13 @@ def test_an_unseen_colour_takes_the_nearest_seen_one():
     np.testing.assert_allclose(predict(flat((-1, -0.4, 0.6))), flat(-0.5), atol=1e-6)
 
 
-def test_label_colour_when_every_cell_is_seen():
+def test_label_colour_without_unseen_cells():
     x = np.array([[[-1.0], [1.0]]])
     y = np.array([[[0.3, 0.1], [-0.6, 0.5]]])
     np.testing.assert_allclose(label_colour([(x, y)], levels=2)(x), y)
 
 
-def test_label_colour_takes_other_channel_counts_and_sizes():
+def test_label_colour_takes_any_channels_and_sizes():
     x = np.linspace(-1, 1, 16).reshape(4, 4, 1)
     predict = label_colour([(x, np.concatenate([x, -x], -1))])
     assert predict(np.zeros((3, 5, 1))).shape == (3, 5, 2)
@@ -79,7 +79,7 @@ def test_scores_are_means_over_the_pairs():
     assert scores["model"]["pairs"] == scores["grey"]["pairs"] == 3
 
 
-def test_a_task_of_colours_alone_is_solved_by_the_lookup_and_not_by_the_mean():
+def test_a_colour_lookup_task_is_solved_by_label_colour_but_not_by_the_mean():
     colours = {RED: -0.5, BLUE: 0.5}
     train = [(flat(label), flat(grey)) for label, grey in colours.items()]
     baselines = {"mean photo": mean_image(train), "label colour": label_colour(train)}
@@ -107,13 +107,13 @@ def test_each_pair_is_scored_before_the_next_one_is_read():
     assert read_when_scored == [1, 2, 3, 4]
 
 
-def test_no_pairs_is_a_users_error():
+def test_no_pairs_is_a_user_error():
     for empty in (mean_image, label_colour, lambda pairs: evaluate_pairs(flat, pairs, {})):
         with pytest.raises(UserError, match=r"no .* pairs"):
             empty([])
 
 
-def test_shapes_that_do_not_fit_are_refused():
+def test_inconsistent_shapes_are_refused():
     small = np.zeros((SIDE, SIDE - 1, 3))
     with pytest.raises(ValueError, match="one shape"):
         mean_image([(flat(0), flat(0)), (flat(0), small)])

@@ -5,7 +5,7 @@ from common.errors import UserError
 from common.evaluation import reference_classifier as module
 from common.evaluation.reference_classifier import (
     ReferenceClassifier,
-    build,
+    build_network,
     probabilities,
     trained_classifier,
 )
@@ -17,7 +17,7 @@ import tensorflow as tf
 
 
 class Stripes:
-    """Three classes of 16x16 images: stripes that lie, stripes that stand, and noise."""
+    """Three classes of 16x16 images: horizontal stripes, vertical stripes and noise."""
 
     name, image_size, channels, classes = "stripes", 16, 1, 3
 
@@ -37,14 +37,14 @@ class Stripes:
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch):
-    """A training of seconds."""
+    """Training takes seconds."""
     monkeypatch.setattr(module, "STEPS", 40)
     monkeypatch.setattr(module, "BATCH", 32)
 
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory):
-    """A folder with the reference classifier of `Stripes()`, and the random numbers that came after training.
+    """The classifier of `Stripes()`, its folder, and random numbers drawn after its training.
 
     It was trained under another dtype policy.
     """
@@ -61,13 +61,13 @@ def cache(tmp_path_factory):
 
 
 def seed():
-    """Sets every random state. Keras 3.8 keeps its own, unless the session is cleared."""
+    """Sets all random states. Keras 3.8 keeps its own unless the session is cleared."""
     keras.utils.clear_session()
     keras.utils.set_random_seed(5)
 
 
 def draws():
-    """One number of each random state that a training may use."""
+    """One number from each random state that training may use."""
     keras_number = float(keras.random.uniform(()))
     return random.random(), np.random.rand(), keras_number, float(tf.random.uniform(()))  # noqa: NPY002
 
@@ -76,72 +76,72 @@ def no_training(*_):
     raise AssertionError("trained again")
 
 
-def test_it_learns_the_classes_and_is_kept(cache, monkeypatch, capsys):
+def test_it_learns_the_classes_and_is_cached(cache, monkeypatch, capsys):
     monkeypatch.setattr(module, "train_network", no_training)
-    kept = trained_classifier(Stripes(), cache.folder)
+    cached = trained_classifier(Stripes(), cache.folder)
     assert capsys.readouterr().out == ""
-    assert kept.accuracy == cache.trained.accuracy > 0.9
-    assert kept.seconds == cache.trained.seconds > 0
+    assert cached.accuracy == cache.trained.accuracy > 0.9
+    assert cached.seconds == cache.trained.seconds > 0
     x, y = Stripes().arrays("test")
-    assert np.mean(kept.logits(x).argmax(axis=1) == y) == pytest.approx(kept.accuracy)
-    np.testing.assert_array_equal(kept.features(x), cache.trained.features(x))
+    assert np.mean(cached.logits(x).argmax(axis=1) == y) == pytest.approx(cached.accuracy)
+    np.testing.assert_array_equal(cached.features(x), cache.trained.features(x))
 
 
-def test_a_training_beside_it_is_not_disturbed(cache):
+def test_training_changes_no_random_state(cache):
     seed()
     assert cache.drawn == draws()
 
 
-def test_it_is_float32_whatever_the_policy(cache):
+def test_it_is_float32_under_any_dtype_policy(cache):
     assert {w.dtype for w in cache.trained.network.weights} == {"float32"}
     assert {layer.compute_dtype for layer in cache.trained.network.layers[1:]} == {"float32"}
 
 
-def test_a_damaged_file_is_trained_anew_to_the_same_weights(cache, tmp_path, capsys):
+def test_a_damaged_file_is_replaced_by_the_same_weights(cache, tmp_path, capsys):
     (file,) = cache.folder.iterdir()
     copy = tmp_path / file.name
     copy.write_bytes(file.read_bytes()[:-3000])
     again = trained_classifier(Stripes(), tmp_path)
     out = capsys.readouterr().out
-    assert f"{copy} is damaged" in out and "training a classifier on stripes" in out
-    assert f"kept in {copy}" in out and f"{again.accuracy:.2%} of 200 test images" in out
+    assert f"{copy} is damaged" in out and "training on stripes" in out
+    assert f"cached in {copy}" in out and f"{again.accuracy:.2%} on 200 test images" in out
     assert list(tmp_path.iterdir()) == [copy]
-    for mine, theirs in zip(again.network.weights, cache.trained.network.weights, strict=True):
-        np.testing.assert_array_equal(mine, theirs)
+    for one, other in zip(again.network.weights, cache.trained.network.weights, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("content", ["text", "shapes", "names"])
-def test_what_counts_as_damaged(cache, tmp_path, content, capsys):
+def test_damaged_files_are_detected(cache, tmp_path, content, capsys):
     path = tmp_path / "reference_classifier.npz"
     weights = {f"{n:02d}": w for n, w in enumerate(cache.trained.network.get_weights())}
     if content == "text":
-        path.write_text("no archive")
+        path.write_text("not an archive")
     elif content == "shapes":
         np.savez(path, accuracy=1, seconds=1, **weights | {"00": np.zeros((5, 5))})
     else:
         np.savez(path, accuracy=1, **weights)
-    fresh = ReferenceClassifier(build(16, 1, 3))
+    fresh = ReferenceClassifier(build_network(16, 1, 3))
     before = fresh.network.get_weights()
     assert not module._load(path, fresh)
     assert "damaged" in capsys.readouterr().out
-    for mine, theirs in zip(fresh.network.get_weights(), before, strict=True):
-        np.testing.assert_array_equal(mine, theirs)
+    for one, other in zip(fresh.network.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def file_name(data):
-    """Of the data's reference classifier."""
+    """Name of the cache file of a dataset."""
     splits = (module._digests(*data.arrays(split)) for split in ("train", "test"))
     return f"reference_classifier_{module._hash(data, *splits)}.npz"
 
 
-class Changed(Stripes):
-    """Stripes whose arrays went through a function of (split, x, y)."""
+class ChangedStripes(Stripes):
+    """Stripes with arrays changed by a function of (split, x, y)."""
 
     def arrays(self, split, count=None):
         return self.change(split, *super().arrays(split, count))
 
 
-def test_other_data_labels_or_recipes_have_another_file(cache, monkeypatch):
+def test_other_images_labels_or_recipes_have_another_file(cache, monkeypatch):
     base = file_name(Stripes())
     assert [file.name for file in cache.folder.iterdir()] == [base]
     changes = [
@@ -150,7 +150,7 @@ def test_other_data_labels_or_recipes_have_another_file(cache, monkeypatch):
         lambda split, x, y: (x ^ (np.arange(16) == 3)[:, None].astype(np.uint8), y),
         lambda split, x, y: (x, y[::-1]),
     ]
-    others = [file_name(Changed(change=change)) for change in changes]
+    others = [file_name(ChangedStripes(change=change)) for change in changes]
     others.append(file_name(Stripes(classes=4)))
     for name, value in (("STEPS", 41), ("SHIFT", 0.1), ("WIDTHS", (32, 65)), ("VERSION", 99)):
         with monkeypatch.context() as patch:
@@ -166,17 +166,17 @@ def test_the_order_of_the_images_does_not_matter(monkeypatch, tmp_path):
         taken.append((x[order], y[order]))
 
     monkeypatch.setattr(module, "train_network", train)
-    backwards = Changed(change=lambda _, x, y: (x[::-1], y[::-1].astype(np.int64)))
+    backwards = ChangedStripes(change=lambda _, x, y: (x[::-1], y[::-1].astype(np.int64)))
     assert file_name(Stripes()) == file_name(backwards)
     trained_classifier(Stripes(), tmp_path / "a")
     trained_classifier(backwards, tmp_path / "b")
     np.testing.assert_equal(*taken)
     x, y = Stripes().arrays("train")
-    for mine, theirs in zip(taken[0], (x, y), strict=True):
-        assert sorted(one.tobytes() for one in mine) == sorted(one.tobytes() for one in theirs)
+    for one, other in zip(taken[0], (x, y), strict=True):
+        assert sorted(item.tobytes() for item in one) == sorted(item.tobytes() for item in other)
 
 
-def test_by_default_it_lies_in_the_keras_cache(cache, tmp_path, monkeypatch):
+def test_the_default_folder_is_in_the_keras_cache(cache, tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setattr(module, "train_network", lambda *_: None)
     trained_classifier(Stripes())
@@ -185,11 +185,11 @@ def test_by_default_it_lies_in_the_keras_cache(cache, tmp_path, monkeypatch):
     ]
 
 
-def test_a_cache_that_cannot_be_written_is_no_error(tmp_path, monkeypatch, capsys):
+def test_a_cache_that_cannot_be_written_is_not_an_error(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(module, "train_network", lambda *_: None)
     (tmp_path / "file").write_text("")
     assert trained_classifier(Stripes(), tmp_path / "file" / "models").accuracy <= 1
-    assert "not kept" in capsys.readouterr().out
+    assert "not cached" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -197,42 +197,42 @@ def test_a_cache_that_cannot_be_written_is_no_error(tmp_path, monkeypatch, capsy
     [
         ({"classes": 0}, "--dataset stripes: its images have no labels"),
         ({"classes": 1}, "--dataset stripes: its images have one class"),
-        ({"image_size": 15}, "--image_size 15: images are measured from 16 px"),
+        ({"image_size": 15}, "--image_size 15: the metrics need images of at least 16 px"),
     ],
 )
-def test_data_that_it_cannot_learn_from(changes, message):
+def test_unsuitable_data_are_refused(changes, message):
     with pytest.raises(UserError, match=message):
         trained_classifier(Stripes(**changes))
-    assert message in module.obstacle(Stripes(**changes))
+    assert message in module.unavailable_reason(Stripes(**changes))
 
 
-def test_there_is_no_obstacle_to_an_oracle_of_two_classes():
-    assert module.obstacle(Stripes(classes=2)) == ""
+def test_two_classes_are_enough():
+    assert module.unavailable_reason(Stripes(classes=2)) == ""
 
 
-def test_large_images_are_bounded_in_memory(tmp_path, monkeypatch):
+def test_the_number_of_large_images_is_limited(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "train_network", lambda *_: None)
     monkeypatch.setattr(module, "MEMORY", 10 * 16 * 16)
-    asked = []
+    requests = []
 
     class Data(Stripes):
         def arrays(self, split, count=None):
-            asked.append((split, count))
+            requests.append((split, count))
             return super().arrays(split, count)
 
     trained_classifier(Data(), tmp_path)
-    assert asked == [("train", 10), ("test", 10)]
+    assert requests == [("train", 10), ("test", 10)]
 
 
-def test_logits_are_made_from_the_features_of_each_image_in_order(cache):
+def test_logits_are_computed_from_the_features_in_order(cache):
     x, _ = Stripes().arrays("test")
     assert len(x) % module.CHUNK
-    features, logits = cache.trained.judge(x)
+    features, logits = cache.trained.features_and_logits(x)
     assert features.shape == (200, 128) and features.dtype == logits.dtype == np.float32
     assert features.min() == 0 and features.std(axis=0).max() > 0.1
     kernel, bias = cache.trained.network.layers[-1].get_weights()
     np.testing.assert_allclose(features @ kernel + bias, logits, rtol=1e-3, atol=1e-4)
-    last = cache.trained.judge(x[-1:])
+    last = cache.trained.features_and_logits(x[-1:])
     np.testing.assert_allclose(features[-1:], last[0], rtol=1e-3, atol=1e-4)
     expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     np.testing.assert_allclose(probabilities(logits), expected, rtol=1e-3)
@@ -243,7 +243,7 @@ def test_logits_are_made_from_the_features_of_each_image_in_order(cache):
     "x",
     [np.zeros((2, 16, 16, 1)), np.zeros((2, 16, 16, 3), "uint8"), np.zeros((16, 16, 1), "uint8")],
 )
-def test_it_refuses_other_images(cache, x):
+def test_images_of_another_type_or_shape_are_refused(cache, x):
     with pytest.raises(ValueError, match=r"uint8 \(N, 16, 16, 1\) is needed"):
         cache.trained.features(x)
 
@@ -259,8 +259,8 @@ def test_it_refuses_other_images(cache, x):
         (96, 1, 6 * 6),
     ],
 )
-def test_any_size_and_channels(size, channels, flat):
-    network = build(size, channels, 5)
+def test_any_size_and_number_of_channels(size, channels, flat):
+    network = build_network(size, channels, 5)
     assert network.output_shape == [(None, 128), (None, 5)]
     widths = {2: [], 4: [16, 16]}[int(np.log2(size / 4))] + [32, 64]
     convolutions = sum(9 * a * b + b for a, b in zip([channels, *widths], widths, strict=False))
@@ -268,17 +268,17 @@ def test_any_size_and_channels(size, channels, flat):
     assert network.count_params() == convolutions + dense
 
 
-def test_shifts_move_each_image_on_its_own_and_continue_its_border():
+def test_images_are_shifted_independently_and_borders_replicated():
     x = np.zeros((300, 28, 28, 1), np.uint8)
     x[:, 9, 11] = 255
     x[:, :, 27] = 7
-    moved = module._shifted(x, np.random.default_rng(0))
-    assert moved.shape == x.shape and moved.dtype == np.uint8
-    _, rows, columns, _ = np.nonzero(moved == 255)
+    shifted = module._randomly_shifted(x, np.random.default_rng(0))
+    assert shifted.shape == x.shape and shifted.dtype == np.uint8
+    _, rows, columns, _ = np.nonzero(shifted == 255)
     assert set(zip(rows - 9, columns - 11, strict=True)) == {
         (row, column) for row in range(-2, 3) for column in range(-2, 3)
     }
-    for image, row, column in zip(moved[..., 0], rows - 9, columns - 11, strict=True):
+    for image, row, column in zip(shifted[..., 0], rows - 9, columns - 11, strict=True):
         expected = np.roll(x[0, ..., 0], (row, column), (0, 1))
         if column > 0:
             expected[:, :column] = 0

@@ -11,7 +11,7 @@ from typing import Literal
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from common import cli
-from common.adversarial import Adversarial, watching
+from common.adversarial import Adversarial
 from common.nn import losses
 from common.nn.blocks import conv, conv_transpose
 from common.nn.layers import BatchNormalization, Dropout
@@ -75,29 +75,23 @@ class Tiny(Adversarial):
         h = BatchNormalization(self.inference_statistics)(conv(h, 4))
         h = Dropout(self.dropout, inference_seed=self.inference_seed)(h)
         h = conv_transpose(conv_transpose(h, 4), self.channels_out)
-        return keras.Model(x, keras.layers.Activation("tanh", dtype="float32")(h))
+        return keras.Model(x, keras.layers.Activation("tanh", dtype="float32")(h), name="generator")
 
     def build_discriminator(self):
         x = keras.Input((None, None, self.channels_in))
         y = keras.Input((None, None, self.channels_out))
         h = conv(keras.layers.Concatenate()([x, y]), 1)
-        return keras.Model([x, y], keras.layers.Activation("linear", dtype="float32")(h))
+        return keras.Model(
+            [x, y], keras.layers.Activation("linear", dtype="float32")(h), name="discriminator"
+        )
 
-    def losses_and_gradients(self, x, y):
-        D, G = self.updates["discriminator"], self.updates["generator"]
-        with watching(G.variables) as g_tape, watching(D.variables) as d_tape:
-            fake, y_hat = self.combined(x, training=True)
-            real = self.discriminator([x, y], training=True)
-            d_loss = self.discriminator.compute_loss(y=keras.ops.ones_like(real), y_pred=real)
-            d_loss += self.discriminator.compute_loss(y=keras.ops.zeros_like(fake), y_pred=fake)
-            g_loss = self.combined.compute_loss(
-                y=[keras.ops.ones_like(fake), y], y_pred=[fake, y_hat]
-            )
-        gradients = {
-            "discriminator": D.gradients(d_tape, d_loss),
-            "generator": G.gradients(g_tape, g_loss),
-        }
-        return {"d_loss": d_loss, "g_loss": g_loss}, gradients
+    def objectives(self, x, y):
+        fake, y_hat = self.combined(x, training=True)
+        real = self.discriminator([x, y], training=True)
+        d_loss = self.discriminator.compute_loss(y=keras.ops.ones_like(real), y_pred=real)
+        d_loss += self.discriminator.compute_loss(y=keras.ops.zeros_like(fake), y_pred=fake)
+        g_loss = self.combined.compute_loss(y=[keras.ops.ones_like(fake), y], y_pred=[fake, y_hat])
+        return {"discriminator": d_loss, "generator": g_loss}, {}
 
 
 if __name__ == "__main__":

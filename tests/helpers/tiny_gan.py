@@ -11,7 +11,7 @@ from typing import Literal
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from common import cli
-from common.adversarial import Adversarial, watching
+from common.adversarial import Adversarial
 from common.nn import losses
 from common.nn.blocks import base_and_stages, conv, conv_transpose
 from common.nn.latent import Latent
@@ -76,30 +76,28 @@ class TinyGan(Adversarial):
         for stage in reversed(range(stages)):
             h = conv_transpose(h, 4 if stage else self.channels)
         h = layers.Rescaling(30.0)(h)  # colours as varied as those of a trained network
-        return keras.Model(both(z, c), layers.Activation("tanh", dtype="float32")(h))
+        return keras.Model(
+            both(z, c), layers.Activation("tanh", dtype="float32")(h), name="generator"
+        )
 
     def build_discriminator(self):
         x = keras.Input((self.image_size, self.image_size, self.channels))
         c = [keras.Input((self.classes,))] if self.classes else []
         h = layers.Flatten()(layers.LeakyReLU(0.2)(conv(x, 2)))
         h = layers.Dense(1)(layers.Concatenate()([h, *c]) if c else h)
-        return keras.Model(both(x, c), layers.Activation("linear", dtype="float32")(h))
+        return keras.Model(
+            both(x, c), layers.Activation("linear", dtype="float32")(h), name="discriminator"
+        )
 
-    def losses_and_gradients(self, x, y):
-        D, G = self.updates["discriminator"], self.updates["generator"]
+    def objectives(self, x, y):
         z = self.latent.draw(x.shape[0], self.noise)
         c = [tf.one_hot(y, self.classes)] if self.classes else []
-        with watching(G.variables) as g_tape, watching(D.variables) as d_tape:
-            fake = self.combined(both(z, c), training=True)
-            real = self.discriminator(both(x, c), training=True)
-            d_loss = self.discriminator.compute_loss(y=tf.ones_like(real), y_pred=real)
-            d_loss += self.discriminator.compute_loss(y=tf.zeros_like(fake), y_pred=fake)
-            g_loss = self.combined.compute_loss(y=tf.ones_like(fake), y_pred=fake)
-        gradients = {
-            "discriminator": D.gradients(d_tape, d_loss),
-            "generator": G.gradients(g_tape, g_loss),
-        }
-        return {"d_loss": d_loss, "g_loss": g_loss}, gradients
+        fake = self.combined(both(z, c), training=True)
+        real = self.discriminator(both(x, c), training=True)
+        d_loss = self.discriminator.compute_loss(y=tf.ones_like(real), y_pred=real)
+        d_loss += self.discriminator.compute_loss(y=tf.zeros_like(fake), y_pred=fake)
+        g_loss = self.combined.compute_loss(y=tf.ones_like(fake), y_pred=fake)
+        return {"discriminator": d_loss, "generator": g_loss}, {}
 
 
 def both(tensor, c):

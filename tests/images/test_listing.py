@@ -1,4 +1,4 @@
-"""Images of a folder in one order on every machine, under names that tell them apart."""
+"""Images of a folder in one order on every machine, with distinct names."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from common.images import listing
 import pytest
 
 
-def test_find_sorts_naturally_and_skips_the_rest(tmp_path):
+def test_find_sorts_naturally_and_skips_other_files(tmp_path):
     for name in ("10.png", "9.JPG", "a2.tiff", "a10.webp", ".hidden.png", "notes.txt", "01.gif"):
         (tmp_path / name).touch()
     (tmp_path / "folder.png").mkdir()
@@ -38,3 +38,31 @@ def test_find_names_the_folder(tmp_path):
 )
 def test_distinct_names(paths, names):
     assert listing.distinct_names([*map(Path, paths.split())]) == names.split()
+
+
+def test_image_files_are_given_by_path_or_by_folder(tmp_path):
+    for name in ("b.png", "folder/2.jpg", "folder/1.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    files = listing.image_files([str(tmp_path / "b.png"), str(tmp_path / "folder")])
+    assert [path.relative_to(tmp_path).as_posix() for path in files] == [
+        *("b.png", "folder/1.jpg", "folder/2.jpg")
+    ]
+    with pytest.raises(UserError, match=r"c\.png: no such"):
+        listing.image_files([str(tmp_path / "c.png")])
+
+
+def test_each_input_has_its_own_output_path(tmp_path):
+    for name in ("a/1.jpg", "a/2.png", "b/1.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    a, b = str(tmp_path / "a"), str(tmp_path / "b")
+    out = tmp_path / "out"
+    assert listing.output_paths([a], out) == {
+        tmp_path / "a" / "1.jpg": out / "1.png",
+        tmp_path / "a" / "2.png": out / "2.png",
+    }
+    with pytest.raises(UserError, match=r"b/1\.png: another input would be written to"):
+        listing.output_paths([a, b], out)
+    with pytest.raises(UserError, match=r"2\.png would be overwritten"):
+        listing.output_paths([a], tmp_path / "a")

@@ -3,8 +3,8 @@ from common.metrics.classifier_scores import (
     class_shares,
     class_variances,
     inception_score,
-    mean_and_least,
-    spreads,
+    mean_and_min,
+    variance_ratios,
 )
 
 import numpy as np
@@ -19,8 +19,8 @@ def test_inception_score_equals_the_formula():
     assert (mean, deviation) == (pytest.approx(expected), 0)
 
 
-def test_inception_score_of_closed_cases():
-    certain = np.eye(7)[np.arange(70) % 7]  # holds zeros
+def test_inception_score_of_known_cases():
+    certain = np.eye(7)[np.arange(70) % 7]  # contains zeros
     assert inception_score(certain)[0] == pytest.approx(7)
     assert inception_score(certain[:, :2].repeat(3, 1) * 0 + 1 / 6)[0] == pytest.approx(1)
     assert inception_score(np.eye(7)[np.full(70, 3)])[0] == pytest.approx(1)
@@ -28,7 +28,7 @@ def test_inception_score_of_closed_cases():
     assert inception_score(halves)[0] == pytest.approx(2)
 
 
-def test_inception_score_in_parts_that_an_order_by_class_does_not_hurt():
+def test_inception_score_in_parts_is_robust_to_sorting_by_class():
     p = np.random.default_rng(0).dirichlet(np.ones(4), size=20)
     parts = [inception_score(p[first::5])[0] for first in range(5)]
     assert inception_score(p, 5) == (pytest.approx(np.mean(parts)), pytest.approx(np.std(parts)))
@@ -36,31 +36,31 @@ def test_inception_score_in_parts_that_an_order_by_class_does_not_hurt():
     assert inception_score(ordered, 10) == (pytest.approx(10), pytest.approx(0))
 
 
-def test_inception_score_refuses_what_it_cannot_split():
+def test_inception_score_refuses_invalid_shapes():
     for wrong in (np.zeros((3, 4)), np.zeros(10)):
         with pytest.raises(ValueError, match=r"\(N, K\)"):
             inception_score(wrong, 5)
 
 
-def test_shares_of_all_classes_also_of_those_that_are_missing():
+def test_shares_include_missing_classes():
     np.testing.assert_array_equal(class_shares(np.array([0, 2, 2, 0]), 4), [0.5, 0, 0.5, 0])
 
 
-def test_accuracy_of_each_class_asked_for():
-    asked = np.array([0, 0, 0, 0, 1, 1, 3])
+def test_accuracy_of_each_requested_class():
+    requested = np.array([0, 0, 0, 0, 1, 1, 3])
     predicted = np.array([0, 0, 0, 2, 3, 0, 3])
-    accuracies = class_accuracies(predicted, asked, 4)
+    accuracies = class_accuracies(predicted, requested, 4)
     np.testing.assert_array_equal(accuracies, [0.75, 0, np.nan, 1])
-    mean, least = mean_and_least(accuracies)
-    assert mean == pytest.approx(1.75 / 3) and least == 0
-    with pytest.raises(ValueError, match="one class each"):
-        class_accuracies(predicted[:1], asked, 4)
+    mean, minimum = mean_and_min(accuracies)
+    assert mean == pytest.approx(1.75 / 3) and minimum == 0
+    with pytest.raises(ValueError, match="one class per image"):
+        class_accuracies(predicted[:1], requested, 4)
 
 
-def test_variance_within_each_class_equals_numpy():
+def test_class_variances_equal_numpy():
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (41, 6, 5, 3), np.uint8)
-    labels = np.append(rng.integers(0, 3, 40), 4)  # 3 is missing, 4 is alone
+    labels = np.append(rng.integers(0, 3, 40), 4)  # class 3 has no image, class 4 a single one
     variances = class_variances(images, labels, 5)
     expected = [images[labels == k].astype(float).var(0, ddof=1).mean() for k in range(3)]
     np.testing.assert_allclose(variances, [*expected, np.nan, np.nan])
@@ -69,18 +69,18 @@ def test_variance_within_each_class_equals_numpy():
         class_variances(images, labels[:40], 5)
 
 
-def test_spread_of_equal_images_is_zero_and_of_half_contrast_a_quarter():
+def test_variance_ratio_is_zero_for_equal_images_and_a_quarter_at_half_contrast():
     rng = np.random.default_rng(0)
     real = 2 * rng.integers(0, 100, (60, 4, 4, 1), np.uint8)
     labels = np.arange(60) % 3
     generated = np.where(labels[:, None, None, None] == 0, real[:1], real // 2)
     variances = [class_variances(images, labels, 3) for images in (generated, real)]
-    np.testing.assert_allclose(spreads(*variances), [0, 0.25, 0.25])
-    assert mean_and_least(spreads(*variances)) == (pytest.approx(0.5 / 3), 0)
+    np.testing.assert_allclose(variance_ratios(*variances), [0, 0.25, 0.25])
+    assert mean_and_min(variance_ratios(*variances)) == (pytest.approx(0.5 / 3), 0)
 
 
-def test_spread_is_unknown_where_either_variance_is_or_real_images_are_equal():
-    known = spreads(np.array([1.0, np.nan, 1, 0]), np.array([2.0, 1, np.nan, 0]))
+def test_variance_ratio_is_nan_where_undefined():
+    known = variance_ratios(np.array([1.0, np.nan, 1, 0]), np.array([2.0, 1, np.nan, 0]))
     np.testing.assert_array_equal(known, [0.5, np.nan, np.nan, np.nan])
-    assert mean_and_least(known) == (0.5, 0.5)
-    np.testing.assert_equal(mean_and_least(known[1:]), (np.nan, np.nan))
+    assert mean_and_min(known) == (0.5, 0.5)
+    np.testing.assert_equal(mean_and_min(known[1:]), (np.nan, np.nan))

@@ -1,35 +1,20 @@
-import hashlib
-import socket
-import threading
-import urllib.error
-import urllib.request
-from http.server import BaseHTTPRequestHandler, HTTPServer
-
 from common.errors import UserError
-from common.io import keras_cache
-from common.metrics import frechet_distance as module
-from common.metrics.frechet_distance import (
-    frechet_distance,
-    keras_inception,
-    keras_inception_features,
-    statistics,
-)
+from common.metrics.frechet_distance import frechet_distance, mean_and_covariance
 
-import keras
 import numpy as np
 import pytest
 from scipy.linalg import sqrtm
 
 
 def gaussian(seed, dimension=12, rank=12):
-    """A mean and a covariance of some rank."""
+    """A random mean, and a random covariance of the given rank."""
     rng = np.random.default_rng(seed)
     factor = rng.normal(size=(dimension, rank))
     return rng.normal(size=dimension), factor @ factor.T
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_distance_equals_the_formula_with_sqrtm(seed):
+def test_distance_equals_the_formula_with_matrix_square_root(seed):
     (m1, c1), (m2, c2) = gaussian(seed), gaussian(seed + 10)
     expected = np.sum((m1 - m2) ** 2) + np.trace(c1 + c2 - 2 * sqrtm(c1 @ c2).real)
     np.testing.assert_allclose(frechet_distance(m1, c1, m2, c2), expected, rtol=1e-9)
@@ -58,7 +43,7 @@ def test_distance_of_disjoint_singular_covariances_is_the_sum_of_traces():
     assert frechet_distance(np.zeros(3), c1, np.zeros(3), c2) == pytest.approx(13)
 
 
-def test_distance_refuses_shapes_that_do_not_fit():
+def test_distance_refuses_inconsistent_shapes():
     mean, cov = gaussian(0)
     with pytest.raises(ValueError, match="covariances"):
         frechet_distance(mean, cov, mean[:-1], cov)
@@ -66,158 +51,22 @@ def test_distance_refuses_shapes_that_do_not_fit():
         frechet_distance(mean, np.diag(cov), mean, cov)
 
 
-def test_statistics_equal_numpy_in_float64():
+def test_mean_and_covariance_equal_numpy_in_float64():
     features = np.random.default_rng(0).normal(1000, 1, (50, 7)).astype(np.float32)
-    mean, cov = statistics(features)
+    mean, cov = mean_and_covariance(features)
     assert mean.dtype == cov.dtype == np.float64
     np.testing.assert_allclose(mean, features.astype(np.float64).mean(0))
     np.testing.assert_allclose(cov, np.cov(features, rowvar=False, dtype=np.float64), rtol=1e-9)
-    assert statistics(features[:, :1])[1].shape == (1, 1)
+    assert mean_and_covariance(features[:, :1])[1].shape == (1, 1)
 
 
-def test_statistics_refuse_too_few_or_broken_features():
+def test_too_few_or_non_finite_features_are_refused():
     features = np.zeros((4, 3))
-    with pytest.raises(UserError, match="at least 2 images on each side, here are 1"):
-        statistics(features[:1])
+    with pytest.raises(UserError, match="at least 2 images per set, not 1"):
+        mean_and_covariance(features[:1])
     with pytest.raises(ValueError, match=r"\(N, D\)"):
-        statistics(features[0])
-    for broken in (np.nan, np.inf):
-        features[2, 1] = broken
+        mean_and_covariance(features[0])
+    for value in (np.nan, np.inf):
+        features[2, 1] = value
         with pytest.raises(UserError, match="finite"):
-            statistics(features)
-
-
-def middle_colour(x, training):
-    """Stands in for Inception: (N, 299, 299, 3) -> (N, 3)."""
-    assert not training
-    assert x.shape[1:] == (299, 299, 3)
-    return x[:, 150, 150]
-
-
-def test_features_of_each_image_in_order_whatever_the_batch():
-    levels = np.array([0, 51, 102, 204, 255])
-    images = np.ones((5, 8, 6, 3), np.uint8) * levels.astype(np.uint8)[:, None, None, None]
-    expected = np.repeat(levels[:, None] / 127.5 - 1, 3, axis=1)
-    for batch in (2, 5, 32):
-        features = keras_inception_features(images, batch, middle_colour)
-        np.testing.assert_allclose(features, expected, atol=1e-6)
-
-
-def test_features_of_a_stream_of_images_of_different_sizes():
-    stream = (np.full((side, 2 * side, 3), 255, np.uint8) for side in (4, 350, 299))
-    features = keras_inception_features(stream, 2, middle_colour)
-    np.testing.assert_allclose(features, np.ones((3, 3)), atol=1e-6)
-
-
-def test_shrinking_is_antialiased():
-    stripes = np.zeros((598, 598, 3), np.uint8)
-    stripes[:, ::2] = 255
-    prepared = module._inception_input(stripes)
-    np.testing.assert_allclose(prepared[:, 1:-1], 0, atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    "image",
-    [np.zeros((8, 8, 3), np.float32), np.zeros((8, 8, 1), np.uint8), np.zeros((8, 8), np.uint8)],
-)
-def test_features_refuse_what_is_not_an_rgb_image_of_bytes(image):
-    with pytest.raises(ValueError, match="uint8"):
-        keras_inception_features([image], network=middle_colour)
-
-
-def test_features_of_nothing():
-    with pytest.raises(UserError, match="here are none"):
-        keras_inception_features([], network=middle_colour)
-
-
-def test_the_network_is_inception_up_to_its_pooled_features(monkeypatch):
-    monkeypatch.setattr(keras.utils, "get_file", lambda *_, **__: None)  # random weights
-    images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
-    features = keras_inception_features(images)
-    assert features.shape == (2, 2048)
-    assert features.dtype == np.float32
-    assert features.min() >= 0  # they come out of a ReLU
-    assert np.abs(features[0] - features[1]).max() > 0
-
-
-@pytest.fixture
-def models(monkeypatch, tmp_path):
-    """The folder of an empty Keras cache."""
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    return tmp_path / "models"
-
-
-def test_weights_that_lie_in_the_keras_folder_are_used_without_a_network(monkeypatch, models):
-    models.mkdir()
-    (models / module.WEIGHTS_FILE).write_bytes(b"weights")
-    monkeypatch.setattr(module, "WEIGHTS_MD5", hashlib.md5(b"weights").hexdigest())
-    monkeypatch.setattr(urllib.request, "urlopen", None)
-    monkeypatch.setattr(keras.applications, "InceptionV3", dict)
-    options = keras_inception()
-    assert options.pop("weights") == str(models / module.WEIGHTS_FILE)
-    assert options == {"include_top": False, "pooling": "avg"}
-
-
-def assert_one_clear_line(error, models):
-    line = str(error.value)
-    assert "\n" not in line
-    assert line.startswith("Keras-Inception FID needs")
-    assert str(models / module.WEIGHTS_FILE) in line
-    assert module.WEIGHTS_URL in line
-    assert list(models.glob("*")) == []
-    assert socket.getdefaulttimeout() is None
-
-
-def test_without_a_network_the_user_is_told_where_the_weights_belong(monkeypatch, models):
-    def no_network(*_, **__):
-        raise urllib.error.URLError(socket.gaierror(-2, "Name or service not known"))
-
-    monkeypatch.setattr(urllib.request, "urlopen", no_network)
-    with pytest.raises(UserError, match="Name or service not known") as error:
-        keras_inception()
-    assert_one_clear_line(error, models)
-
-
-def truncated(handler):
-    handler.send_header("Content-Length", "1000")
-    handler.end_headers()
-    handler.wfile.write(b"half")
-
-
-def another_file(handler):
-    handler.send_header("Content-Length", "17")
-    handler.end_headers()
-    handler.wfile.write(b"log in to the LAN")
-
-
-def stalled(handler):
-    handler.send_header("Content-Length", "1000")
-    handler.end_headers()
-    handler.wfile.write(b"half")
-    handler.server.test_is_over.wait(30)
-
-
-@pytest.mark.parametrize("answer", [truncated, another_file, stalled])
-def test_a_download_that_breaks_leaves_no_file(monkeypatch, models, answer):
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(200)
-            answer(self)
-
-        def log_message(self, *_):
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    server.test_is_over = threading.Event()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setenv("no_proxy", "*")
-    monkeypatch.setattr(module, "WEIGHTS_URL", f"http://127.0.0.1:{server.server_port}/")
-    monkeypatch.setattr(keras_cache, "DOWNLOAD_TIMEOUT", 0.5)
-    try:
-        with pytest.raises(UserError, match="could not be downloaded") as error:
-            keras_inception()
-        assert_one_clear_line(error, models)
-    finally:
-        server.test_is_over.set()
-        server.shutdown()
-        server.server_close()
+            mean_and_covariance(features)

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 
 def images(seed=0, shape=(3, 20, 17, 3)):
-    """A batch, and the same with noise of a different strength for each image."""
+    """A batch of images, and the same images with noise of increasing strength."""
     rng = np.random.default_rng(seed)
     x = rng.uniform(-1, 1, shape)
     strength = np.linspace(0.05, 0.8, shape[0])[:, None, None, None]
@@ -37,7 +37,7 @@ def ssim_window_by_window(x, y):
     return np.mean(values)
 
 
-def test_l1_is_in_units_of_minus_one_to_one():
+def test_l1_is_on_the_range_minus_one_to_one():
     black, white = np.full((2, 4, 5, 3), -1.0), np.full((2, 4, 5, 3), 1.0)
     np.testing.assert_array_equal(l1(black, white), [2.0, 2.0])
     x, y = images()
@@ -62,7 +62,7 @@ def test_ssim_of_equal_images_is_one():
     np.testing.assert_allclose(ssim(x, x), 1.0, rtol=1e-12)
 
 
-def test_ssim_of_a_negative_is_negative():
+def test_ssim_of_an_inverted_image_is_negative():
     x, _ = images()
     assert (ssim(x, -x) < -0.5).all()
 
@@ -82,7 +82,7 @@ def test_psnr_and_ssim_equal_tensorflow():
 
 
 @pytest.mark.parametrize("metric", [l1, psnr, ssim])
-def test_any_leading_axes_give_a_value_for_each_image(metric):
+def test_any_leading_axes_give_one_value_per_image(metric):
     x, y = images()
     values = metric(x, y)
     assert values.shape == (3,)
@@ -102,5 +102,5 @@ def test_shapes_are_never_broadcast(metric):
 
 def test_ssim_refuses_images_smaller_than_its_window():
     x = np.zeros((1, 16, 10, 3))
-    with pytest.raises(UserError, match="11x11 px, these are 10x16"):
+    with pytest.raises(UserError, match="11x11 px, not 10x16"):
         ssim(x, x)

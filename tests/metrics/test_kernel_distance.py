@@ -9,7 +9,7 @@ import pytest
 
 
 def direct(x, y):
-    """The definition, one pair at a time."""
+    """The definition, pair by pair."""
 
     def k(a, b):
         return (float(np.dot(a, b)) / len(a) + 1) ** 3
@@ -21,7 +21,7 @@ def direct(x, y):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_it_equals_the_double_sums(seed):
+def test_mmd_equals_the_double_sums(seed):
     rng = np.random.default_rng(seed)
     x, y = rng.normal(size=(7, 5)), rng.normal(0.5, 2, size=(11, 5))
     np.testing.assert_allclose(polynomial_mmd2(x, y), direct(x, y), rtol=1e-10)
@@ -29,7 +29,7 @@ def test_it_equals_the_double_sums(seed):
 
 
 def moments_distance(p, q):
-    """MMD^2 of two distributions on the line that take each of their values equally often.
+    """MMD^2 between uniform distributions over two finite sets of numbers.
 
     E k = E (ab + 1)^3 is 1 + 3 m1 n1 + 3 m2 n2 + m3 n3 in the moments of a and b.
     """
@@ -41,25 +41,25 @@ def moments_distance(p, q):
 @pytest.mark.parametrize(
     ("p", "q"), [((0.0, 1.0), (0.0, 2.0)), ((-1.0, 0.5), (1.0, 3.0)), ((1.0, 2.0), (1.0, 2.0))]
 )
-def test_its_mean_over_all_samples_is_the_distance_of_the_distributions(p, q):
-    every = [
+def test_the_estimate_is_unbiased(p, q):
+    estimates = [
         polynomial_mmd2(np.reshape(x, (-1, 1)), np.reshape(y, (-1, 1)))
         for x in product(p, repeat=2)
         for y in product(q, repeat=3)
     ]
-    np.testing.assert_allclose(np.mean(every), moments_distance(p, q), atol=1e-12)
+    np.testing.assert_allclose(np.mean(estimates), moments_distance(p, q), atol=1e-12)
 
 
-def test_zero_is_expected_of_equal_distributions_and_more_of_others():
+def test_distance_is_near_zero_only_for_equal_distributions():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(2, 1600, 16))
     mean, deviation = kernel_distance(x, y, subsets=32, size=100)
     assert deviation > 0
-    assert abs(mean) < 3 * deviation / np.sqrt(16)  # of the subsets, 16 have no sample in common
+    assert abs(mean) < 3 * deviation / np.sqrt(16)  # 16 of the subsets can be disjoint
     assert kernel_distance(x, y + 0.5, subsets=32, size=100)[0] > 10 * deviation
 
 
-def test_mean_and_deviation_over_subsets_drawn_by_the_seed(monkeypatch):
+def test_mean_and_deviation_are_over_subsets_drawn_with_a_fixed_seed(monkeypatch):
     x, y = np.arange(10.0)[:, None], np.arange(50.0)[:, None]
     drawn = []
 
@@ -74,19 +74,19 @@ def test_mean_and_deviation_over_subsets_drawn_by_the_seed(monkeypatch):
     kernel_distance(x, y, subsets=4, size=5)
     np.testing.assert_equal(drawn[:4], drawn[4:])
     drawn.clear()
-    kernel_distance(x, y, subsets=4, size=1000)  # all of them would be one subset, again and again
+    kernel_distance(x, y, subsets=4, size=1000)  # the whole set would be the same subset each time
     assert {len(part) for pair in drawn for part in pair} == {5}
 
 
-def test_float32_features_lose_nothing():
+def test_float32_features_lose_no_precision():
     rng = np.random.default_rng(0)
     x, y = (100 + rng.normal(size=(2, 40, 3))).astype(np.float32)
     np.testing.assert_allclose(polynomial_mmd2(x, y), direct(*map(np.float64, (x, y))), rtol=1e-6)
 
 
-def test_what_it_refuses():
+def test_invalid_features_are_refused():
     x = np.zeros((4, 3))
     with pytest.raises(ValueError, match=r"\(N, D\)"):
         polynomial_mmd2(x, x[:, :2])
-    with pytest.raises(UserError, match="at least 2 images a side, here are 4 and 1"):
+    with pytest.raises(UserError, match="at least 2 images per set, not 4 and 1"):
         polynomial_mmd2(x, x[:1])

@@ -2,6 +2,7 @@
 
 from common.nn import losses
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -50,3 +51,91 @@ def test_l1_averages_over_pixels_and_channels():
 def test_mse_is_the_mean_square_of_the_difference():
     expected = np.mean((TARGETS.astype("float64") - LOGITS) ** 2)
     assert float(losses.mse(TARGETS, LOGITS)) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_wasserstein_is_the_signed_mean_score(sign):
+    target = sign * np.ones_like(LOGITS)
+    assert float(losses.wasserstein(target, LOGITS)) == pytest.approx(-sign * LOGITS.mean(), 1e-5)
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_hinge_is_zero_beyond_the_margin(sign):
+    target = sign * np.ones_like(LOGITS)
+    expected = np.maximum(0, 1 - sign * LOGITS.astype("float64")).mean()
+    assert float(losses.hinge(target, LOGITS)) == pytest.approx(expected, rel=1e-6)
+    assert float(losses.hinge(target, 5 * target)) == 0
+
+
+def test_l2_penalty_has_the_gradient_l2_w():
+    w = tf.constant([1.0, -2.0, 3.0])
+    with tf.GradientTape() as tape:
+        tape.watch(w)
+        penalty = losses.l2_penalty([w, 2 * w], 0.5)
+    assert float(penalty) == pytest.approx(0.25 * (14 + 56))
+    np.testing.assert_allclose(tape.gradient(penalty, w), 0.5 * (w + 4 * w))
+    assert losses.l2_penalty([w], 0.0) == 0.0
+
+
+IMAGES = tf.constant(RANDOM.normal(size=(5, 4, 3, 2)), tf.float32)
+KERNEL = tf.constant(RANDOM.normal(size=(4, 3, 2)), tf.float32)
+
+
+def linear(x):
+    """A critic whose gradient is KERNEL everywhere."""
+    return tf.reduce_sum(x * KERNEL, axis=(1, 2, 3))[:, None]
+
+
+def quadratic(x):
+    """A critic whose gradient is x."""
+    return tf.reduce_sum(tf.square(x), axis=(1, 2, 3))[:, None] / 2
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize(
+    ("critic", "gradient"), [(linear, np.broadcast_to(KERNEL, IMAGES.shape)), (quadratic, IMAGES)]
+)
+def test_gradient_norm_of_critics_whose_gradient_is_known(critic, gradient, jit_compile):
+    norm = tf.function(lambda x: losses.gradient_norm(critic, x), jit_compile=jit_compile)(IMAGES)
+    expected = np.sqrt(np.square(gradient).sum(axis=(1, 2, 3)))
+    np.testing.assert_allclose(norm, expected, rtol=1e-5)
+    for to in (1.0, 0.0):
+        penalty = losses.gradient_penalty(norm, to)
+        assert float(penalty) == pytest.approx(np.square(expected - to).mean(), rel=1e-5)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_a_gradient_penalty_has_gradients_by_the_critics_weights(jit_compile):
+    """D(x) = a sum x^2 / 2: the norm is a |x|, so d/da (a |x| - 1)^2 = 2 (a |x| - 1) |x|."""
+    a = tf.Variable(0.5)
+
+    @tf.function(jit_compile=jit_compile)
+    def gradient():
+        with tf.GradientTape() as tape:
+            norm = losses.gradient_norm(lambda x: a * quadratic(x), IMAGES)
+            penalty = losses.gradient_penalty(norm)
+        return tape.gradient(penalty, a)
+
+    length = np.sqrt(np.square(IMAGES).sum(axis=(1, 2, 3)))
+    expected = (2 * (0.5 * length - 1) * length).mean()
+    assert float(gradient()) == pytest.approx(expected, rel=1e-5)
+
+
+def test_gradient_norm_is_differentiable_where_the_gradient_vanishes():
+    x = tf.zeros((2, 4, 3, 2))
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        norm = losses.gradient_norm(quadratic, x)
+    assert np.isfinite(tape.gradient(norm, x)).all()
+
+
+def test_interpolated_images_are_on_the_lines_between_pairs():
+    x, x_fake = tf.zeros((400, 2, 2, 1)), tf.ones((400, 2, 2, 1))
+    between = losses.interpolated(x, x_fake, keras.random.SeedGenerator(0)).numpy()
+    shares = between.reshape(400, -1)
+    assert (shares == shares[:, :1]).all()  # one e for all pixels of a pair
+    assert shares.min() >= 0 and shares.max() < 1 + 1e-6
+    assert shares[:, 0].mean() == pytest.approx(0.5, abs=0.05)
+    assert shares[:, 0].std() == pytest.approx(12**-0.5, abs=0.03)
+    again = losses.interpolated(x, x_fake, keras.random.SeedGenerator(0))
+    np.testing.assert_array_equal(between, again)

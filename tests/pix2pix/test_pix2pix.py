@@ -149,7 +149,7 @@ def test_an_update_moves_only_its_own_player(player, other):
     _, gradients = model.losses_and_gradients(*batch())
     own, others = (model.networks[name].variables for name in (player, other))
     before_own, before_others = values(own), values(others)
-    update = model.updates[player]
+    update = model.players[player]
     update.optimizer.apply(gradients[player], update.variables)
     assert any(moved(before_own, own))
     assert not any(moved(before_others, others))

@@ -19,14 +19,14 @@ def test_frames_follow_the_steps(tmp_path):
     assert (np.diff(frames.mean((1, 2, 3))) > 0).all()
 
 
-def test_many_grids_are_thinned_out_and_the_last_one_stays(tmp_path):
+def test_many_grids_are_subsampled_and_the_last_one_is_kept(tmp_path):
     animate(grids(tmp_path, range(0, 240, 2)), tmp_path / "training.gif")
     frames = iio.imread(tmp_path / "training.gif", index=...)
     assert len(frames) == 100
     assert abs(frames[-1].mean() - 238) < 3
 
 
-def test_one_grid_or_grids_of_two_sizes_are_left_alone(tmp_path):
+def test_one_grid_or_different_sizes_write_nothing(tmp_path):
     animate(grids(tmp_path, [0]), tmp_path / "training.webp")
     grids(tmp_path, [0], side=16).joinpath("step_00000000.png").rename(tmp_path / "step_9.png")
     grids(tmp_path, [0])

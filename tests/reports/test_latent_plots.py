@@ -1,4 +1,4 @@
-"""Codes in the plane: where the images of a manifold lie, and a colour for each class."""
+"""Plots of two-dimensional codes: layout of the manifold, colours of the classes."""
 
 from common.reports.latent_plots import SIDE, manifold, scatter
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 
-def test_manifold_lies_as_the_codes_do():
-    """Images that are as bright as z1 grows and have a last column that tells z2."""
+def test_manifold_axes_follow_the_codes():
+    """The first column of a decoded image encodes z1, the last column z2."""
 
     def decode(z):
         x = np.empty((len(z), 2, 2, 1))

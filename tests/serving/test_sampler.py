@@ -1,4 +1,4 @@
-"""Generators as SavedModels: plain TensorFlow draws what the model draws, and refuses no class."""
+"""Exported generators: plain TensorFlow draws the model's own images; invalid labels are errors."""
 
 import io
 import shutil
@@ -11,20 +11,18 @@ from common.errors import UserError
 from common.inference.sampler import BATCH_SIZE, sampler_of
 from common.serving.sampler import export_sampler, load_sampler
 from tests.helpers.gan_runs import make_model
-from tests.serving.test_translator import wire_fields
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
-from tensorflow.core.framework import tensor_pb2
 
 CLASSES = 3
 
 
 class Exported(SimpleNamespace):
-    """A model, the folder that it was exported to, and what its signatures answer."""
+    """A model, the folder it was exported to, and the responses of its signatures."""
 
     def of_noise(self, noise, *label):
         inputs = {"noise": tf.constant(noise, tf.float32), **as_input(label)}
@@ -35,7 +33,7 @@ class Exported(SimpleNamespace):
         return self.signatures["serving_seed"](**inputs, **as_input(label))
 
     def expected(self, noise, *label):
-        """The generator's own answer."""
+        """The generator's own output."""
         inputs = [noise, np.eye(CLASSES, dtype=np.float32)[label[0]]] if label else noise
         return np.asarray(self.model.sampler(inputs, training=False))
 
@@ -65,10 +63,12 @@ def random_noise(count, size=5, seed=0):
     return np.random.default_rng(seed).normal(size=(count, size)).astype(np.float32)
 
 
-def test_it_lies_where_the_server_looks(plain):
+def test_the_folder_is_where_the_server_looks(plain):
     assert plain.folder.parts[-2:] == ("digits", "3")
     assert [path.name for path in plain.folder.parent.iterdir()] == ["3"]
-    assert plain.folder.stat().st_mode & 0o055 == 0o055  # a server runs as somebody else
+    assert (
+        plain.folder.stat().st_mode & 0o055 == 0o055
+    )  # readable by other users, such as the server
 
 
 def test_signatures(plain, conditional):
@@ -94,22 +94,22 @@ def test_signatures(plain, conditional):
         assert by_seed.structured_outputs["image_bytes"].dtype == tf.string
 
 
-def test_between_classes(conditional):
+def test_mixtures_of_classes(conditional):
     noise = random_noise(3)
     weights = np.array([[1, 0, 0], [0.5, 0, 0.5], [0, 0.25, 0.75]], np.float32)
     mixture = conditional.signatures["serving_mixture"]
     answer = mixture(noise=tf.constant(noise), class_weights=tf.constant(weights))["image"]
     expected = conditional.model.sampler([noise, weights], training=False)
     np.testing.assert_allclose(answer, expected, atol=1e-5)
-    whole = conditional.of_noise(noise[:1], [0])["image"]
-    np.testing.assert_allclose(answer[:1], whole, atol=1e-5)
+    one_class = conditional.of_noise(noise[:1], [0])["image"]
+    np.testing.assert_allclose(answer[:1], one_class, atol=1e-5)
     assert np.abs(answer[1:2] - conditional.of_noise(noise[1:2], [0])["image"]).max() > 0.01
 
 
 PLAIN_TENSORFLOW = textwrap.dedent(
     """
     import sys
-    sys.modules["keras"] = None  # importing it fails from here on
+    sys.modules["keras"] = None  # importing Keras fails from here on
     import numpy as np
     import tensorflow as tf
 
@@ -118,12 +118,12 @@ PLAIN_TENSORFLOW = textwrap.dedent(
         state = lambda: [variable.numpy().tobytes() for variable in loaded.variables]
         before = state()
         by_noise, by_seed = (loaded.signatures[n] for n in ("serving_default", "serving_seed"))
-        asked = {"label": tf.constant(request["label"])} if "label" in request else {}
-        answer = by_noise(noise=tf.constant(request["noise"]), **asked)["image"]
-        asked = {"label": tf.constant(-1)} if asked else {}
-        seeded = by_seed(seed=tf.constant(request["seed"]), count=tf.constant(5), **asked)
-        again = by_seed(seed=tf.constant(request["seed"]), count=tf.constant(5), **asked)
-        assert np.array_equal(seeded["image"], again["image"]), "a request changed the next one"
+        label = {"label": tf.constant(request["label"])} if "label" in request else {}
+        answer = by_noise(noise=tf.constant(request["noise"]), **label)["image"]
+        label = {"label": tf.constant(-1)} if label else {}
+        seeded = by_seed(seed=tf.constant(request["seed"]), count=tf.constant(5), **label)
+        again = by_seed(seed=tf.constant(request["seed"]), count=tf.constant(5), **label)
+        assert np.array_equal(seeded["image"], again["image"]), "the next response differs"
         assert before and state() == before, "a request changed a variable"
         files = [tf.io.decode_png(file) for file in seeded["image_bytes"]]
         return {"of_noise": answer, "of_seed": seeded["image"], "files": files}
@@ -135,7 +135,7 @@ PLAIN_TENSORFLOW = textwrap.dedent(
 )
 
 
-def test_plain_tensorflow_gives_the_models_images_and_keeps_its_state(plain, conditional, tmp_path):
+def test_plain_tensorflow_reproduces_the_model_and_keeps_its_state(plain, conditional, tmp_path):
     given = {"noise": random_noise(6), "seed": np.int64(2**40 + 1)}
     labels = {"label": np.int32([2, 0, 1, 1, 0, 2])}
     np.savez(tmp_path / "plain.npz", **given)
@@ -144,12 +144,12 @@ def test_plain_tensorflow_gives_the_models_images_and_keeps_its_state(plain, con
     command = [sys.executable, "-I", "-c", PLAIN_TENSORFLOW, *folders]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    for case, file, asked, in_turn in (
+    for case, file, requested, in_turn in (
         (plain, "plain.npz", [], []),
         (conditional, "conditional.npz", [labels["label"]], [np.int32([0, 1, 2, 0, 1])]),
     ):
         answer = np.load(tmp_path / f"{file}.answers.npz")
-        expected = case.expected(given["noise"], *asked)
+        expected = case.expected(given["noise"], *requested)
         np.testing.assert_allclose(answer["of_noise"], expected, atol=1e-5)
         sampler = sampler_of(case.model)
         noise = sampler.noise(2**40 + 1, 5)
@@ -159,7 +159,7 @@ def test_plain_tensorflow_gives_the_models_images_and_keeps_its_state(plain, con
         assert len({image.tobytes() for image in drawn}) == 5 and drawn.std() > 20
 
 
-def test_files_are_the_images_that_come_with_them(conditional):
+def test_png_files_equal_the_float_images(conditional):
     answer = conditional.of_seed(3, 4, -1)
     for file, image in zip(answer["image_bytes"].numpy(), answer["image"].numpy(), strict=True):
         with Image.open(io.BytesIO(file)) as stored:
@@ -174,16 +174,16 @@ def test_the_first_images_of_a_seed_do_not_depend_on_the_count(plain):
     assert np.abs(many[0] - plain.of_seed(6, 1)["image"][0]).max() > 0.1
 
 
-def test_one_class_or_each_in_turn(conditional):
+def test_a_seed_takes_one_class_or_cycles_through_all(conditional):
     in_turn = conditional.of_seed(5, 7, -1)["image"].numpy()
     for label in range(CLASSES):
-        asked = conditional.of_seed(5, 7, label)["image"].numpy()
-        np.testing.assert_allclose(in_turn[label::CLASSES], asked[label::CLASSES], atol=1e-6)
+        of_class = conditional.of_seed(5, 7, label)["image"].numpy()
+        np.testing.assert_allclose(in_turn[label::CLASSES], of_class[label::CLASSES], atol=1e-6)
         other = (label + 1) % CLASSES
-        assert np.abs(in_turn[other::CLASSES] - asked[other::CLASSES]).max() > 0.1
+        assert np.abs(in_turn[other::CLASSES] - of_class[other::CLASSES]).max() > 0.1
 
 
-def test_a_image_does_not_depend_on_its_batch(conditional):
+def test_an_image_does_not_depend_on_its_batch(conditional):
     noise, labels = random_noise(4), np.int32([0, 2, 2, 1])
     together = conditional.of_noise(noise, labels)["image"]
     for i in range(4):
@@ -192,17 +192,17 @@ def test_a_image_does_not_depend_on_its_batch(conditional):
 
 
 @pytest.mark.parametrize("label", [CLASSES, -2])
-def test_a_label_that_is_no_class_is_an_error(conditional, label):
+def test_an_invalid_label_is_an_error(conditional, label):
     for request in (
         lambda: conditional.of_noise(random_noise(2), [1, label]),
-        lambda: conditional.of_noise(random_noise(2), [-1, 1]),  # in turn: only with a seed
+        lambda: conditional.of_noise(random_noise(2), [-1, 1]),  # -1 is for serving_seed only
         lambda: conditional.of_seed(0, 2, label),
     ):
         with pytest.raises(tf.errors.InvalidArgumentError, match="not one of 0 to 2"):
             request()
 
 
-def test_requests_that_do_not_fit_together_are_errors(plain, conditional):
+def test_inconsistent_requests_are_errors(plain, conditional):
     with pytest.raises(tf.errors.InvalidArgumentError, match="one label for each noise vector"):
         conditional.of_noise(random_noise(2), [1])
     for count in (0, -3):
@@ -211,36 +211,7 @@ def test_requests_that_do_not_fit_together_are_errors(plain, conditional):
 
 
 @pytest.mark.parametrize("case", ["plain", "conditional"])
-def test_warm_up_requests_can_be_read_and_served(request, case):
-    case = request.getfixturevalue(case)
-    path = case.folder / "assets.extra" / "tf_serving_warmup_requests"
-    served = []
-    for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
-        [(number, predict_log)] = wire_fields(record)
-        assert number == 6  # PredictionLog.predict_log
-        [(number, predict)] = wire_fields(predict_log)
-        assert number == 1  # PredictLog.request
-        [(first, model_spec), *entries] = wire_fields(predict)
-        [(third, name), (fourth, signature)] = wire_fields(model_spec)
-        assert (first, third, fourth, name) == (1, 1, 3, b"digits")
-        inputs = {}
-        for number, entry in entries:
-            [(key_number, key), (value_number, value)] = wire_fields(entry)
-            assert (number, key_number, value_number) == (2, 1, 2)  # of PredictRequest.inputs
-            tensor = tensor_pb2.TensorProto.FromString(value)
-            inputs[key.decode()] = tf.constant(tf.make_ndarray(tensor))
-        wanted = case.signatures[signature.decode()].structured_input_signature[1]
-        assert set(inputs) == set(wanted)
-        for key, spec in wanted.items():
-            assert inputs[key].dtype == spec.dtype
-            assert spec.shape.is_compatible_with(inputs[key].shape)
-        assert len(case.signatures[signature.decode()](**inputs)["image"]) == 1
-        served.append(signature.decode())
-    assert served == list(case.signatures)
-
-
-@pytest.mark.parametrize("case", ["plain", "conditional"])
-def test_load_sampler_draws_what_the_model_draws(request, case):
+def test_load_sampler_reproduces_the_model(request, case):
     case = request.getfixturevalue(case)
     saved, own = load_sampler(case.folder), sampler_of(case.model, ["a", "b", "c"])
     assert saved.latent == own.latent == case.model.latent
@@ -277,21 +248,21 @@ def test_a_failure_leaves_nothing_behind(plain, tmp_path, monkeypatch):
     def no_room(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("common.serving.saved_model.write_warmup_requests", no_room)
+    monkeypatch.setattr("common.serving.warmup.write_requests", no_room)
     with pytest.raises(UserError, match="No space left"):
         export_sampler(plain.model, tmp_path, "m", 1)
     assert not list((tmp_path / "m").iterdir())
 
 
-def test_what_is_no_generator_is_refused(plain, tmp_path):
+def test_anything_but_a_generator_is_refused(plain, tmp_path):
     with pytest.raises(UserError, match="no SavedModel"):
         load_sampler(plain.folder.parent)
     tf.saved_model.save(tf.Module(), str(tmp_path / "other"))
-    with pytest.raises(UserError, match="no generator"):
+    with pytest.raises(UserError, match="not a generator"):
         load_sampler(tmp_path / "other")
 
 
-def test_a_saved_model_without_its_extra_files_says_so(plain, tmp_path):
+def test_a_saved_model_without_its_metadata_is_a_user_error(plain, tmp_path):
     folder = shutil.copytree(plain.folder, tmp_path / "copy")
     about = folder / "assets.extra" / "sampler.json"
     about.write_text('{"latent": {"size": 5}}')

@@ -1,6 +1,5 @@
-"""SavedModels: what plain TensorFlow and the server get is what the generator says."""
+"""Exported translators: plain TensorFlow and the server get the generator's own outputs."""
 
-import io
 import struct
 import subprocess
 import sys
@@ -8,18 +7,18 @@ import textwrap
 
 from common.errors import UserError
 from common.serving.translator import export_translator, load_translator
+from tests.helpers.warmup_requests import warmup_requests
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow.core.framework import tensor_pb2
 
 MULTIPLE = 8
 
 
-def stand_in(channels_in=3, channels_out=3):
-    """A U-Net that fails on sides other than multiples of 8, with statistics per image."""
+def small_unet(channels_in=3, channels_out=3):
+    """A U-Net that fails on sides that are not multiples of 8; it normalises per image."""
     keras.utils.set_random_seed(5)
     x = inputs = keras.Input((None, None, channels_in))
     skips = []
@@ -45,7 +44,7 @@ def random_pixels(*shape, seed=0):
 
 
 def expected(generator, image):
-    """The generator's own answer, padded and cropped by NumPy."""
+    """The generator's own output, with padding and cropping by NumPy."""
     height, width = image.shape[1:3]
     margins = [(0, 0), (0, -height % MULTIPLE), (0, -width % MULTIPLE), (0, 0)]
     padded = np.pad(image, margins, mode="reflect")
@@ -58,7 +57,7 @@ def expected_pixels(generator, pixels):
 
 
 def bmp(pixels):
-    """Encode (H, W, 3) as an uncompressed 24-bit BMP file."""
+    """Encodes (H, W, 3) as an uncompressed 24-bit BMP file."""
     height, width, _ = pixels.shape
     rows = [row[:, ::-1].tobytes() for row in pixels[::-1]]
     data = b"".join(row + b"\0" * (-len(row) % 4) for row in rows)
@@ -66,7 +65,7 @@ def bmp(pixels):
     return b"BM" + struct.pack("<IHHI", 54 + len(data), 0, 0, 54) + header + data
 
 
-# One pixel, of colour (255, 0, 0), as a GIF file.
+# A GIF file of one red pixel.
 RED_GIF = bytes.fromhex(
     "47494638396101000100800000ff000000000021f90400000000002c00000000010001000002024401003b"
 )
@@ -74,7 +73,7 @@ RED_GIF = bytes.fromhex(
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
-    generator = stand_in()
+    generator = small_unet()
     folder = export_translator(
         generator, tmp_path_factory.mktemp("base"), "facades", 3, MULTIPLE, 3, sides=(24, 40)
     )
@@ -87,11 +86,11 @@ def signatures(exported):
     yield loaded.signatures
 
 
-def test_it_lies_where_the_server_looks(exported):
+def test_the_folder_is_where_the_server_looks(exported):
     _, folder = exported
     assert folder.parts[-2:] == ("facades", "3")
-    assert [path.name for path in folder.parent.iterdir()] == ["3"]  # nothing temporary is left
-    assert folder.stat().st_mode & 0o055 == 0o055  # a server runs as somebody else
+    assert [path.name for path in folder.parent.iterdir()] == ["3"]  # no temporary folder remains
+    assert folder.stat().st_mode & 0o055 == 0o055  # readable by other users, such as the server
     assert {path.name for path in folder.iterdir()} >= {
         "saved_model.pb",
         "variables",
@@ -117,7 +116,7 @@ def test_signatures(signatures):
 PLAIN_TENSORFLOW = textwrap.dedent(
     """
     import sys
-    sys.modules["keras"] = None  # importing it fails from here on
+    sys.modules["keras"] = None  # importing Keras fails from here on
     import numpy as np
     import tensorflow as tf
 
@@ -135,7 +134,7 @@ PLAIN_TENSORFLOW = textwrap.dedent(
 )
 
 
-def test_plain_tensorflow_gives_the_generators_numbers_and_keeps_its_state(exported, tmp_path):
+def test_plain_tensorflow_reproduces_the_generator_and_keeps_its_state(exported, tmp_path):
     generator, folder = exported
     image, pixels = random_images(2, 21, 35, 3), random_pixels(19, 8, 3)
     requests, answers = tmp_path / "requests.npz", tmp_path / "answers.npz"
@@ -149,13 +148,13 @@ def test_plain_tensorflow_gives_the_generators_numbers_and_keeps_its_state(expor
 
 
 @pytest.mark.parametrize("sides", [(1, 1), (1, 30), (3, 17), (8, 16), (25, 9)])
-def test_any_sides(exported, signatures, sides):
+def test_sides_are_arbitrary(exported, signatures, sides):
     image = random_images(2, *sides, 3)
     translated = signatures["serving_default"](image=tf.constant(image))["translated"]
     np.testing.assert_allclose(translated, expected(exported[0], image), atol=1e-5)
 
 
-def test_a_image_does_not_depend_on_its_batch(signatures):
+def test_an_image_does_not_depend_on_its_batch(signatures):
     image = random_images(3, 13, 22, 3)
     translate = signatures["serving_default"]
     together = translate(image=tf.constant(image))["translated"]
@@ -164,7 +163,7 @@ def test_a_image_does_not_depend_on_its_batch(signatures):
         np.testing.assert_allclose(together[i], alone[0], atol=1e-6)
 
 
-def test_files_of_every_kind_and_size_in_one_request(exported, signatures):
+def test_one_request_takes_files_of_all_formats_and_sizes(exported, signatures):
     generator, _ = exported
     colour, grey = random_pixels(9, 14, 3), random_pixels(5, 33, 1)
     alpha = np.concatenate([random_pixels(8, 8, 3, seed=1), random_pixels(8, 8, 1)], -1)
@@ -192,7 +191,7 @@ def test_an_empty_request(signatures):
 
 @pytest.mark.parametrize(("channels_in", "channels_out"), [(1, 3), (3, 1), (1, 1)])
 def test_grey_images(tmp_path, channels_in, channels_out):
-    generator = stand_in(channels_in, channels_out)
+    generator = small_unet(channels_in, channels_out)
     folder = export_translator(generator, tmp_path, "grey", 1, MULTIPLE, channels_in)
     loaded = tf.saved_model.load(str(folder))
     grey = random_pixels(7, 11, 1)
@@ -209,7 +208,7 @@ def test_grey_images(tmp_path, channels_in, channels_out):
 def test_mixed_precision_answers_in_float32(tmp_path, policy):
     keras.config.set_dtype_policy(policy)
     try:
-        generator = stand_in()
+        generator = small_unet()
     finally:
         keras.config.set_dtype_policy("float32")
     translate = load_translator(export_translator(generator, tmp_path, "mixed", 1, MULTIPLE, 3))
@@ -219,43 +218,12 @@ def test_mixed_precision_answers_in_float32(tmp_path, policy):
     np.testing.assert_allclose(translated, expected(generator, image), atol=0.02)
 
 
-def wire_fields(message):
-    """Decode a protobuf message by hand: [(field number, payload)], all length-delimited."""
-    stream, fields = io.BytesIO(message), []
-
-    def varint():
-        value = shift = 0
-        while True:
-            byte = stream.read(1)[0]
-            value |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                return value
-
-    while stream.tell() < len(message):
-        tag = varint()
-        assert tag & 7 == 2, "not length-delimited"
-        fields.append((tag >> 3, stream.read(varint())))
-    return fields
-
-
-def test_warm_up_requests_can_be_read_and_served(exported, signatures):
-    path = exported[1] / "assets.extra" / "tf_serving_warmup_requests"
+def test_each_signature_has_a_warm_up_request_that_can_be_served(exported, signatures):
     shapes = {}
-    for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
-        [(number, predict_log)] = wire_fields(record)
-        assert number == 6  # PredictionLog.predict_log
-        [(number, request)] = wire_fields(predict_log)
-        assert number == 1  # PredictLog.request
-        [(first, model_spec), (second, entry)] = wire_fields(request)
-        assert (first, second) == (1, 2)  # PredictRequest.model_spec, .inputs
-        [(first, name), (second, signature_name)] = wire_fields(model_spec)
-        assert (first, second, name) == (1, 3, b"facades")  # ModelSpec.name, .signature_name
-        [(first, key), (second, value)] = wire_fields(entry)
-        assert (first, second) == (1, 2)  # key and value of a map's entry
-        tensor = tf.make_ndarray(tensor_pb2.TensorProto.FromString(value))
-        outputs = signatures[signature_name.decode()](**{key.decode(): tf.constant(tensor)})
-        shapes[signature_name.decode()] = [out.shape.as_list() for out in outputs.values()]
+    for name, signature_name, inputs in warmup_requests(exported[1]):
+        assert name == "facades"
+        outputs = signatures[signature_name](**inputs)
+        shapes[signature_name] = [out.shape.as_list() for out in outputs.values()]
     assert shapes == {"serving_default": [[1, 24, 40, 3]], "serving_bytes": [[1]]}
 
 
@@ -284,7 +252,7 @@ def test_a_failure_leaves_nothing_behind(exported, tmp_path, monkeypatch):
     assert not list((tmp_path / "m").iterdir())
 
 
-def test_a_folder_that_cannot_be_made_is_a_users_error(exported, tmp_path):
+def test_a_folder_that_cannot_be_created_is_a_user_error(exported, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="file"):
         export_translator(exported[0], tmp_path / "file", "m", 1, MULTIPLE, 3)
@@ -305,7 +273,7 @@ def test_load_translator(exported):
     np.testing.assert_allclose(translate(image), expected(generator, image), atol=1e-5)
 
 
-def test_what_is_no_translator_is_refused(exported, tmp_path):
+def test_anything_but_a_translator_is_refused(exported, tmp_path):
     with pytest.raises(UserError, match="no SavedModel"):
         load_translator(exported[1].parent)
     with pytest.raises(UserError, match="no SavedModel"):
@@ -314,5 +282,5 @@ def test_what_is_no_translator_is_refused(exported, tmp_path):
     with pytest.raises(UserError, match="damaged"):
         load_translator(tmp_path)
     tf.saved_model.save(tf.Module(), str(tmp_path / "other"))
-    with pytest.raises(UserError, match="no image translator"):
+    with pytest.raises(UserError, match="not an image translator"):
         load_translator(tmp_path / "other")

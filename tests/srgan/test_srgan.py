@@ -94,29 +94,33 @@ def test_impossible_options_are_refused_by_name(option, value):
 @pytest.mark.parametrize("options", [{"stage": "gan"}, {"begin": "runs/x"}])
 def test_stage_gan_and_begin_belong_together(options):
     with pytest.raises(UserError, match="--stage gan and --begin RUN"):
-        small(**options).origin()
+        _ = small(**options).plan
 
 
 def test_the_course_of_the_stages():
-    model = small(pretrain_steps=10, gan_steps=6)
-    assert model.total_steps == 16 and model.milestones == (10,)
-    rates = [model.rate_factor(step) for step in range(16)]
-    assert rates == [1.0] * 13 + [0.1] * 3
-    alone = small(stage="mse", pretrain_steps=10)
-    assert alone.total_steps == 10 and alone.milestones == ()
-    assert {alone.rate_factor(step) for step in range(10)} == {1.0}
-    assert list(alone.networks) == ["generator"]  # no discriminator to store
-    second = small(stage="gan", gan_steps=6)
+    plan = small(pretrain_steps=10, gan_steps=6).plan
+    assert plan.total_steps == 16 and plan.milestones == (10,)
+    assert [plan.rate_factor(step) for step in range(16)] == [1.0] * 13 + [0.1] * 3
+    model = small(stage="mse", pretrain_steps=10)
+    assert model.plan.total_steps == 10 and model.plan.milestones == ()
+    assert {model.plan.rate_factor(step) for step in range(10)} == {1.0}
+    assert list(model.networks) == ["generator"]  # no discriminator to store
+    second = small(stage="gan", gan_steps=6, begin="runs/x").plan
     assert second.total_steps == 6
     assert [second.rate_factor(step) for step in range(6)] == [1.0] * 3 + [0.1] * 3
 
 
 def test_stage_2_goes_on_from_the_end_of_stage_1():
-    model = small(stage="gan", begin="runs/x")
-    assert model.origin() == "runs/x" and small(stage="mse").origin() is None
+    plan = small(stage="gan", begin="runs/x").plan
+    assert plan.initial_run == "runs/x" and small(stage="mse").plan.initial_run is None
     of_both = {"stage": "both", "pretrain_steps": 10}
-    assert [model.origin_step(of_both, newest) for newest in (7, 12)] == [7, 10]
-    assert model.origin_step(of_both | {"stage": "mse"}, 12) == 12  # prolonged
+    assert [plan.initial_step(of_both, newest) for newest in (7, 12)] == [7, 10]
+    assert plan.initial_step(of_both | {"stage": "mse"}, 12) == 12  # prolonged
+
+
+def stage_1(model, lr, hr):
+    """Losses and gradients of stage 1."""
+    return model.losses_and_gradients(lr, hr, objectives=model.resnet_objectives, only=["resnet"])
 
 
 def log_sigmoid(logits):
@@ -153,7 +157,7 @@ def test_gradients_are_those_of_the_losses_alone(shared):
         losses, gradients = shared.losses_and_gradients(lr, hr)
     finally:
         shared.content_distance = SRGAN(**SMALL).content_distance
-    _, of_stage_1 = shared.resnet_losses_and_gradients(lr, hr)
+    _, of_stage_1 = stage_1(shared, lr, hr)
     assert float(losses["content"]) == pytest.approx(float(tf.reduce_mean(tf.abs(hr - sr))), 1e-4)
     for ours, loss, network in (
         (gradients["discriminator"], d_loss, shared.discriminator),
@@ -177,6 +181,7 @@ def moved(before, variables):
 
 def test_stage_1_moves_the_generator_alone_and_stage_2_both(shared):
     shared.steps_done.assign(0)
+    shared.make_train_function(force=True)
     for stage in (1, 1, 2):  # pretrain_steps is 2
         before = {name: values(net.variables) for name, net in shared.networks.items()}
         trainable = values(shared.generator.trainable_variables)
@@ -200,9 +205,9 @@ def test_stage_1_moves_the_generator_alone_and_stage_2_both(shared):
 )
 def test_an_update_moves_only_its_own_player(shared, update, player):
     _, one = shared.losses_and_gradients(*batch())
-    _, two = shared.resnet_losses_and_gradients(*batch())
+    _, two = stage_1(shared, *batch())
     before = {name: values(shared.networks[name].variables) for name in shared.networks}
-    shared.updates[update].optimizer.apply((one | two)[update], shared.updates[update].variables)
+    shared.players[update].optimizer.apply((one | two)[update], shared.players[update].variables)
     for name in ("generator", "discriminator"):
         assert any(moved(before[name], shared.networks[name].variables)) == (name == player)
 

@@ -1,15 +1,16 @@
-"""The verbs of a translator: images in, images out; a table; SavedModels."""
+"""Paired translation: predict, evaluate and export."""
 
 import json
 import tracemalloc
+from functools import partial
 
 from common.data.paired import PairedImages
 from common.errors import UserError
+from common.evaluation import inception
+from common.evaluation.inception import keras_inception_fid
 from common.images import image_file
-from common.inference.image_to_image import translate_files
-from common.metrics import frechet_distance
-from common.metrics.frechet_distance import keras_inception_fid
-from common.reports.result_page import THUMBNAIL, Page
+from common.inference.image_to_image import Translator, convert_files, write_translated
+from common.reports.result_page import THUMBNAIL, ResultPage
 from common.training.run_folder import Run
 from tests.helpers.command_line import refusal
 from tests.helpers.image_files import noise, truncate
@@ -22,7 +23,7 @@ import pytest
 
 @pytest.fixture(scope="module")
 def translated(finished):
-    """What the run makes of an image: by its network itself, padded and cropped by NumPy."""
+    """translated(image) -> the network's output, padded and cropped by NumPy."""
     model = Run(finished).load_sampler(Tiny)
 
     def translate(image):
@@ -38,7 +39,7 @@ def translated(finished):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Images of odd sizes and other kinds."""
+    """Images of odd sizes and of several kinds."""
     folder = tmp_path_factory.mktemp("some images")
     image_file.write(folder / "wide.png", noise(7, 61, 1))
     image_file.write(folder / "tall.jpg", noise(45, 10, 2))
@@ -49,7 +50,7 @@ def folder(tmp_path_factory):
 
 
 def assert_same(image, expected):
-    """Equal but for roundings on the edge between two grey levels."""
+    """Equal up to rounding between two grey levels."""
     assert image.shape == expected.shape
     assert np.abs(image.astype(int) - expected).max() <= 1
 
@@ -103,19 +104,20 @@ def test_memory_does_not_grow_with_the_height_beyond_the_image(tmp_path, monkeyp
     source.touch()
 
     def peak(image):
-        """Bytes beside the image."""
-        page = Page("translated", {}, side=THUMBNAIL)
+        """Peak memory in bytes, without the image."""
+        page = ResultPage("translated", {}, side=THUMBNAIL)
         tracemalloc.start()
         with monkeypatch.context() as patch:
             patch.setattr(image_file, "read", lambda *_: image)
-            translate_files(lambda x: x, 8, 3, [str(source)], str(output), 64, page)
+            write = partial(write_translated, Translator(lambda x: x, 8, 3), 64)
+            convert_files(write, [str(source)], str(output), page, "translated")
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         np.testing.assert_array_equal(image_file.read(output / "x.png"), image)
         return peak
 
     low, high = noise(4000, 300, 0), noise(8000, 300, 0)
-    peak(low)  # what the first call imports and keeps
+    peak(low)  # imports and caches of the first call
     assert peak(high) - peak(low) < high.nbytes / 10
 
 
@@ -140,7 +142,7 @@ def refused(run_cli):
     return refusal(run_cli)
 
 
-def test_predict_refuses_what_it_cannot_do(refused, finished, folder, tmp_path):
+def test_errors_of_predict_are_one_line(refused, finished, folder, tmp_path):
     def predict(inputs, *said, options=""):
         refused(f"predict {finished} {inputs} --output '{tmp_path / 'out'}' {options}", *said)
         assert not (tmp_path / "out").exists()
@@ -162,12 +164,12 @@ def test_predict_never_overwrites_its_input(refused, finished, tmp_path):
     assert (tmp_path / "x.png").read_bytes() == before
 
 
-def test_predict_where_nothing_can_be_written(refused, finished, folder, tmp_path):
+def test_predict_to_a_folder_that_cannot_be_written(refused, finished, folder, tmp_path):
     (tmp_path / "file").touch()
     refused(f"predict {finished} '{folder}' --output {tmp_path / 'file'}", "file", "written")
 
 
-def test_options_that_a_saved_model_has_fixed_are_refused(refused, finished, folder, tmp_path):
+def test_options_that_are_fixed_in_a_saved_model_are_refused(refused, finished, folder, tmp_path):
     saved = finished / "export" / "tiny" / "1"
     line = f"predict {saved} '{folder}' --output {tmp_path} --inference_seed 3"
     refused(line, "--inference_seed", str(saved))
@@ -178,7 +180,7 @@ def no_inception(monkeypatch):
     def missing():
         raise UserError("the weights of InceptionV3 cannot be downloaded")
 
-    monkeypatch.setattr(frechet_distance, "keras_inception", missing)
+    monkeypatch.setattr(inception, "keras_inception", missing)
 
 
 def test_evaluate(run_cli, no_inception, copy_of, finished, pairs_folder):
@@ -202,7 +204,7 @@ def test_evaluate(run_cli, no_inception, copy_of, finished, pairs_folder):
     assert f"{own['l1']:.4f}" in result.out
 
     (losses,) = Reader(run / "evaluation" / "index.html").charts
-    assert losses["alt"] == "Training: losses and measurements over its steps"
+    assert losses["alt"] == "Training: losses and metrics by step"
     shown = shown_on(run / "evaluation" / "index.html")
     assert len(shown) == 3 * len(pairs)
     name, x, y = pairs[1]
@@ -225,9 +227,7 @@ def test_evaluate_another_split(run_cli, no_inception, copy_of, finished):
     assert reports[0]["results"] != reports[1]["results"]
 
 
-def test_the_frechet_distance_is_between_originals_and_translations(
-    pairs_folder, monkeypatch, capsys
-):
+def test_the_frechet_distance_compares_targets_with_translations(pairs_folder, monkeypatch, capsys):
     seen = []
 
     def features(shown, network):
@@ -235,8 +235,8 @@ def test_the_frechet_distance_is_between_originals_and_translations(
         seen.append(shown)
         return shown.reshape(len(shown), -1)[:, :3].astype(np.float64)
 
-    monkeypatch.setattr(frechet_distance, "keras_inception", lambda: "network")
-    monkeypatch.setattr(frechet_distance, "keras_inception_features", features)
+    monkeypatch.setattr(inception, "keras_inception", lambda: "network")
+    monkeypatch.setattr(inception, "keras_inception_features", features)
     pairs = list(PairedImages(16, 3, 3, 0, str(pairs_folder)).pairs("test"))
     fid = keras_inception_fid((y for _, _, y in pairs), (-x for _, x, _ in pairs), 3)
     np.testing.assert_array_equal(seen[0], [image_file.to_uint8(y) for _, _, y in pairs])
@@ -244,9 +244,9 @@ def test_the_frechet_distance_is_between_originals_and_translations(
     assert fid > 0 and f"Keras-Inception FID: {fid:.1f} (2 images)" in capsys.readouterr().out
 
 
-def test_the_frechet_distance_is_left_out_for_grey_images(capsys):
+def test_the_frechet_distance_is_left_out_for_grayscale_images(capsys):
     assert keras_inception_fid([], [], 1) is None
-    assert "left out" in capsys.readouterr().out
+    assert "skipped" in capsys.readouterr().out
 
 
 def test_evaluate_needs_a_run(refused, finished):
@@ -276,6 +276,6 @@ def test_export_counts_versions(run_cli, refused, copy_of, finished, tmp_path):
     assert_same(*made)
 
 
-def test_export_before_there_is_anything(refused, tmp_path):
+def test_export_without_a_checkpoint(refused, tmp_path):
     Run(tmp_path).write_config("tiny", {}, {})
     refused(f"export {tmp_path}", str(tmp_path), "no checkpoint yet")

@@ -25,8 +25,8 @@ def expected_factor(schedule, done):
 @pytest.mark.parametrize("start", [0, 3])
 def test_learning_rates_follow_the_formula(schedule, start):
     optimizers = {"a": keras.optimizers.Adam(2e-4), "b": keras.optimizers.SGD(0.5)}
-    updates = {name: SimpleNamespace(optimizer=made) for name, made in optimizers.items()}
-    rate = callbacks.LearningRate(start, 10, SCHEDULES[schedule], updates)
+    players = {name: SimpleNamespace(optimizer=made) for name, made in optimizers.items()}
+    rate = callbacks.LearningRate(start, 10, SCHEDULES[schedule], players)
     for step in range(start, 10):
         rate.on_train_batch_begin(step - start)
         factor = expected_factor(schedule, step / 10)
@@ -69,7 +69,7 @@ def test_checkpoints_at_every_nth_and_the_last_step_once(tmp_path, monkeypatch):
         lambda folder, step, model, retained: saved.append(step) or never_deleted.append(retained),
     )
     made = callbacks.Checkpoints(3, 10, 4, Run(tmp_path), retained=(5, 20))
-    made.set_model(None)
+    made.set_model(SimpleNamespace(settle_average=lambda: None))
     made.save()  # no step was done yet
     step_through(made, 7)
     made.save()

@@ -19,8 +19,8 @@ import tensorflow as tf
 def log(tmp_path):
     def make(start=0, total=7, every=3):
         made = logging.Log(start, total, every, Run(tmp_path), batch_size=2, epoch=4)
-        updates = {"g": SimpleNamespace(optimizer=keras.optimizers.SGD(0.25))}
-        made.set_model(SimpleNamespace(data_wait=0.0, counts=(), updates=updates))
+        players = {"g": SimpleNamespace(optimizer=keras.optimizers.SGD(0.25))}
+        made.set_model(SimpleNamespace(data_wait=0.0, counts=(), players=players))
         made.on_train_begin()
         return made
 
@@ -94,9 +94,9 @@ def test_rows_beyond_the_checkpoint_are_dropped_on_resume(log, tmp_path):
 def test_rows_torn_by_a_kill_are_dropped(tmp_path, left, kept):
     path = tmp_path / "metrics.csv"
     path.write_text(left)
-    records.keep_rows(path, 5)
+    records.drop_rows_after(path, 5)
     assert path.read_text() == kept
-    records.keep_rows(tmp_path / "none.csv", 5)
+    records.drop_rows_after(tmp_path / "none.csv", 5)
     assert not (tmp_path / "none.csv").exists()
 
 
@@ -114,6 +114,7 @@ def test_samples_at_every_nth_and_the_last_step(tmp_path):
         return np.zeros((4, 4, 3), np.uint8)
 
     samples = logging.Samples(2, 9, 4, Run(tmp_path), draw)
+    samples.set_model(SimpleNamespace(settle_average=lambda: None))
     samples.on_train_begin()
     step_through(samples, 7)
     samples.on_train_end()
@@ -140,7 +141,7 @@ def measurements(tmp_path, monkeypatch):
         made = logging.Measurements(
             start, 7, 2, Run(tmp_path), lambda: {"fid": next(upcoming)}, "fid", sign
         )
-        made.set_model(None)
+        made.set_model(SimpleNamespace(settle_average=lambda: None))
         made.on_train_begin()
         return made
 

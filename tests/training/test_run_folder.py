@@ -1,13 +1,11 @@
 """The folder of a run: finding, refusing, describing it."""
 
-import errno
-import json
 import os
 from pathlib import Path
 
 from common.errors import UserError
 from common.training import checkpoint
-from common.training.run_folder import Run, pick, write_json
+from common.training.run_folder import Run
 from tests.helpers.tiny import Tiny
 
 import numpy as np
@@ -30,7 +28,7 @@ def test_the_best_checkpoint_is_one_file_that_best_json_names(tmp_path, monkeypa
     def killed(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("common.training.run_folder.write_json", killed)
+    monkeypatch.setattr("common.io.records.write_json", killed)
     with pytest.raises(KeyboardInterrupt):
         run.keep_best(model, 12, "fid", 0.0)
     assert run.best_checkpoint().is_file() and run.step(best=True) == 9
@@ -82,24 +80,6 @@ def test_the_config_records_model_options_and_versions(tmp_path):
     assert set(config["versions"]) == {"python", "tensorflow", "keras", "numpy"}
 
 
-def test_json_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
-    path = tmp_path / "deeper" / "x.json"
-    write_json(path, {"a": 1})
-
-    def write_text(self, content):
-        self.write_bytes(content.encode()[:3])
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_text", write_text)
-    with pytest.raises(UserError, match=rf"{path}: cannot be written \(No space left"):
-        write_json(path, {"a": 2})
-    assert json.loads(path.read_text()) == {"a": 1}
-
-
-def test_pick_takes_what_the_function_takes():
-    assert pick(lambda a, b=2: None, {"a": 1, "c": 3}) == {"a": 1}
-
-
 def test_a_run_without_checkpoint_has_no_sampler(tmp_path):
     with pytest.raises(UserError, match=rf"{tmp_path}: the run has no checkpoint yet"):
         started(tmp_path).load_sampler(Tiny)
@@ -123,16 +103,7 @@ def test_a_changed_dataset_is_refused_by_split(tmp_path):
         run.check_data({"train": "6 pairs, abc", "test": "3 pairs, xyz"})
 
 
-def test_what_is_written_is_json_without_infinities(tmp_path):
-    write_json(tmp_path / "x.json", {"a": [float("nan"), 1.5], "b": {"c": float("inf")}, "d": "e"})
-    assert json.loads((tmp_path / "x.json").read_text(), parse_constant=pytest.fail) == {
-        "a": [None, 1.5],
-        "b": {"c": None},
-        "d": "e",
-    }
-
-
-def test_a_damaged_json_file_is_named(tmp_path):
+def test_a_damaged_note_is_named(tmp_path):
     run = started(tmp_path)
     for file, read in (
         (run.best_file, run.best),

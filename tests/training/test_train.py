@@ -100,10 +100,10 @@ def test_a_signal_ends_the_run_with_a_checkpoint(
     number,
     status,
 ):
-    sampler = PairedTranslation.sampler
+    sample_grid = PairedTranslation.sample_grid
 
     def interrupting(*arguments):
-        draw = sampler(*arguments)
+        draw = sample_grid(*arguments)
 
         def interrupted():
             os.kill(os.getpid(), number)
@@ -113,7 +113,7 @@ def test_a_signal_ends_the_run_with_a_checkpoint(
 
     run = tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr(PairedTranslation, "sampler", interrupting)
+        patch.setattr(PairedTranslation, "sample_grid", interrupting)
         result = run_cli(f"{OPTIONS} --sample_every 2 --dataset {pairs_folder} --run {run}")
     assert result.status == status and result.err == ""
     assert f"stopped at step 2; to resume: --resume --run {run}" in result.out
@@ -253,7 +253,7 @@ def test_the_end_of_a_schedule_cannot_change(run_cli, copy_of, finished, option)
     options = Run(run).config()["options"] | {"schedule": "linear"}
     Run(run).write_config("tiny", options, {})
     result = run_cli(f"--resume --run {run} {option}")
-    assert result.status == 2 and f"{option}: the run was begun with" in result.err
+    assert result.status == 2 and f"{option}: the run was started with" in result.err
 
 
 def test_another_models_checkpoint_is_refused_on_resume(run_cli, copy_of, finished):
@@ -272,7 +272,7 @@ def test_a_resumed_run_keeps_the_dataset_that_it_found(run_cli, no_export, tmp_p
 
     monkeypatch.setattr(paired, "fetch_archive", fetch)
     result = run_cli(f"{OPTIONS} --steps 1 --run {tmp_path / 'run'}")
-    assert not result.status and "embedded set of generated facades instead" in result.out
+    assert not result.status and "embedded generated facades instead" in result.out
     monkeypatch.setattr(paired, "fetch_archive", lambda *_: pytest.fail("looked again"))
     result = run_cli(f"--resume --steps 2 --run {tmp_path / 'run'}")
     assert not result.status and "tiny on embedded (BtoA), steps 1 to 2" in result.out

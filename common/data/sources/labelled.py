@@ -1,35 +1,35 @@
-"""Where images with labels come from: named sets, arrays, folders, generated digits."""
+"""Sources of labelled images: named datasets, arrays, folders, generated digits."""
 
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from common.data.home import datasets
 from common.data.sources import npz
 from common.data.sources.named_arrays import CLASS_NAMES, NAMED, named_arrays
-from common.data.sources.splits import shares
+from common.data.sources.splits import hash_of_names, random_split
 from common.data.synthetic.digits import Digits, labels
 from common.data.synthetic.glyphs import CLASSES
 from common.errors import UserError, at_least_one
 from common.images import image_file, listing
+from common.io.keras_cache import datasets_folder
 
 import numpy as np
 
 EMBEDDED = "embedded"
-EMBEDDED_COUNT = 20_000  # digits to learn from, unless another number is asked for
-SEED = 0  # of the embedded digits, the same in every run: so their reference classifier is trained once
-FOLDER_SIZE = 64  # px, of images in files unless another is asked for
+EMBEDDED_COUNT = 20_000  # training digits by default
+SEED = 0  # fixed, so that all runs on the embedded digits share one reference classifier
+FOLDER_SIZE = 64  # px; default side of images in files
 SPLITS = ("train", "test")
 
 
 @dataclass
 class ArraySplit:
-    """Images of an array.
+    """Some of the images of an array.
 
     Attributes:
         images: uint8 (M, H, W, 1 or 3), an array or `Digits`.
-        rows: (N,), which of them.
+        rows: indices of the images of the split, (N,).
         labels: int32 (N,).
     """
 
@@ -42,7 +42,7 @@ class ArraySplit:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Of an image: (H, W, C)."""
+        """Shape of an image, (H, W, C)."""
         return tuple(self.images.shape[1:])
 
     def take(self, indices: np.ndarray) -> np.ndarray:
@@ -53,9 +53,9 @@ class ArraySplit:
         return ArraySplit(self.images, self.rows[indices], self.labels[indices])
 
     def digest(self) -> str:
-        """A hash of the labels and of some hundred images from first to last."""
+        """A hash of the labels and of a hundred evenly spaced images."""
         content = hashlib.sha256(self.labels.tobytes())
-        if isinstance(self.images, Digits):  # their pixels need not be drawn for that
+        if isinstance(self.images, Digits):  # without drawing them
             content.update(f"{self.images.seed} {self.images.first}".encode())
         else:
             some = np.linspace(0, len(self) - 1, min(len(self), 100)).astype(int)
@@ -65,7 +65,13 @@ class ArraySplit:
 
 @dataclass
 class FileSplit:
-    """Images in files: `labels` is int32 (N,); names are told apart from `root` on."""
+    """Images in files.
+
+    Attributes:
+        root: folder that the hashed names are relative to.
+        paths: paths of the images.
+        labels: int32 (N,).
+    """
 
     root: Path
     paths: list[Path]
@@ -82,24 +88,23 @@ class FileSplit:
         return FileSplit(self.root, [self.paths[i] for i in indices], self.labels[indices])
 
     def digest(self) -> str:
-        """A hash of the names."""
-        names = "\n".join(path.relative_to(self.root).as_posix() for path in self.paths)
-        return hashlib.sha256(names.encode()).hexdigest()
+        """A hash of the file names."""
+        return hash_of_names(path.relative_to(self.root).as_posix() for path in self.paths)
 
 
 Split = ArraySplit | FileSplit
 
 
 class Found(NamedTuple):
-    """A data set.
+    """A dataset.
 
     Attributes:
-        name: of the set, or its absolute path.
-        train: to learn from.
-        test: held out.
-        class_names: by label; none if there are no labels.
-        side: of the images by default, in pixels.
-        channels: of the images by default.
+        name: name of the dataset, or its absolute path.
+        train: training split.
+        test: test split.
+        class_names: names of the classes, by label; [] without labels.
+        side: default side of the images in pixels.
+        channels: default channels of the images.
     """
 
     name: str
@@ -113,7 +118,7 @@ class Found(NamedTuple):
 def find(
     dataset: str | None, data_dir: str | None, seed: int, embedded_count: int = EMBEDDED_COUNT
 ) -> Found:
-    """The data set; see `LabelledImages` for the arguments."""
+    """Finds a dataset; see `LabelledImages` for the arguments."""
     if embedded_count != EMBEDDED_COUNT and dataset != EMBEDDED:
         raise UserError(f"--embedded_count {embedded_count}: needs --dataset {EMBEDDED}")
     if dataset == EMBEDDED:
@@ -122,10 +127,10 @@ def find(
         try:
             return find("mnist", data_dir, seed)
         except UserError as error:
-            print(f"{error}\nusing the embedded set of generated digits instead")
+            print(f"{error}\nusing the embedded generated digits instead")
             return embedded()
     if dataset in NAMED:  # a folder of that name: ./mnist
-        found = of_arrays(dataset, named_arrays(dataset, datasets(data_dir)), seed)
+        found = of_arrays(dataset, named_arrays(dataset, datasets_folder(data_dir)), seed)
         if dataset in CLASS_NAMES and found.class_names == [str(i) for i in range(10)]:
             found = found._replace(class_names=CLASS_NAMES[dataset].split(","))
         return found
@@ -135,15 +140,15 @@ def find(
     if path.is_file():
         return of_arrays(str(path), npz.read_npz(path), seed)
     raise UserError(
-        f"--dataset {dataset}: no such folder or .npz file, and no known set; give one of these "
+        f"--dataset {dataset}: no such folder, .npz file or known dataset; give one of these "
         f"or {', '.join([*NAMED, EMBEDDED])}"
     )
 
 
 def embedded(count: int = EMBEDDED_COUNT) -> Found:
-    """Generated digits, the same in every run: `count` to learn from, and half as many held out.
+    """Generated digits, the same in every run: `count` for training and half as many for testing.
 
-    No digit is in two splits.
+    No digit is in both splits.
     """
     at_least_one(embedded_count=count)
     splits, first = {}, 0
@@ -156,32 +161,32 @@ def embedded(count: int = EMBEDDED_COUNT) -> Found:
 
 
 def of_arrays(name: str, given: dict[str, np.ndarray], seed: int) -> Found:
-    """The set of arrays x_train, y_train, x_test, y_test, of which the first must be there."""
-    arrays = npz.checked(given, name)
+    """A dataset of arrays x_train and optionally y_train, x_test and y_test."""
+    arrays = npz.validated(given, name)
 
     def split(x: np.ndarray, y: np.ndarray | None) -> ArraySplit:
         return ArraySplit(x, np.arange(len(x)), np.zeros(len(x), np.int32) if y is None else y)
 
     train = split(arrays.x_train, arrays.y_train)
     if arrays.x_test is None:
-        train, test = cut(train, name, seed)
+        train, test = split_off_test(train, name, seed)
     else:
         test = split(arrays.x_test, arrays.y_test)
     return Found(name, train, test, arrays.class_names, min(train.shape[:2]), train.shape[2])
 
 
 def of_folder(folder: Path, seed: int) -> Found:
-    """The set of a folder of images, or of a folder of such folders, one for each class."""
+    """A dataset of a folder of images, or of a folder with one folder of images per class."""
     roots = {split: folder / split for split in SPLITS if (folder / split).is_dir()}
     if "test" in roots and "train" not in roots:
-        raise UserError(f"--dataset {folder}: has test/, but no train/ to learn from")
+        raise UserError(f"--dataset {folder}: has test/, but no train/")
     found = {split: _by_class(root) for split, root in (roots or {"train": folder}).items()}
     class_names = sorted(found["train"].keys() - {""})
     for name in found.get("test", {}):
         if name not in found["train"]:
             raise UserError(
-                f"--dataset {folder}: test/{name} has no counterpart in train/; "
-                "give both the same folders for the classes, or none"
+                f"--dataset {folder}: test/{name} has no match in train/; "
+                "give both the same folders of classes, or none"
             )
 
     def split(of_class: dict[str, list[Path]]) -> FileSplit:
@@ -191,37 +196,40 @@ def of_folder(folder: Path, seed: int) -> Found:
         return FileSplit(folder, paths, np.array(numbers, np.int32))
 
     train = split(found["train"])
-    train, test = (train, split(found["test"])) if "test" in found else cut(train, folder, seed)
+    if "test" in found:
+        test = split(found["test"])
+    else:
+        train, test = split_off_test(train, folder, seed)
     return Found(str(folder), train, test, class_names, FOLDER_SIZE, 3)
 
 
-def cut(train: Split, name: str | Path, seed: int) -> tuple[Split, Split]:
-    """Moves a tenth of the training images, 10,000 at most, to a test split, by seed."""
+def split_off_test(train: Split, name: str | Path, seed: int) -> tuple[Split, Split]:
+    """Moves a random tenth of the training images, 10,000 at most, to a test split."""
     if len(train) < 2:
         raise UserError(f"--dataset {name}: one image is too few to train on")
     count = min(10_000, max(1, len(train) // 10))
     print(f"{name}: no test split, so {count} of {len(train)} training images are held out")
-    rest, test = shares(len(train), seed, count)
+    rest, test = random_split(len(train), seed, count)
     return train.subset(rest), train.subset(test)
 
 
 def _by_class(root: Path) -> dict[str, list[Path]]:
-    """The image files of a split by the name of their class, or all under "" without classes."""
+    """The image files of a split by class name; without classes, all under ""."""
     try:
-        folders = sorted(path for path in root.iterdir() if path.is_dir() and not _litter(path))
+        folders = sorted(path for path in root.iterdir() if path.is_dir() and not _is_hidden(path))
     except OSError as error:
-        raise UserError(f"--dataset {root}: {error.strerror}; give a folder to read") from error
+        raise UserError(f"--dataset {root}: {error.strerror}; give a readable folder") from error
     if not folders or _holds_images(root):
         if any(map(_holds_images, folders)):
             raise UserError(
-                f"--dataset {root}: has images, and folders of images; leave only the ones, "
-                "or the others as classes"
+                f"--dataset {root}: has both images and folders of images; keep either the images, "
+                "or the folders as classes"
             )
         return {"": listing.find(root)}
     return {path.name: listing.find(path) for path in folders}
 
 
-def _litter(folder: Path) -> bool:
+def _is_hidden(folder: Path) -> bool:
     return folder.name.startswith(".") or folder.name == "__MACOSX"
 
 

@@ -1,4 +1,4 @@
-"""Labelled sets by name: read where they lie on disk, otherwise downloaded to there."""
+"""Named labelled datasets: read from disk, or downloaded."""
 
 import gzip
 import hashlib
@@ -11,9 +11,9 @@ from tempfile import TemporaryDirectory
 from threading import Thread
 from typing import NamedTuple
 
-from common.data.keras_files import NotDownloaded, get_file
 from common.data.sources.npz import KEYS, read_npz
 from common.errors import DAMAGE, UserError, one_line
+from common.io.keras_cache import NotDownloaded, get_file
 
 import numpy as np
 
@@ -24,27 +24,33 @@ CIFAR_SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce
 
 
 class Download(NamedTuple):
-    """A set on the network."""
+    """A dataset to download.
 
-    files: dict[str, str]  # places under the data folder, which are those of Keras, and their URLs
-    read: Callable[[list[Path]], dict[str, np.ndarray]]  # the arrays of these files
-    sha256: str | None = None  # of the only file
+    Attributes:
+        files: URLs by path under the data folder; the paths are those of `keras.datasets`.
+        read: function that reads the arrays of these files.
+        sha256: hash of the file, if there is only one.
+    """
+
+    files: dict[str, str]
+    read: Callable[[list[Path]], dict[str, np.ndarray]]
+    sha256: str | None = None
 
 
 def named_arrays(name: str, folder: Path) -> dict[str, np.ndarray]:
-    """The arrays of a set of `NAMED`, from `folder`/`name`.npz or else by download into `folder`.
+    """Returns the arrays of a dataset of `NAMED`: `folder`/`name`.npz, or downloaded to `folder`.
 
     Raises:
-        UserError: it is not there and cannot be downloaded, or it is damaged. Of a download that
-            broke off nothing stays behind.
+        UserError: it is neither on disk nor downloadable, or it is damaged. An interrupted
+            download leaves nothing behind.
     """
     npz, download = folder / f"{name}.npz", NAMED[name]
     if npz.exists():
         return read_npz(npz)
     if download is None:
         raise UserError(
-            f"--dataset {name}: {npz} is not there, and it is not downloaded; put a file with the "
-            f"arrays {', '.join(KEYS)} there, or name its folder with --data_dir"
+            f"--dataset {name}: {npz} does not exist, and there is no download; put a file with "
+            f"the arrays {', '.join(KEYS)} there, or name its folder with --data_dir"
         )
     paths = []
     for place, url in download.files.items():
@@ -54,7 +60,7 @@ def named_arrays(name: str, folder: Path) -> dict[str, np.ndarray]:
                 _fetch(url, paths[-1], download.sha256)
         except (NotDownloaded, OSError) as error:
             raise UserError(
-                f"--dataset {name}: {npz} is not there, and {url} could not be downloaded "
+                f"--dataset {name}: {npz} does not exist, and {url} could not be downloaded "
                 f"({one_line(error)}); check the network, put {npz.name} there, or name its "
                 "folder with --data_dir"
             ) from error
@@ -66,10 +72,10 @@ def named_arrays(name: str, folder: Path) -> dict[str, np.ndarray]:
 
 
 def _fetch(url: str, path: Path, sha256: str | None):
-    """Downloads to `path`, which appears when it is whole.
+    """Downloads to `path` atomically.
 
     A network can hang in more places than a socket's timeout covers, such as one address of a host
-    after the other, so another thread downloads, and this one watches the file grow.
+    after another, so another thread downloads and this one watches the file grow.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as part:
@@ -95,7 +101,7 @@ def _fetch(url: str, path: Path, sha256: str | None):
 
 
 def _size(folder: str) -> int:
-    """Bytes in the files of a folder."""
+    """Total size of the files in a folder, in bytes."""
     size = 0
     for file in Path(folder).iterdir():
         with suppress(FileNotFoundError):  # removed meanwhile
@@ -104,7 +110,7 @@ def _size(folder: str) -> int:
 
 
 def _idx(paths: list[Path]) -> dict[str, np.ndarray]:
-    """MNIST's own format, after a header of 16 bytes the images, after one of 8 the labels."""
+    """Reads MNIST's format: images after a header of 16 bytes, labels after one of 8 bytes."""
     x_train, y_train, x_test, y_test = (gzip.decompress(path.read_bytes()) for path in paths)
     return {
         "x_train": np.frombuffer(x_train, np.uint8, offset=16).reshape(-1, 28, 28),
@@ -115,7 +121,7 @@ def _idx(paths: list[Path]) -> dict[str, np.ndarray]:
 
 
 def _cifar(paths: list[Path]) -> dict[str, np.ndarray]:
-    """CIFAR's batches: pickles, so only those are read that are known to be harmless."""
+    """Reads CIFAR's batches, which are pickles: only after the hash has shown them harmless."""
     (path,) = paths
     if hashlib.sha256(path.read_bytes()).hexdigest() != CIFAR_SHA256:
         raise UserError(f"{path}: not the archive of {CIFAR_URL}; remove it and run again")

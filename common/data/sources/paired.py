@@ -1,20 +1,20 @@
-"""Where pairs of images come from: named sets, folders, the generated set; and their splits."""
+"""Sources of paired images: named datasets, folders, generated facades; and their splits."""
 
 from pathlib import Path
 from typing import NamedTuple
 
-from common.data.home import datasets
-from common.data.sources.splits import shares
+from common.data.sources.splits import random_split
 from common.data.synthetic.facades import facade
 from common.errors import UserError
 from common.images import image_file, listing
 from common.images.image_file import BadImage
 from common.io.archives import fetch_archive
+from common.io.keras_cache import datasets_folder
 
 import numpy as np
 
 ARCHIVES = "https://efrosgans.eecs.berkeley.edu/pix2pix/datasets"
-# Each named set with the direction that its paper (Isola et al. 2017) translates in.
+# Named datasets and the direction of translation in the paper (Isola et al. 2017).
 NAMED = {
     "facades": "BtoA",
     "maps": "AtoB",
@@ -29,7 +29,7 @@ SPLITS = ("train", "val", "test")
 
 
 class SideBySide(NamedTuple):
-    """One file that holds A in its left half and B in its right half."""
+    """One file with A as its left half and B as its right half."""
 
     path: Path
 
@@ -43,7 +43,7 @@ class SideBySide(NamedTuple):
         width = both.shape[1]
         if width % 2:
             raise BadImage(
-                f"{self.path}: {width} pixels wide, so it cannot be cut into two equal halves; "
+                f"{self.path}: {width} pixels wide, so it cannot be split into two equal halves; "
                 "give pairs side by side in one file, or two folders A and B"
             )
         halves = both[:, : width // 2], both[:, width // 2 :]
@@ -51,7 +51,7 @@ class SideBySide(NamedTuple):
 
 
 class TwoFiles(NamedTuple):
-    """A and B in a file each."""
+    """A and B in one file each."""
 
     a: Path
     b: Path
@@ -69,7 +69,7 @@ class TwoFiles(NamedTuple):
         return tuple(image_file.resize(half, size, size) for half in (a, b))
 
 
-class Scene(NamedTuple):
+class GeneratedFacade(NamedTuple):
     """A generated facade: A is the photo, B the label map, as in the CMP facades."""
 
     seed: int
@@ -84,28 +84,31 @@ class Scene(NamedTuple):
         return facade(self.seed, self.index, size)
 
 
-Pair = SideBySide | TwoFiles | Scene
+Pair = SideBySide | TwoFiles | GeneratedFacade
 
 
 def find_splits(
     dataset: str | None, data_dir: str | None, seed: int
 ) -> tuple[str, dict[str, list[Pair]]]:
-    """The set's name and its pairs by split; see `PairedImages` for the arguments."""
+    """Returns the name or absolute path of a dataset, and its pairs by split.
+
+    See `PairedImages` for the arguments.
+    """
     if dataset == EMBEDDED:
         return EMBEDDED, embedded_splits(seed)
     if dataset is None:
         try:
             return find_splits("facades", data_dir, seed)
         except UserError as error:
-            print(f"{error}\ntraining on the embedded set of generated facades instead")
+            print(f"{error}\ntraining on the embedded generated facades instead")
             return EMBEDDED, embedded_splits(seed)
     if dataset in NAMED:  # a folder of that name: ./facades
-        folder = datasets(data_dir) / dataset
+        folder = datasets_folder(data_dir) / dataset
         fetch_archive(f"{ARCHIVES}/{dataset}.tar.gz", folder, dataset)
         return dataset, folder_splits(folder, seed)
     if not Path(dataset).is_dir():
         raise UserError(
-            f"--dataset {dataset}: no such folder, and no known set; give a folder or one of "
+            f"--dataset {dataset}: no such folder or known dataset; give a folder or one of "
             f"{', '.join([*NAMED, EMBEDDED])}"
         )
     folder = Path(dataset).resolve()  # a run may be resumed from another working directory
@@ -113,16 +116,16 @@ def find_splits(
 
 
 def embedded_splits(seed: int) -> dict[str, list[Pair]]:
-    """Generated scenes; no scene is in two splits."""
+    """Generated facades; no facade is in two splits."""
     splits, first = {}, 0
     for split, count in EMBEDDED_COUNTS.items():
-        splits[split] = [Scene(seed, index) for index in range(first, first + count)]
+        splits[split] = [GeneratedFacade(seed, index) for index in range(first, first + count)]
         first += count
     return splits
 
 
 def folder_splits(folder: Path, seed: int) -> dict[str, list[Pair]]:
-    """The pairs under a folder by split; a missing val or test split is cut from train."""
+    """The pairs of a folder by split; a missing val or test split is taken from train."""
     if (folder / "A").is_dir() and (folder / "B").is_dir():
         roots = folder / "A", folder / "B"
     else:
@@ -131,14 +134,16 @@ def folder_splits(folder: Path, seed: int) -> dict[str, list[Pair]]:
     if "train" in present:
         splits = {split: find_pairs(*(root / split for root in roots)) for split in present}
     elif any((root / split).is_dir() for root in roots for split in SPLITS):
-        raise UserError(f"--dataset {folder}: has splits, but no train/ to learn from")
+        raise UserError(f"--dataset {folder}: has splits, but no train/")
     else:
         splits = {"train": find_pairs(*roots)}
-    return cut_missing(splits, folder, seed)
+    return split_off_missing(splits, folder, seed)
 
 
-def cut_missing(splits: dict[str, list[Pair]], folder: Path, seed: int) -> dict[str, list[Pair]]:
-    """Moves a tenth of the training pairs, 100 at most, to each split that is missing."""
+def split_off_missing(
+    splits: dict[str, list[Pair]], folder: Path, seed: int
+) -> dict[str, list[Pair]]:
+    """Moves a random tenth of the training pairs, 100 at most, to each missing split."""
     train = splits["train"]
     missing = [split for split in SPLITS if split not in splits]
     counts = [min(100, max(1, len(train) // 10))] * len(missing)
@@ -146,26 +151,26 @@ def cut_missing(splits: dict[str, list[Pair]], folder: Path, seed: int) -> dict[
         raise UserError(f"--dataset {folder}: {len(train)} pairs are too few to train on")
     for split, count in zip(missing, counts, strict=True):
         print(f"{folder}: no {split}/, so {count} of {len(train)} training pairs are held out")
-    parts = zip(["train", *missing], shares(len(train), seed, *counts), strict=True)
+    parts = zip(["train", *missing], random_split(len(train), seed, *counts), strict=True)
     return splits | {split: [train[i] for i in part] for split, part in parts}
 
 
 def find_pairs(*folders: Path) -> list[Pair]:
-    """Side-by-side files of one folder, or the files of equal names of two."""
+    """The side-by-side files of one folder, or the files with equal names of two folders."""
     if len(folders) == 1:
         return [SideBySide(path) for path in listing.find(folders[0])]
     a, b = (by_stem(folder) for folder in folders)
-    for alone in sorted(a.keys() ^ b.keys()):
-        here, there = (folders[0], folders[1]) if alone in a else (folders[1], folders[0])
+    for stem in sorted(a.keys() ^ b.keys()):
+        here, there = (folders[0], folders[1]) if stem in a else (folders[1], folders[0])
         raise UserError(
-            f"{(a | b)[alone]}: no image named {alone} in {there}; "
+            f"{(a | b)[stem]}: no image named {stem} in {there}; "
             f"add it there or remove it from {here}"
         )
     return [TwoFiles(a[stem], b[stem]) for stem in a]
 
 
 def by_stem(folder: Path) -> dict[str, Path]:
-    """The images of a folder by their names without suffix."""
+    """The images of a folder by file name without suffix."""
     paths: dict[str, Path] = {}
     for path in listing.find(folder):
         if path.stem in paths:

@@ -1,19 +1,40 @@
-"""Splits that are cut from the training data by lot."""
+"""Random splits of the training data, and hashes that tell splits apart."""
+
+import hashlib
+from collections.abc import Iterable
 
 import numpy as np
 
 
-def shares(total: int, seed: int, *counts: int) -> list[np.ndarray]:
-    """The numbers 0 to before `total`, shared out by lot.
+def random_split(total: int, seed: int, *counts: int) -> list[np.ndarray]:
+    """A random partition of range(total).
 
     Args:
-        total: how many there are.
-        seed: of the lot.
-        counts: how many each share gets; the first shares do not depend on those after them.
+        total: number of samples.
+        seed: seed for the partition.
+        counts: number of samples in each held-out part; the first parts do not depend on the later
+            ones.
 
     Returns:
-        What is left, then the shares: int (N,), each in order.
+        The remaining indices, then those of each part: int (N,), sorted.
     """
     order = np.random.default_rng(seed).permutation(total)
     *parts, rest = np.split(order, np.cumsum(counts, dtype=int))
     return [np.sort(part) for part in (rest, *parts)]
+
+
+def hash_of_names(names: Iterable[str]) -> str:
+    """A hash of names in their order, as hexadecimal digits."""
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()
+
+
+def fingerprint(names: dict[str, Iterable[str]], unit: str) -> dict[str, str]:
+    """The fingerprint of a dataset: count and hash of the names of each split.
+
+    Args:
+        names: names of the samples, by split.
+        unit: what the samples are called, in the plural.
+    """
+    return {
+        split: f"{len(each)} {unit}, {hash_of_names(each)[:16]}" for split, each in names.items()
+    }

@@ -1,24 +1,24 @@
-"""Where high-resolution images come from: folders, DIV2K, the generated set; and their splits."""
+"""Sources of high-resolution images: folders, DIV2K, generated textures; and their splits."""
 
 from pathlib import Path
 from typing import NamedTuple
 
-from common.data.home import datasets
-from common.data.sources.splits import shares
+from common.data.sources.splits import random_split
 from common.data.synthetic.textures import texture
 from common.errors import UserError
 from common.images import image_file, listing
 from common.io.archives import fetch_archive
+from common.io.keras_cache import datasets_folder
 
 import numpy as np
 
 DIV2K = "https://data.vision.ee.ethz.ch/cvl/DIV2K"
-# Agustsson and Timofte 2017: 800 images to learn from, 100 held out, 3.3 and 0.4 GB.
+# Agustsson and Timofte 2017: 800 training and 100 validation images, 3.3 and 0.4 GB.
 NAMED = {"div2k": {"train": f"{DIV2K}/DIV2K_train_HR.zip", "val": f"{DIV2K}/DIV2K_valid_HR.zip"}}
 EMBEDDED = "embedded"
 EMBEDDED_COUNTS = {"train": 200, "val": 20}
 EMBEDDED_SIZE = 160  # px
-MOST_HELD_OUT = 20
+MAX_HELD_OUT = 20
 
 
 class ImageFile(NamedTuple):
@@ -47,7 +47,7 @@ class Texture(NamedTuple):
 
     @property
     def path(self) -> Path:
-        """Its name: it is in no file."""
+        """Its name; it is not in a file."""
         return Path(self.name)
 
     def read(self) -> np.ndarray:
@@ -60,12 +60,15 @@ Splits = dict[str, list[Source]]
 
 
 def find_splits(dataset: str | None, data_dir: str | None, seed: int) -> tuple[str, Splits]:
-    """The set's name and its images by split; see `HighResolutionImages` for the arguments."""
+    """Returns the name or absolute path of a dataset, and its images by split.
+
+    See `HighResolutionImages` for the arguments.
+    """
     if dataset is None:
         try:
             return find_splits("div2k", data_dir, seed)
         except UserError as error:
-            print(f"{error}\ntraining on the embedded set of generated textures instead")
+            print(f"{error}\ntraining on the embedded generated textures instead")
             dataset = EMBEDDED
     names, splits = [], {"train": [], "val": []}
     for part in parts_of(dataset):
@@ -77,7 +80,7 @@ def find_splits(dataset: str | None, data_dir: str | None, seed: int) -> tuple[s
 
 
 def parts_of(given: str) -> list[str]:
-    """What an option names with commas between; one folder may have a comma in its own name."""
+    """Splits an option at its commas, unless it is the path of a folder."""
     return [given] if Path(given).is_dir() else [part.strip() for part in given.split(",")]
 
 
@@ -85,21 +88,21 @@ def _find_one(dataset: str, data_dir: str | None, seed: int) -> tuple[str, Split
     if dataset == EMBEDDED:
         return EMBEDDED, embedded_splits(seed)
     if dataset in NAMED:  # a folder of that name: ./div2k
-        home = datasets(data_dir) / dataset
+        home = datasets_folder(data_dir) / dataset
         for split, url in NAMED[dataset].items():
             fetch_archive(url, home / split, f"{dataset} {split}")
         return dataset, folder_splits(home, seed)
     if not Path(dataset).is_dir():
         raise UserError(
-            f"--dataset {dataset}: no such folder, and no known set; give a folder, several with "
-            f"commas between them, or one of {', '.join([*NAMED, EMBEDDED])}"
+            f"--dataset {dataset}: no such folder or known dataset; give a folder, several "
+            f"separated by commas, or one of {', '.join([*NAMED, EMBEDDED])}"
         )
     folder = Path(dataset).resolve()  # a run may be resumed from another working directory
     return str(folder), folder_splits(folder, seed)
 
 
 def embedded_splits(seed: int) -> Splits:
-    """Generated images; none is in two splits."""
+    """Generated textures; none is in two splits."""
     splits, first = {}, 0
     for split, count in EMBEDDED_COUNTS.items():
         splits[split] = [Texture(seed, index) for index in range(first, first + count)]
@@ -108,14 +111,14 @@ def embedded_splits(seed: int) -> Splits:
 
 
 def folder_splits(folder: Path, seed: int) -> Splits:
-    """The images of a folder, under train/ and val/ or not; a missing val is cut from train."""
+    """The images of a folder by split; a missing val split is taken from the training images."""
     root = folder / "train" if (folder / "train").is_dir() else folder
     train = [ImageFile(path) for path in listing.find(root)]
     if root != folder and (folder / "val").is_dir():
         return {"train": train, "val": [ImageFile(p) for p in listing.find(folder / "val")]}
     if len(train) < 2:
         raise UserError(f"--dataset {folder}: one image is too few to train on")
-    count = min(MOST_HELD_OUT, max(1, len(train) // 20))
+    count = min(MAX_HELD_OUT, max(1, len(train) // 20))
     print(f"{folder}: no val/, so {count} of {len(train)} images are held out")
-    rest, val = shares(len(train), seed, count)
+    rest, val = random_split(len(train), seed, count)
     return {"train": [train[i] for i in rest], "val": [train[i] for i in val]}

@@ -1,20 +1,18 @@
-"""Where unpaired images come from: named sets, folders, generated sets whose pairs are known."""
+"""Sources of unpaired images: named datasets, folders, and generated ones with known targets."""
 
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
-from common.data.home import datasets
-from common.data.labelled import LabelledImages
 from common.data.sources.labelled import ArraySplit
 from common.data.sources.paired import NAMED as PAIRED
-from common.data.sources.splits import shares
+from common.data.sources.splits import hash_of_names, random_split
 from common.data.synthetic.facades import facade_by_day, facade_by_night
 from common.errors import UserError
 from common.images import image_file, listing
 from common.io.archives import fetch_archive
+from common.io.keras_cache import datasets_folder
 
 import numpy as np
 from scipy import ndimage
@@ -25,13 +23,13 @@ NAMED = (
     *("ukiyoe2photo", "vangogh2photo", "maps", "facades", "iphone2dslr_flower", "ae_photos"),
 )
 EMBEDDED = "embedded"
-EMBEDDED_COUNTS = {"train": 400, "test": 100}  # of each domain
-DIGIT_SIDE, MARGIN = 32, 2  # px: a digit of 28 with a margin, so that sides are halved twice
+EMBEDDED_COUNTS = {"train": 400, "test": 100}  # images of each domain
+DIGIT_SIDE, MARGIN = 32, 2  # px: a digit of 28 px with a margin, so that its sides halve evenly
 SPLITS = ("trainA", "trainB", "testA", "testB")
 
 
-# What a split is made of: images by number. Those of a generated set have a counterpart, what the
-# image would be in the other domain; digits have a label too.
+# A split of a domain: images by index. Those of a generated dataset have a target, the same image
+# in the other domain; digits have a label too.
 
 
 @dataclass
@@ -39,7 +37,7 @@ class Files:
     """Images of a folder."""
 
     paths: list[Path]
-    known = False
+    has_targets = False
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -52,20 +50,19 @@ class Files:
         return image_file.resize(image_file.read(self.paths[index]), size, size)
 
     def digest(self) -> str:
-        """A hash of the names."""
-        names = "\n".join(path.name for path in self.paths)
-        return hashlib.sha256(names.encode()).hexdigest()
+        """A hash of the file names."""
+        return hash_of_names(path.name for path in self.paths)
 
 
 @dataclass
-class Scenes:
-    """Generated facades, number `first` to before `first + count`, by day or by night."""
+class GeneratedFacades:
+    """Generated facades with the numbers [first, first + count), by day or by night."""
 
     seed: int
     first: int
     count: int
     night: bool
-    known = True
+    has_targets = True
 
     def __len__(self) -> int:
         return self.count
@@ -77,8 +74,8 @@ class Scenes:
         """uint8 (size, size, 3)."""
         return self._photo(index, size, self.night)
 
-    def counterpart(self, index: int, size: int) -> np.ndarray:
-        """The same place at the other time of day, uint8 (size, size, 3)."""
+    def target(self, index: int, size: int) -> np.ndarray:
+        """The same facade at the other time of day, uint8 (size, size, 3)."""
         return self._photo(index, size, not self.night)
 
     def _photo(self, index: int, size: int, night: bool) -> np.ndarray:
@@ -89,20 +86,23 @@ class Scenes:
         return hashlib.sha256(f"{self.seed} {self.first} {self.night}".encode()).hexdigest()
 
 
+Change = Callable[[np.ndarray], np.ndarray]
+
+
 @dataclass
 class ChangedDigits:
-    """Digits as they are, or changed.
+    """Digits, changed by a function in one of the two domains.
 
     Attributes:
         digits: white on black, uint8 (28, 28, 1) each.
-        change: what was done to them in this domain, of uint8 (N, 32, 32, 1).
-        other: what is done to them in the other one.
+        change: function of uint8 (N, 32, 32, 1) that makes the images of this domain.
+        other: function that makes those of the other domain.
     """
 
     digits: ArraySplit
-    change: Callable[[np.ndarray], np.ndarray]
-    other: Callable[[np.ndarray], np.ndarray]
-    known = True
+    change: Change
+    other: Change
+    has_targets = True
 
     def __len__(self) -> int:
         return len(self.digits)
@@ -114,8 +114,8 @@ class ChangedDigits:
         """uint8 (size, size, 1)."""
         return self._drawn(index, size, self.change)
 
-    def counterpart(self, index: int, size: int) -> np.ndarray:
-        """What the digit looks like in the other domain, uint8 (size, size, 1)."""
+    def target(self, index: int, size: int) -> np.ndarray:
+        """The digit in the other domain, uint8 (size, size, 1)."""
         return self._drawn(index, size, self.other)
 
     def label(self, index: int) -> int:
@@ -127,18 +127,18 @@ class ChangedDigits:
         return drawn if size == DIGIT_SIDE else image_file.resize(drawn, size, size)
 
     def digest(self) -> str:
-        content = f"{self.digits.digest()} {self.change.__name__}"
+        content = f"{self.digits.digest()} {self.change.__name__}"  # renaming one breaks resuming
         return hashlib.sha256(content.encode()).hexdigest()
 
 
 def as_digits(x: np.ndarray) -> np.ndarray:
-    """Images of digits without their margin: uint8 (N, S, S, 1 or 3) -> (N, 28, 28, 1)."""
-    grey = (image_file.to_channels(one, 1) for one in x)
-    whole = [image_file.resize(one, DIGIT_SIDE, DIGIT_SIDE) for one in grey]
-    return np.stack(whole)[:, MARGIN:-MARGIN, MARGIN:-MARGIN]
+    """Crops images of digits to the digits: uint8 (N, S, S, 1 or 3) -> (N, 28, 28, 1)."""
+    grayscale = (image_file.to_channels(one, 1) for one in x)
+    resized = [image_file.resize(one, DIGIT_SIDE, DIGIT_SIDE) for one in grayscale]
+    return np.stack(resized)[:, MARGIN:-MARGIN, MARGIN:-MARGIN]
 
 
-Domain = Files | Scenes | ChangedDigits
+Domain = Files | GeneratedFacades | ChangedDigits
 
 
 def as_they_are(x: np.ndarray) -> np.ndarray:
@@ -146,7 +146,7 @@ def as_they_are(x: np.ndarray) -> np.ndarray:
 
 
 def outlines(x: np.ndarray) -> np.ndarray:
-    """The pixels around the ink: x dilated by 3x3 pixels, less x. uint8 (N, H, W, 1)."""
+    """The pixels around the ink: x dilated by 3x3 pixels, minus x. uint8 (N, H, W, 1)."""
     return ndimage.grey_dilation(x, (1, 3, 3, 1), mode="constant") - x
 
 
@@ -155,7 +155,7 @@ def negatives(x: np.ndarray) -> np.ndarray:
     return 255 - x
 
 
-# Each set of digits: the labelled set that it is made from, and what was done to its domain B.
+# Each dataset of digits: the labelled dataset that it is made from, and the change in domain B.
 DIGITS = {
     "mnist_outlines": ("mnist", outlines),
     "mnist_negatives": ("mnist", negatives),
@@ -164,101 +164,92 @@ DIGITS = {
 }
 
 
-class Found(NamedTuple):
-    """A data set.
+def find_splits(
+    dataset: str | None, data_dir: str | None, seed: int
+) -> tuple[str, dict[str, Domain]]:
+    """Returns the name or absolute path of a dataset, and its images by `SPLITS`.
 
-    Attributes:
-        name: of the set, or its absolute path.
-        splits: by the names of `SPLITS`.
-        labelled: what its digits come from, if it is one of digits.
+    See `UnpairedImages` for the arguments. The datasets of `DIGITS` are made from a labelled one:
+    see `digit_splits`.
     """
-
-    name: str
-    splits: dict[str, Domain]
-    labelled: LabelledImages | None = None
-
-
-def find(dataset: str | None, data_dir: str | None, seed: int) -> Found:
-    """The data set; see `UnpairedImages` for the arguments."""
     if dataset == EMBEDDED:
-        return Found(EMBEDDED, embedded_splits(seed))
+        return EMBEDDED, embedded_splits(seed)
     if dataset is None:
         try:
-            return find("apple2orange", data_dir, seed)
+            return find_splits("apple2orange", data_dir, seed)
         except UserError as error:
-            print(f"{error}\ntraining on the embedded set of facades by day and by night instead")
-            return find(EMBEDDED, data_dir, seed)
-    if dataset in DIGITS:
-        return digits(dataset, data_dir, seed)
+            print(f"{error}\ntraining on the embedded facades by day and by night instead")
+            return find_splits(EMBEDDED, data_dir, seed)
     if dataset in NAMED:  # a folder of that name: ./maps
         place = f"{dataset}_unpaired" if dataset in PAIRED else dataset  # beside pix2pix's
-        folder = datasets(data_dir) / place
+        folder = datasets_folder(data_dir) / place
         fetch_archive(f"{ARCHIVES}/{dataset}.zip", folder, dataset)
-        return Found(dataset, folder_splits(folder, seed))
+        return dataset, folder_splits(folder, seed)
     if not Path(dataset).is_dir():
         raise UserError(
-            f"--dataset {dataset}: no such folder, and no known set; give a folder or one of "
+            f"--dataset {dataset}: no such folder or known dataset; give a folder or one of "
             f"{', '.join([*NAMED, *DIGITS, EMBEDDED])}"
         )
     folder = Path(dataset).resolve()  # a run may be resumed from another working directory
-    return Found(str(folder), folder_splits(folder, seed))
+    return str(folder), folder_splits(folder, seed)
 
 
 def embedded_splits(seed: int) -> dict[str, Domain]:
-    """Facades by day (A) and by night (B); no place is in two splits."""
+    """Facades by day (A) and by night (B); no facade is in two splits."""
     splits, first = {}, 0
     for split in SPLITS:
         count = EMBEDDED_COUNTS[split[:-1]]
-        splits[split] = Scenes(seed, first, count, night=split.endswith("B"))
+        splits[split] = GeneratedFacades(seed, first, count, night=split.endswith("B"))
         first += count
     return splits
 
 
-def digits(name: str, data_dir: str | None, seed: int) -> Found:
+def digit_splits(
+    train: ArraySplit, test: ArraySplit, change: Change, seed: int
+) -> dict[str, Domain]:
     """Digits (A) and the same kind of digits changed (B).
 
-    The training digits are divided between the two, by lot: no digit is in both. Both of the test
-    splits are made of all the test digits, since there is nothing there to be learnt.
+    The training digits are divided between the two at random: no digit is in both. Each test
+    split has all test digits, since nothing is learned from them.
     """
-    base, change = DIGITS[name]
-    labelled = LabelledImages(seed, base, data_dir)
-    train, test = labelled.splits["train"], labelled.splits["test"]
     order = np.random.default_rng([seed, 3]).permutation(len(train))
     halves = np.sort(order[: len(order) // 2]), np.sort(order[len(order) // 2 :])
     splits = {}
     for split, part in (("train", [*map(train.subset, halves)]), ("test", [test, test])):
         splits[f"{split}A"] = ChangedDigits(part[0], as_they_are, change)
         splits[f"{split}B"] = ChangedDigits(part[1], change, as_they_are)
-    return Found(name, splits, labelled)
+    return splits
 
 
 def folder_splits(folder: Path, seed: int) -> dict[str, Domain]:
-    """The images under a folder; what is missing of testA and testB is cut from training."""
+    """The images of a folder; a missing testA or testB is split off the training images."""
     splits = {}
     for domain in "AB":
-        heap = folder / domain
+        unsplit = folder / domain
         train, test = folder / f"train{domain}", folder / f"test{domain}"
         if train.is_dir():
             splits[train.name] = listing.find(train)
-        elif heap.is_dir() and not test.is_dir():
-            splits[train.name] = listing.find(heap)
+        elif unsplit.is_dir() and not test.is_dir():
+            splits[train.name] = listing.find(unsplit)
         else:
             raise UserError(
                 f"--dataset {folder}: has no {train.name}/; give a folder with trainA/ and trainB/ "
-                "(testA/ and testB/ too, if you like), or with A/ and B/"
+                "(optionally testA/ and testB/), or with A/ and B/"
             )
         if test.is_dir():
             splits[test.name] = listing.find(test)
         else:
-            splits |= cut(splits[train.name], domain, folder, seed)
+            splits |= split_off_test(splits[train.name], domain, folder, seed)
     return {split: Files(splits[split]) for split in SPLITS}
 
 
-def cut(paths: list[Path], domain: str, folder: Path, seed: int) -> dict[str, list[Path]]:
-    """A tenth of the training images, 100 at most, becomes the test split of their domain."""
+def split_off_test(
+    paths: list[Path], domain: str, folder: Path, seed: int
+) -> dict[str, list[Path]]:
+    """Moves a tenth of the training images of a domain, 100 at most, to a test split."""
     count = min(100, max(1, len(paths) // 10))
     if count >= len(paths):
         raise UserError(f"--dataset {folder}: one image of {domain} is too few to train on")
     print(f"{folder}: no test{domain}/, so {count} of {len(paths)} images of {domain} are held out")
-    train, test = shares(len(paths), seed, count)
+    train, test = random_split(len(paths), seed, count)
     return {f"train{domain}": [paths[i] for i in train], f"test{domain}": [paths[i] for i in test]}

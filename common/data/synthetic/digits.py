@@ -1,9 +1,9 @@
-"""Digits as if written by hand: the embedded data set of the models that learn labelled images.
+"""Generated handwritten digits: the embedded dataset of labelled images.
 
-A digit is a spline through the points of a glyph. Each writer has own glyphs, slant, proportions
-and pen: a drawn digit takes one of several glyphs, moves its points by a smooth random field, and
-thickens the line to a pen whose pressure wanders. Size and place are normalised as in MNIST: the
-longer side of the ink's box is about 20 of the 28 pixels, and its centre of mass is in the middle.
+A digit is a spline through the points of a glyph, one of several of its class. The points are
+displaced by a smooth random field, slanted and stretched, and the line is drawn with a pen of
+random width and varying pressure. Size and position are normalised as in MNIST: the longer side of
+the bounding box is about 20 of the 28 pixels, and the centre of mass is in the middle.
 """
 
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ import numpy as np
 SIDE = 28  # px
 
 _WINDOW = 10  # px, more than the longest segment and the broadest pen
-_LATTICE = 4  # random vectors along each side of a glyph, from which the warp is interpolated
-_CHUNK = 64  # digits drawn at a time: their fields stay in the processor's cache
+_LATTICE = 4  # number of random vectors along each side of a glyph; the warp interpolates them
+_CHUNK = 64  # number of digits drawn at a time: they fit into the processor's cache
 
 
 def labels(seed: int, indices: Sequence[int]) -> np.ndarray:
-    """The classes of the digits of these indices: int32 (N,).
+    """Returns the classes of the digits with these indices: int32 (N,).
 
-    Each ten digits 10 i to 10 i + 9 hold every class once, in random order.
+    The ten digits 10 i to 10 i + 9 have each class once, in random order.
     """
     indices = np.asarray(indices, np.int64)
     tens, where = np.unique(indices // CLASSES, return_inverse=True)
@@ -32,9 +32,9 @@ def labels(seed: int, indices: Sequence[int]) -> np.ndarray:
 
 
 def digits(seed: int, indices: Sequence[int]) -> np.ndarray:
-    """The digits of these indices, white on black: uint8 (N, 28, 28, 1).
+    """Draws the digits with these indices, white on black: uint8 (N, 28, 28, 1).
 
-    A digit is a function of seed and index; `labels` names its class.
+    A digit is a function of seed and index; its class is that of `labels`.
     """
     indices = np.asarray(indices, np.int64)
     drawn = np.empty((len(indices), SIDE, SIDE, 1), np.uint8)
@@ -45,9 +45,9 @@ def digits(seed: int, indices: Sequence[int]) -> np.ndarray:
 
 
 class Digits:
-    """The digits `first` to before `first + count` as an array (count, 28, 28, 1) of uint8.
+    """The digits with indices [first, first + count) as an array, uint8 (count, 28, 28, 1).
 
-    A digit is drawn when it is looked at for the first time, and kept.
+    A digit is drawn when it is first accessed, and kept.
     """
 
     def __init__(self, seed: int, first: int, count: int):
@@ -61,10 +61,10 @@ class Digits:
         return len(self._done)
 
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
-        """The digits of an array of row numbers: uint8 (N, 28, 28, 1), own memory."""
+        """The digits at an array of row indices: uint8 (N, 28, 28, 1), own memory."""
         missing = np.unique(rows[~self._done[rows]])
         if missing.size:
-            # Two threads may draw the same digit: they draw the same.
+            # Two threads may draw the same digit, with the same result.
             self._drawn[missing] = digits(self.seed, self.first + missing)
             self._done[missing] = True
         return self._drawn[rows]
@@ -85,7 +85,7 @@ def _draw(seed: int, indices: np.ndarray) -> np.ndarray:
 
 
 class _Dice:
-    """Random numbers of the digits: (N, ...) each, drawn for each digit by itself."""
+    """Random numbers of the digits: (N, ...) each, independent for each digit."""
 
     def __init__(self, seed: int, indices: np.ndarray):
         rows = [_numbers(seed, index) for index in indices.tolist()]
@@ -104,7 +104,7 @@ def _numbers(seed: int, index: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _deform(points: np.ndarray, dice: _Dice) -> np.ndarray:
-    """(N, K, 2) in a glyph's height -> the same, warped, slanted and turned, centred about 0."""
+    """Warps, slants and rotates points (N, K, 2), in units of a glyph's height, about 0."""
     # A field of random vectors on a lattice over the glyph, interpolated by Gaussians.
     steps = np.linspace(0, 1, _LATTICE, dtype=np.float32)
     lattice = np.stack(np.meshgrid(0.65 * steps, steps), -1).reshape(-1, 2)
@@ -135,8 +135,7 @@ def _pen(along: np.ndarray, dice: _Dice) -> np.ndarray:
 def _place(
     starts: np.ndarray, ends: np.ndarray, breadth: np.ndarray, dice: _Dice
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Scales and moves lines (N, SEGMENTS, 2) that are `breadth` (N,) pixels broad into the
-    image, in pixels."""
+    """Scales lines (N, SEGMENTS, 2), `breadth` (N,) pixels wide, and moves them into the image."""
     low, high = np.minimum(starts, ends).min(1), np.maximum(starts, ends).max(1)
     size = 20 * np.clip(1 + 0.03 * dice.affine[:, 3], 0.9, 1.06) - breadth
     scale = (size / (high - low).max(-1))[:, None]
@@ -152,14 +151,14 @@ def _place(
 def _ink(
     starts: np.ndarray, ends: np.ndarray, radius: np.ndarray, softness: np.ndarray
 ) -> np.ndarray:
-    """Lines in pixels as grey values: uint8 (N, 28, 28).
+    """Rasterizes lines: uint8 (N, 28, 28).
 
     Args:
-        starts, ends: of the segments, (N, SEGMENTS, 2).
-        radius: of the line at each segment, (N, SEGMENTS).
+        starts, ends: ends of the segments in pixels, (N, SEGMENTS, 2).
+        radius: radius of the line at each segment, (N, SEGMENTS).
         softness: width of the ramp from ink to paper, half of it on each side, (N,).
     """
-    # Only a window around each segment is near enough to matter. A margin takes what juts out.
+    # Only the pixels of a window around each segment are computed; a margin holds those outside.
     margin = _WINDOW
     corners = np.ceil((starts + ends) / 2 - _WINDOW / 2).clip(-margin, SIDE)
     steps = np.arange(_WINDOW, dtype=np.float32)
@@ -170,7 +169,7 @@ def _ink(
     dx, dy = along[..., :1], along[..., 1:]
     squared = np.maximum((along**2).sum(-1, keepdims=True), 1e-6)
     t = (to_y * dy / squared)[..., :, None] + (to_x * dx / squared)[..., None, :]
-    np.clip(t, 0, 1, out=t)  # (N, SEGMENTS, _WINDOW, _WINDOW): the nearest place on the segment
+    np.clip(t, 0, 1, out=t)  # (N, SEGMENTS, _WINDOW, _WINDOW): the nearest point on the segment
     away = (to_x[..., None, :] - t * dx[..., None]) ** 2
     away += (to_y[..., None] - t * dy[..., None]) ** 2
     near = radius[..., None, None] - np.sqrt(away, out=away)
@@ -180,7 +179,7 @@ def _ink(
     rows, columns = ((places + margin).astype(np.intp) for places in (rows, columns))
     for k in range(SEGMENTS):
         window = number, rows[:, k, :, None], columns[:, k, None]
-        depth[window] = np.maximum(depth[window], near[:, k])  # beneath the edge of the ink
+        depth[window] = np.maximum(depth[window], near[:, k])  # depth below the edge of the ink
     depth = depth[:, margin:-margin, margin:-margin]
-    grey = np.clip(depth / softness[:, None, None] + 0.5, 0, 1)
-    return np.rint(255 * grey).astype(np.uint8)
+    ink = np.clip(depth / softness[:, None, None] + 0.5, 0, 1)
+    return np.rint(255 * ink).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""How digits are written: the lines of the embedded digits, and their splines."""
+"""Glyphs of the embedded digits: their lines, and the splines through them."""
 
 from functools import cache
 from typing import NamedTuple
@@ -7,10 +7,10 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 
 CLASSES = 10
-SEGMENTS = 44  # straight pieces that a glyph's line is cut into
+SEGMENTS = 44  # number of straight segments of a glyph's line
 
 # Points "x,y" in hundredths of a glyph's height, y down. A stroke is a smooth curve through its
-# points; "!" is a corner, "|" lifts the pen. The number is how common the glyph is in its digit.
+# points; "!" is a corner, "|" lifts the pen. The number is the glyph's relative frequency.
 GLYPHS: dict[int, dict[str, float]] = {
     0: {
         "36,0 14,14 3,50 14,87 34,100 56,86 65,50 55,13 33,1": 3,
@@ -69,17 +69,17 @@ GLYPHS: dict[int, dict[str, float]] = {
 class Glyph(NamedTuple):
     """A glyph's spline: the points of the line are `weights @ points`."""
 
-    points: np.ndarray  # (K, 2), x and y, in its height
+    points: np.ndarray  # (K, 2), x and y, in units of its height
     starts: np.ndarray  # (SEGMENTS, K): the weights of each segment's start
     ends: np.ndarray  # (SEGMENTS, K)
-    along: np.ndarray  # (SEGMENTS,): the place of each segment along the line, 0 to 1
+    along: np.ndarray  # (SEGMENTS,): the position of each segment along the line, 0 to 1
 
 
 @cache
 def glyphs() -> tuple[Glyph, np.ndarray, np.ndarray]:
-    """All glyphs, stacked; by class the number of its first; by class the odds.
+    """All glyphs, stacked; the index of the first glyph of each class; and their odds.
 
-    odds[c, i] is the chance that class c takes one of its glyphs 0 to i.
+    odds[c, i] is the cumulative probability of the glyphs 0 to i of class c.
     """
     texts = [text for variants in GLYPHS.values() for text in variants]
     most = max(text.count(",") for text in texts)
@@ -94,7 +94,7 @@ def glyphs() -> tuple[Glyph, np.ndarray, np.ndarray]:
 
 
 def _parse(text: str, most: int) -> Glyph:
-    """The glyph of a line of `GLYPHS`, filled up to `most` points with points of no weight."""
+    """Parses a line of `GLYPHS`; points without weight fill it up to `most` points."""
     points, pieces = np.zeros((most, 2)), [[]]  # pieces: the points of each smooth curve
     number = 0
     for word in text.split():
@@ -112,7 +112,7 @@ def _parse(text: str, most: int) -> Glyph:
     counts[int(np.argmax(counts))] += SEGMENTS - sum(counts)
     starts, ends = [], []
     for piece, lengths, count in zip(pieces, chords, counts, strict=True):
-        # A spline is linear in its points: that through unit vectors gives their weights.
+        # A spline is linear in its points: the spline through unit vectors gives the weights.
         spline = CubicSpline(lengths, np.eye(most)[piece], bc_type="natural")
         line = spline(np.linspace(0, lengths[-1], count + 1))
         starts.append(line[:-1])

@@ -1,8 +1,8 @@
-"""Generated images full of edges, lines and grain: the embedded set for super-resolution.
+"""Generated textures with edges, lines and grain: the embedded dataset for super-resolution.
 
-`texture(seed, index, size)` is a pure function. Four kinds take turns: leaves (shapes that cover
-each other, of sizes whose statistics are those of photographs), ground (noise of all scales with
-light on it), weave (two bent gratings) and facades (`scenes`).
+`texture(seed, index, size)` is a pure function. Four kinds alternate: leaves (overlapping shapes
+whose sizes are distributed as in photographs), ground (lit noise of all scales), weave (two warped
+gratings) and facades.
 """
 
 from common.data.synthetic.facades import facade
@@ -32,7 +32,7 @@ def texture(seed: int, index: int, size: int) -> np.ndarray:
 
 
 def _leaves(rng: np.random.Generator, side: int) -> np.ndarray:
-    """Discs and polygons that cover each other, float (side, side, 3) in grey levels.
+    """Overlapping discs and polygons, float (side, side, 3) in 0 to 255.
 
     The density of radii falls with their third power (Lee, Mumford and Huang 2001).
     """
@@ -55,7 +55,7 @@ def _leaves(rng: np.random.Generator, side: int) -> np.ndarray:
 
 
 def _ground(rng: np.random.Generator, side: int) -> np.ndarray:
-    """A height field of all scales between two colours, lit from one side; as `_leaves`."""
+    """A height field of all scales, in two colours, lit from one side; shape as `_leaves`."""
     height = sum(noise(rng, 4 * 2**k, 4 * 2**k, side) / 2**k for k in range(6))
     slope = np.diff(height, axis=1, prepend=height[:, :1]) * side / 16
     dark, light = rng.uniform(10, 150, 3), rng.uniform(90, 250, 3)
@@ -64,7 +64,7 @@ def _ground(rng: np.random.Generator, side: int) -> np.ndarray:
 
 
 def _weave(rng: np.random.Generator, side: int) -> np.ndarray:
-    """Two gratings, bent by smooth noise, each between its colours; as `_leaves`."""
+    """Two gratings, warped by smooth noise, each in two colours; shape as `_leaves`."""
     y, x = np.mgrid[:side, :side] / side
     shades = []
     for _ in range(2):

@@ -1,6 +1,5 @@
-"""Images with labels in every layout; tests are cut by seed; what is missing is said."""
+"""Labelled images: every layout, random test splits, and errors that name what is missing."""
 
-from common.data.home import keras_home
 from common.data.sources import labelled
 from common.data.sources.labelled import CLASS_NAMES, ArraySplit, find
 from common.data.synthetic.digits import digits, labels
@@ -40,8 +39,8 @@ def test_a_folder_of_images_has_no_labels(tmp_path, capsys):
     assert len(found.train) == 27 and len(found.test) == 3
     assert not found.train.labels.any() and found.train.labels.dtype == np.int32
     assert sorted(names(found.train) + names(found.test)) == sorted(f"{i}.png" for i in range(30))
-    said = f"{tmp_path}: no test split, so 3 of 30 training images are held out\n"
-    assert capsys.readouterr().out == said
+    message = f"{tmp_path}: no test split, so 3 of 30 training images are held out\n"
+    assert capsys.readouterr().out == message
 
 
 def test_folders_in_a_folder_are_classes(tmp_path, capsys):
@@ -62,7 +61,7 @@ def test_folders_in_a_folder_are_classes(tmp_path, capsys):
     np.testing.assert_array_equal(found.test.read(3), noise(8, 8, 0))
 
 
-def test_classes_without_splits_keep_their_labels_when_a_test_is_cut(tmp_path):
+def test_images_keep_their_labels_when_a_test_split_is_taken(tmp_path):
     write(tmp_path / "a", 20)
     write(tmp_path / "b", 30, first=20)
     cuts = [find(str(tmp_path), None, seed) for seed in (1, 1, 2)]
@@ -82,10 +81,10 @@ def test_classes_without_splits_keep_their_labels_when_a_test_is_cut(tmp_path):
         (["train"], "train: no images in this folder"),
         (["a", "b"], "a: no images in this folder"),
         (["test/1.png"], "has test/, but no train/"),
-        (["1.png", "a/1.png"], "has images, and folders of images"),
-        (["train/a/1.png", "test/b/1.png"], "test/b has no counterpart in train/"),
-        (["train/a/1.png", "test/1.png"], "test/ has no counterpart in train/"),
-        (["train/1.png", "test/a/1.png"], "test/a has no counterpart in train/"),
+        (["1.png", "a/1.png"], "has both images and folders of images"),
+        (["train/a/1.png", "test/b/1.png"], "test/b has no match in train/"),
+        (["train/a/1.png", "test/1.png"], "test/ has no match in train/"),
+        (["train/1.png", "test/a/1.png"], "test/a has no match in train/"),
         (["1.png"], "one image is too few"),
     ],
 )
@@ -99,7 +98,7 @@ def test_folders_that_are_refused(tmp_path, made, message):
         find(str(tmp_path), None, 0)
 
 
-def test_other_folders_beside_images_are_passed_over(tmp_path):
+def test_folders_without_images_beside_images_are_ignored(tmp_path):
     write(tmp_path, 4)
     (tmp_path / "notes").mkdir()
     assert len(find(str(tmp_path), None, 0).train) == 3
@@ -119,12 +118,12 @@ def test_an_npz_file(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_a_test_is_cut_from_an_array(tmp_path, capsys):
+def test_a_test_split_is_taken_from_an_array(tmp_path, capsys):
     arrays = save(tmp_path / "a.npz", count=50, test=0)
     whole = {x.tobytes(): y for x, y in zip(arrays["x_train"], arrays["y_train"], strict=True)}
     cuts = [find(str(tmp_path / "a.npz"), None, seed) for seed in (1, 1, 2)]
-    said = "a.npz: no test split, so 5 of 50 training images are held out\n"
-    assert capsys.readouterr().out.endswith(said)
+    message = "a.npz: no test split, so 5 of 50 training images are held out\n"
+    assert capsys.readouterr().out.endswith(message)
     held_out = []
     for found in cuts:
         seen = [found.train.take(np.arange(45)), found.test.take(np.arange(5))]
@@ -141,59 +140,55 @@ def test_a_test_is_cut_from_an_array(tmp_path, capsys):
     assert held_out[0] == held_out[1] != held_out[2]
 
 
-def test_a_large_set_gives_up_ten_thousand_at_most():
+def test_a_test_split_has_at_most_ten_thousand_images():
     pixels = np.zeros((150_000, 1, 1, 1), np.uint8)
     train = ArraySplit(pixels, np.arange(150_000), np.zeros(150_000, np.int32))
-    assert [len(part) for part in labelled.cut(train, "a", 0)] == [140_000, 10_000]
+    assert [len(part) for part in labelled.split_off_test(train, "a", 0)] == [140_000, 10_000]
 
 
-def test_named_sets_lie_in_the_data_folder_or_in_keras_home(tmp_path, monkeypatch):
+def test_named_datasets_are_in_the_data_folder_or_in_keras_home(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
-    assert keras_home() == tmp_path / "keras"
     (tmp_path / "keras" / "datasets").mkdir(parents=True)
     save(tmp_path / "keras" / "datasets" / "usps.npz", count=20)
     save(tmp_path / "usps.npz", count=30)
     assert len(find("usps", None, 0).train) == 20
     assert len(find("usps", str(tmp_path), 0).train) == 30
-    monkeypatch.delenv("KERAS_HOME")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert keras_home() == tmp_path / ".keras"
 
 
-def test_classes_that_have_names_get_them(tmp_path):
+def test_class_names_of_named_datasets(tmp_path):
     for name in CLASS_NAMES:
         save(tmp_path / f"{name}.npz", classes=10, test=10)
     assert find("cifar10", str(tmp_path), 0).class_names[3] == "cat"
     found = find("fashion_mnist", str(tmp_path), 0)
     assert found.name == "fashion_mnist"
     assert len(found.class_names) == 10 and found.class_names[9] == "ankle boot"
-    save(tmp_path / "cifar10.npz", classes=4)  # some other file of that name
+    save(tmp_path / "cifar10.npz", classes=4)  # another file of that name
     assert find("cifar10", str(tmp_path), 0).class_names == ["0", "1", "2", "3"]
 
 
 @pytest.fixture
 def no_network(monkeypatch):
     def named_arrays(name, folder):
-        raise UserError(f"--dataset {name}: {folder / name}.npz is not there")
+        raise UserError(f"--dataset {name}: {folder / name}.npz does not exist")
 
     monkeypatch.setattr(labelled, "named_arrays", named_arrays)
 
 
-def test_without_a_name_it_is_mnist_or_else_the_embedded_set(tmp_path, no_network, capsys):
+def test_the_default_is_mnist_or_else_the_embedded_dataset(tmp_path, no_network, capsys):
     found = find(None, str(tmp_path), 7)
     assert found.name == "embedded"
     out = capsys.readouterr().out
-    assert f"{tmp_path}/mnist.npz is not there" in out and "embedded set of generated" in out
-    with pytest.raises(UserError, match="--dataset mnist"):  # asked for, it is not replaced
+    assert f"{tmp_path}/mnist.npz does not exist" in out and "embedded generated" in out
+    with pytest.raises(UserError, match="--dataset mnist"):  # asked for by name, it is not replaced
         find("mnist", str(tmp_path), 7)
 
 
-def test_without_a_name_it_is_mnist_if_it_is_there(tmp_path):
+def test_the_default_is_mnist_if_it_is_on_disk(tmp_path):
     save(tmp_path / "mnist.npz")
     assert find(None, str(tmp_path), 0).name == "mnist"
 
 
-def test_the_embedded_set_is_of_digits_that_are_in_one_split_only():
+def test_embedded_digits_are_in_one_split_only():
     found = find("embedded", None, 7)
     assert (len(found.train), len(found.test)) == (20_000, 10_000)
     assert (found.side, found.channels) == (28, 1)
@@ -205,7 +200,7 @@ def test_the_embedded_set_is_of_digits_that_are_in_one_split_only():
 
 
 @pytest.mark.parametrize("count, held_out", [(1, 1), (30, 15), (31, 16), (20_010, 10_005)])
-def test_the_embedded_set_has_as_many_digits_as_are_asked_for(count, held_out):
+def test_the_number_of_embedded_digits(count, held_out):
     found = find("embedded", None, 7, count)
     assert (len(found.train), len(found.test)) == (count, held_out)
     assert len(found.class_names) == 10
@@ -223,25 +218,25 @@ def test_the_embedded_set_has_as_many_digits_as_are_asked_for(count, held_out):
         (None, 9, "needs --dataset embedded"),
     ],
 )
-def test_a_number_of_digits_that_is_refused(tmp_path, dataset, count, message):
+def test_a_number_of_embedded_digits_that_is_refused(tmp_path, dataset, count, message):
     with pytest.raises(UserError, match=f"--embedded_count {count}: {message}"):
         find(dataset, str(tmp_path), 7, count)
 
 
-def test_an_unknown_set_is_refused_with_those_that_are_known():
+def test_an_unknown_dataset_is_refused_with_the_known_names():
     with pytest.raises(UserError, match="--dataset no/where: no such folder") as caught:
         find("no/where", None, 0)
     for name in ("mnist", "fashion_mnist", "cifar10", "usps", "embedded"):
         assert name in str(caught.value)
 
 
-def test_a_digest_tells_data_apart(tmp_path):
+def test_digests_differ_between_data(tmp_path):
     digests = []
     for name, seed, classes in (("a", 0, 4), ("b", 0, 4), ("c", 1, 4), ("d", 0, 5)):
         save(tmp_path / f"{name}.npz", seed=seed, classes=classes)
         digests.append(find(str(tmp_path / f"{name}.npz"), None, 0).train.digest())
     assert digests[0] == digests[1] and len(set(digests)) == 3
-    embedded = find("embedded", None, 1)  # no seed of a run asks for another reference classifier
+    embedded = find("embedded", None, 1)  # the seed of a run does not change the embedded digits
     assert embedded.train.digest() == find("embedded", None, 2).train.digest()
     assert embedded.train.digest() != embedded.test.digest()
     write(tmp_path / "one", 9)
@@ -250,4 +245,4 @@ def test_a_digest_tells_data_apart(tmp_path):
     one, two, three = (
         find(str(tmp_path / name), None, 0).train.digest() for name in ("one", "two", "three")
     )
-    assert one == two != three  # wherever it lies
+    assert one == two != three  # whatever the folder

@@ -1,4 +1,4 @@
-"""Sets by name: from disk, by download, and one clear line if neither can be."""
+"""Named datasets: from disk, by download, and one clear line if neither is possible."""
 
 import gzip
 import hashlib
@@ -28,7 +28,7 @@ DIGITS = {
 
 @pytest.fixture
 def network(monkeypatch):
-    """Files by their URL, and the calls of Keras' `get_file`."""
+    """Files by URL, and the calls of Keras' `get_file`."""
     files, calls = {}, []
 
     def get_file(name, url, cache_subdir, file_hash):
@@ -63,24 +63,24 @@ def test_a_file_on_disk_is_read_without_a_network(tmp_path, network, name):
 
 
 @pytest.mark.parametrize("name", [name for name, download in NAMED.items() if download])
-def test_without_a_network_one_line_says_where_it_was_looked_for(tmp_path, network, name):
+def test_without_a_network_one_line_names_the_missing_file(tmp_path, network, name):
     with pytest.raises(UserError) as caught:
         named_arrays(name, tmp_path / "data")
     line = str(caught.value)
     assert "\n" not in line
-    assert line.startswith(f"--dataset {name}: {tmp_path / 'data' / name}.npz is not there, and ")
+    assert line.startswith(f"--dataset {name}: {tmp_path / 'data' / name}.npz does not exist, and ")
     assert "could not be downloaded (None -- [Errno -2] Name not known)" in line
     assert "--data_dir" in line
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
-def test_what_is_not_downloaded_says_so(tmp_path, network):
-    with pytest.raises(UserError, match=rf"^--dataset usps: {tmp_path}/usps.npz is not there, and"):
+def test_a_dataset_without_a_download(tmp_path, network):
+    with pytest.raises(UserError, match=rf"^--dataset usps: {tmp_path}/usps.npz does not exist"):
         named_arrays("usps", tmp_path)
     assert network[1] == []
 
 
-def test_mnist_is_downloaded_once_and_checked(tmp_path, network):
+def test_mnist_is_downloaded_once_and_verified(tmp_path, network):
     files, calls = network
     (url,) = NAMED["mnist"].files.values()
     files[url] = npz(DIGITS)
@@ -90,25 +90,25 @@ def test_mnist_is_downloaded_once_and_checked(tmp_path, network):
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["mnist.npz"]
 
 
-def test_fashion_mnist_is_four_files_where_keras_has_them(tmp_path, network):
+def test_fashion_mnist_is_four_files_in_the_folder_of_keras(tmp_path, network):
     files, _ = network
     for url, array, header in zip(
         NAMED["fashion_mnist"].files.values(), DIGITS.values(), (16, 8, 16, 8), strict=True
     ):
         files[url] = gzip.compress(bytes(header) + array.tobytes())
     assert_equal(named_arrays("fashion_mnist", tmp_path), DIGITS)
-    there = tmp_path / "fashion-mnist" / "t10k-labels-idx1-ubyte.gz"
-    assert there.exists()
+    labels = tmp_path / "fashion-mnist" / "t10k-labels-idx1-ubyte.gz"
+    assert labels.exists()
     files.clear()
     assert_equal(named_arrays("fashion_mnist", tmp_path), DIGITS)
-    there.write_bytes(there.read_bytes()[:20])
-    with pytest.raises(UserError, match=rf"fashion_mnist: damaged .*; remove .*{there}"):
+    labels.write_bytes(labels.read_bytes()[:20])
+    with pytest.raises(UserError, match=rf"fashion_mnist: damaged .*; remove .*{labels}"):
         named_arrays("fashion_mnist", tmp_path)
 
 
 @pytest.fixture
 def cifar(monkeypatch):
-    """An archive of CIFAR-10's form, and the arrays in it."""
+    """An archive in the format of CIFAR-10, and its arrays."""
     pixels = RANDOM.integers(0, 256, (6, 4, 3, 32, 32)).astype(np.uint8)
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w:gz") as archive:
@@ -136,14 +136,14 @@ def test_cifar10_is_an_archive_of_batches(tmp_path, network, cifar):
     assert_equal(named_arrays("cifar10", tmp_path), expected)
 
 
-def test_pickles_of_another_archive_are_not_opened(tmp_path, network, cifar):
+def test_pickles_of_another_archive_are_not_loaded(tmp_path, network, cifar):
     (place,) = NAMED["cifar10"].files
     (tmp_path / place).write_bytes(cifar[0] + b"more")
     with pytest.raises(UserError, match=rf"^{tmp_path / place}: not the archive of .*; remove it"):
         named_arrays("cifar10", tmp_path)
 
 
-def test_a_network_that_hangs_is_given_up(tmp_path, monkeypatch):
+def test_a_stalled_download_times_out(tmp_path, monkeypatch):
     end = threading.Event()
     monkeypatch.setattr(keras.utils, "get_file", lambda *_, **__: end.wait(60))
     monkeypatch.setattr(module, "PATIENCE", 0.2)
@@ -155,7 +155,7 @@ def test_a_network_that_hangs_is_given_up(tmp_path, monkeypatch):
     end.set()
 
 
-def test_a_slow_network_is_waited_for(tmp_path, monkeypatch):
+def test_a_slow_download_does_not_time_out(tmp_path, monkeypatch):
     content = npz(DIGITS)
 
     def get_file(name, url, cache_subdir, file_hash):
@@ -171,7 +171,7 @@ def test_a_slow_network_is_waited_for(tmp_path, monkeypatch):
     assert_equal(named_arrays("mnist", tmp_path), DIGITS)
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path, network):
+def test_a_folder_that_cannot_be_created_is_named(tmp_path, network):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"mnist: .*file/mnist.npz is not there.*file"):
+    with pytest.raises(UserError, match=r"mnist: .*file/mnist.npz does not exist.*file"):
         named_arrays("mnist", tmp_path / "file")

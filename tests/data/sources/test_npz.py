@@ -1,40 +1,40 @@
-"""Arrays of images and labels: every form that is taken, and what is refused."""
+"""Arrays of images and labels: every accepted form, and what is refused."""
 
 import io
 import zipfile
 
-from common.data.sources.npz import checked, read_npz
+from common.data.sources.npz import read_npz, validated
 from common.errors import UserError
 
 import numpy as np
 import pytest
 
-GREYS = np.random.default_rng(0).integers(0, 256, (6, 5, 4)).astype(np.uint8)
-GREYS[0, 0, 0] = 255
+GRAYSCALE = np.random.default_rng(0).integers(0, 256, (6, 5, 4)).astype(np.uint8)
+GRAYSCALE[0, 0, 0] = 255
 RGB = np.random.default_rng(1).integers(0, 256, (6, 5, 4, 3)).astype(np.uint8)
 
 
-def test_an_npz_file_is_read_and_other_arrays_in_it_are_not(tmp_path):
-    np.savez(tmp_path / "a.npz", x_train=GREYS, y_train=np.arange(6), more=np.arange(3))
+def test_an_npz_file_is_read_without_its_other_arrays(tmp_path):
+    np.savez(tmp_path / "a.npz", x_train=GRAYSCALE, y_train=np.arange(6), more=np.arange(3))
     read = read_npz(tmp_path / "a.npz")
     assert read.keys() == {"x_train", "y_train"}
-    np.testing.assert_array_equal(read["x_train"], GREYS)
+    np.testing.assert_array_equal(read["x_train"], GRAYSCALE)
 
 
 @pytest.mark.parametrize("damage", ["truncated", "text", "pickle", "npy", "missing"])
-def test_what_is_no_npz_file_is_named_in_one_line(tmp_path, damage):
+def test_a_file_that_is_not_npz_gives_an_error_of_one_line(tmp_path, damage):
     path = tmp_path / "a.npz"
-    np.savez(path, x_train=np.array([{}]) if damage == "pickle" else GREYS)
+    np.savez(path, x_train=np.array([{}]) if damage == "pickle" else GRAYSCALE)
     if damage == "truncated":
         path.write_bytes(path.read_bytes()[:100])
     elif damage == "text":
         path.write_text("no arrays\n" * 20)
     elif damage == "npy":
-        np.save(tmp_path / "a.npy", GREYS)
+        np.save(tmp_path / "a.npy", GRAYSCALE)
         (tmp_path / "a.npy").rename(path)
     elif damage == "missing":
         path.unlink()
-    with pytest.raises(UserError, match=rf"^{path}: no .npz file that can be read") as caught:
+    with pytest.raises(UserError, match=rf"^{path}: not a readable .npz file") as caught:
         read_npz(path)
     assert "\n" not in str(caught.value)
 
@@ -43,12 +43,12 @@ HEADER = "{'descr': '|u1', 'fortran_order': False, 'shape': (6, 5, 4), }"
 
 
 def npz_of(header):
-    """An .npz file of one array whose header says something else."""
+    """An .npz file of one array with a given header."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         text = header.encode()
         head = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
-        archive.writestr("x_train.npy", head + GREYS.tobytes())
+        archive.writestr("x_train.npy", head + GRAYSCALE.tobytes())
     return content.getvalue()
 
 
@@ -65,45 +65,50 @@ def npz_of(header):
     ],
     ids=["torn", "names", "overflow", "memory", "objects", "encrypted", "compression"],
 )
-def test_damage_that_only_a_reader_meets_is_named_too(tmp_path, content):
+def test_damage_found_while_reading_gives_an_error_of_one_line(tmp_path, content):
     assert content != npz_of(HEADER)
     (tmp_path / "a.npz").write_bytes(content)
-    with pytest.raises(UserError, match=r"a.npz: no .npz file that can be read") as caught:
+    with pytest.raises(UserError, match=r"a.npz: not a readable .npz file") as caught:
         read_npz(tmp_path / "a.npz")
     assert "\n" not in str(caught.value)
 
 
-def test_a_mistake_of_ours_is_no_damage(tmp_path, monkeypatch):
+def test_a_programming_error_is_not_reported_as_damage(tmp_path, monkeypatch):
     monkeypatch.setattr(np, "load", lambda path: None)
     with pytest.raises(TypeError, match="allow_pickle"):
         read_npz(tmp_path / "a.npz")
 
 
-def test_whole_numbers_stay_as_they_are():
-    for x in (GREYS, GREYS[..., None], GREYS.astype(np.int64), GREYS.astype(np.float64)):
-        arrays = checked({"x_train": x}, "a")
+def test_values_up_to_255_are_unchanged():
+    for x in (
+        GRAYSCALE,
+        GRAYSCALE[..., None],
+        GRAYSCALE.astype(np.int64),
+        GRAYSCALE.astype(np.float64),
+    ):
+        arrays = validated({"x_train": x}, "a")
         assert arrays.x_train.dtype == np.uint8
-        np.testing.assert_array_equal(arrays.x_train, GREYS[..., None])
-    np.testing.assert_array_equal(checked({"x_train": RGB}, "a").x_train, RGB)
+        np.testing.assert_array_equal(arrays.x_train, GRAYSCALE[..., None])
+    np.testing.assert_array_equal(validated({"x_train": RGB}, "a").x_train, RGB)
 
 
-def test_values_up_to_one_take_one_for_white():
-    scaled = np.float32(GREYS / 255)
-    np.testing.assert_array_equal(checked({"x_train": scaled}, "a").x_train[..., 0], GREYS)
-    for x in (GREYS > 99, np.uint8(GREYS > 99), np.float16(GREYS > 99)):
-        converted = checked({"x_train": x}, "a").x_train[..., 0]
-        np.testing.assert_array_equal(converted, 255 * (GREYS > 99))
+def test_values_up_to_one_are_scaled():
+    scaled = np.float32(GRAYSCALE / 255)
+    np.testing.assert_array_equal(validated({"x_train": scaled}, "a").x_train[..., 0], GRAYSCALE)
+    for x in (GRAYSCALE > 99, np.uint8(GRAYSCALE > 99), np.float16(GRAYSCALE > 99)):
+        converted = validated({"x_train": x}, "a").x_train[..., 0]
+        np.testing.assert_array_equal(converted, 255 * (GRAYSCALE > 99))
 
 
 def test_white_is_the_same_for_both_splits():
-    dark = np.ones((3, 5, 4), np.uint8)  # would be white by itself
-    arrays = checked({"x_train": GREYS, "x_test": dark}, "a")
+    dark = np.ones((3, 5, 4), np.uint8)  # would be white on its own
+    arrays = validated({"x_train": GRAYSCALE, "x_test": dark}, "a")
     np.testing.assert_array_equal(arrays.x_test, dark[..., None])
 
 
-def test_more_images_than_are_converted_at_a_time():
+def test_images_are_converted_in_chunks():
     x = np.random.default_rng(2).random((2500, 2, 2))
-    np.testing.assert_array_equal(checked({"x_train": x}, "a").x_train[..., 0], np.rint(255 * x))
+    np.testing.assert_array_equal(validated({"x_train": x}, "a").x_train[..., 0], np.rint(255 * x))
 
 
 @pytest.mark.parametrize(
@@ -119,46 +124,46 @@ def test_more_images_than_are_converted_at_a_time():
     ],
 )
 def test_labels_of_any_values(y, names, expected):
-    arrays = checked({"x_train": GREYS, "y_train": np.array(y)}, "a")
+    arrays = validated({"x_train": GRAYSCALE, "y_train": np.array(y)}, "a")
     assert arrays.class_names == names
     assert arrays.y_train.dtype == np.int32
     np.testing.assert_array_equal(arrays.y_train, expected)
     assert arrays.x_test is arrays.y_test is None
 
 
-def test_labels_to_test_with_are_numbered_as_those_to_train_with():
+def test_test_labels_are_numbered_like_training_labels():
     y_test = np.array([[9], [1]])
-    given = {"x_train": GREYS, "y_train": np.array([3, 1, 1, 9, 3, 3])}
-    arrays = checked(given | {"x_test": GREYS[:2], "y_test": y_test}, "a")
+    given = {"x_train": GRAYSCALE, "y_train": np.array([3, 1, 1, 9, 3, 3])}
+    arrays = validated(given | {"x_test": GRAYSCALE[:2], "y_test": y_test}, "a")
     np.testing.assert_array_equal(arrays.y_test, [2, 0])
-    with pytest.raises(UserError, match=r"^a: y_test has 4, which y_train has not"):
-        checked(given | {"x_test": GREYS[:2], "y_test": np.array([9, 4])}, "a")
+    with pytest.raises(UserError, match=r"^a: y_test has 4, which y_train lacks"):
+        validated(given | {"x_test": GRAYSCALE[:2], "y_test": np.array([9, 4])}, "a")
 
 
-X, Y = {"x_train": GREYS}, {"y_train": np.arange(6)}
+X, Y = {"x_train": GRAYSCALE}, {"y_train": np.arange(6)}
 
 
 @pytest.mark.parametrize(
     "given, message",
     [
         (Y, "no array x_train"),
-        ({"x_train": GREYS[0]}, r"images \(5, 4\); give"),
+        ({"x_train": GRAYSCALE[0]}, r"images \(5, 4\); give"),
         ({"x_train": RGB[..., :2]}, r"images \(6, 5, 4, 2\); give"),
         ({"x_train": np.zeros((6, 5, 4, 4))}, r"images \(6, 5, 4, 4\); give"),
-        ({"x_train": GREYS[:0]}, r"images \(0, 5, 4\); give"),
-        ({"x_train": GREYS / 127.5 - 1}, r"values -1.0 to 1.0; give"),
-        ({"x_train": 2.0 * GREYS}, r"values 0.0 to 510.0; give"),
+        ({"x_train": GRAYSCALE[:0]}, r"images \(0, 5, 4\); give"),
+        ({"x_train": GRAYSCALE / 127.5 - 1}, r"values -1.0 to 1.0; give"),
+        ({"x_train": 2.0 * GRAYSCALE}, r"values 0.0 to 510.0; give"),
         ({"x_train": np.full((1, 2, 2), np.nan)}, "values nan to nan"),
         ({"x_train": np.full((1, 2, 2), "a")}, "type <U1; give"),
         (X | {"y_train": np.arange(5)}, r"y_train is int64 \(5,\); .* each of the 6"),
         (X | {"y_train": np.arange(6) + 0.5}, r"y_train is float64 \(6,\)"),
         (X | {"y_train": np.ones((6, 3))}, r"y_train is float64 \(6, 3\)"),
         (X | {"y_test": np.arange(6)}, "y_test without x_test"),
-        (X | Y | {"x_test": GREYS}, "only one of y_train and y_test"),
-        (X | {"x_test": GREYS, "y_test": np.arange(6)}, "only one of y_train and y_test"),
+        (X | Y | {"x_test": GRAYSCALE}, "only one of y_train and y_test"),
+        (X | {"x_test": GRAYSCALE, "y_test": np.arange(6)}, "only one of y_train and y_test"),
         (X | {"x_test": RGB}, "differ in channels"),
     ],
 )
-def test_what_is_refused(given, message):
+def test_invalid_arrays_are_refused(given, message):
     with pytest.raises(UserError, match=f"^where: .*{message}"):
-        checked(given, "where")
+        validated(given, "where")

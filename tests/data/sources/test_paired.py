@@ -1,4 +1,4 @@
-"""Pairs are found in every layout, splits are cut by seed, and what is missing is named."""
+"""Paired images: every layout, random splits, and errors that name what is missing."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from common.data.sources.paired import (
     EMBEDDED,
     EMBEDDED_COUNTS,
     NAMED,
-    Scene,
+    GeneratedFacade,
     SideBySide,
     TwoFiles,
     find_splits,
@@ -44,14 +44,14 @@ def test_side_by_side_files_in_their_splits(pairs_folder, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_of_a_side_by_side_file_the_left_half_is_a(tmp_path):
+def test_the_left_half_of_a_side_by_side_file_is_a(tmp_path):
     write_pairs(tmp_path, 1)
     a, b = SideBySide(tmp_path / "0.png").read(20)
     np.testing.assert_array_equal(a, noise(20, 20, [0, 0]))
     np.testing.assert_array_equal(b, noise(20, 20, [0, 1]))
 
 
-def test_two_folders_read_whatever_their_suffixes(tmp_path):
+def test_files_of_two_folders_may_have_different_suffixes(tmp_path):
     image_file.write(tmp_path / "A" / "x.png", noise(20, 14, 1))
     image_file.write(tmp_path / "B" / "x.bmp", noise(20, 14, 2))
     (pair,) = paired.find_pairs(tmp_path / "A", tmp_path / "B")
@@ -61,7 +61,7 @@ def test_two_folders_read_whatever_their_suffixes(tmp_path):
     np.testing.assert_array_equal(b, image_file.resize(noise(20, 14, 2), 8, 8))
 
 
-def test_two_folders_split_alike(tmp_path):
+def test_two_folders_with_the_same_splits(tmp_path):
     for side in "AB":
         for split, count in (("train", 3), ("val", 1), ("test", 2)):
             write_pairs(tmp_path / side / split, count)
@@ -75,14 +75,14 @@ def test_two_folders_split_alike(tmp_path):
 
 
 @pytest.mark.parametrize("two_folders", [False, True])
-def test_splits_are_cut_from_one_heap_by_seed(tmp_path, capsys, two_folders):
+def test_splits_are_taken_at_random_from_unsplit_pairs(tmp_path, capsys, two_folders):
     if two_folders:
         write_two(tmp_path, range(30))
     else:
         write_pairs(tmp_path, 30)
     cuts = [names(find_splits(str(tmp_path), None, seed)[1]) for seed in (1, 1, 2)]
-    said = capsys.readouterr().out.splitlines()
-    assert said[:2] == [
+    output = capsys.readouterr().out.splitlines()
+    assert output[:2] == [
         f"{tmp_path}: no val/, so 3 of 30 training pairs are held out",
         f"{tmp_path}: no test/, so 3 of 30 training pairs are held out",
     ]
@@ -96,29 +96,29 @@ def test_splits_are_cut_from_one_heap_by_seed(tmp_path, capsys, two_folders):
         assert len({name for found in cut.values() for name in found}) == 30
 
 
-def test_only_the_missing_split_is_cut(tmp_path, capsys):
+def test_only_a_missing_split_is_taken(tmp_path, capsys):
     write_pairs(tmp_path / "train", 5)
     write_pairs(tmp_path / "val", 2, first=5)
     _, splits = find_splits(str(tmp_path), None, 0)
     assert [len(splits[split]) for split in ("train", "val", "test")] == [4, 2, 1]
-    said = capsys.readouterr().out
-    assert said == f"{tmp_path}: no test/, so 1 of 5 training pairs are held out\n"
+    output = capsys.readouterr().out
+    assert output == f"{tmp_path}: no test/, so 1 of 5 training pairs are held out\n"
 
 
-def test_a_large_set_gives_up_a_hundred_pairs_at_most(tmp_path, capsys):
-    splits = {"train": [Scene(0, i) for i in range(3000)]}
-    cut = paired.cut_missing(splits, tmp_path, 0)
-    assert [len(cut[split]) for split in ("train", "val", "test")] == [2800, 100, 100]
+def test_a_held_out_split_has_at_most_a_hundred_pairs(tmp_path, capsys):
+    splits = {"train": [GeneratedFacade(0, i) for i in range(3000)]}
+    parts = paired.split_off_missing(splits, tmp_path, 0)
+    assert [len(parts[split]) for split in ("train", "val", "test")] == [2800, 100, 100]
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_too_few_pairs_to_cut(tmp_path, count):
+def test_too_few_pairs_to_split(tmp_path, count):
     write_pairs(tmp_path, count)
     with pytest.raises(UserError, match=rf"{tmp_path}: {count} pairs are too few"):
         find_splits(str(tmp_path), None, 0)
 
 
-def test_a_missing_partner_is_named(tmp_path):
+def test_a_file_without_a_partner_is_named(tmp_path):
     write_two(tmp_path, range(4))
     (tmp_path / "B" / "2.png").unlink()
     with pytest.raises(UserError, match=rf"A/2.png: no image named 2 in {tmp_path / 'B'}"):
@@ -143,13 +143,13 @@ def test_an_empty_folder_is_named(tmp_path, made):
         find_splits(str(tmp_path), None, 0)
 
 
-def test_an_unknown_set_is_refused_with_those_that_are_known():
+def test_an_unknown_dataset_is_refused_with_the_known_names():
     with pytest.raises(UserError, match="--dataset no/where: no such folder") as caught:
         find_splits("no/where", None, 0)
     assert all(name in str(caught.value) for name in [*NAMED, EMBEDDED])
 
 
-def test_embedded_splits_share_no_scene():
+def test_embedded_splits_share_no_facade():
     name, splits = find_splits(EMBEDDED, None, 7)
     assert name == EMBEDDED
     assert {split: len(pairs) for split, pairs in splits.items()} == EMBEDDED_COUNTS
@@ -173,28 +173,28 @@ def no_network(monkeypatch):
 
 
 @pytest.mark.parametrize("name", NAMED)
-def test_a_named_set_is_never_replaced(no_network, tmp_path, name):
+def test_a_named_dataset_is_never_replaced(no_network, tmp_path, name):
     with pytest.raises(UserError, match=rf"{name}: downloading .*/{name}.tar.gz failed"):
         find_splits(name, str(tmp_path), 0)
     assert [(folder, label) for _, folder, label in no_network] == [(tmp_path / name, name)]
 
 
-def test_without_a_name_the_embedded_set_stands_in_and_says_so(no_network, tmp_path, capsys):
+def test_by_default_the_embedded_dataset_replaces_a_failed_download(no_network, tmp_path, capsys):
     name, splits = find_splits(None, str(tmp_path), 0)
     assert name == EMBEDDED and len(splits["train"]) == EMBEDDED_COUNTS["train"]
     assert [label for _, _, label in no_network] == ["facades"]
     out = capsys.readouterr().out
-    assert "facades: downloading" in out and "embedded set of generated facades instead" in out
+    assert "facades: downloading" in out and "embedded generated facades instead" in out
 
 
-def test_named_sets_lie_in_keras_home(no_network, tmp_path, monkeypatch):
+def test_named_datasets_are_in_keras_home(no_network, tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     with pytest.raises(UserError):
         find_splits("maps", None, 0)
     assert no_network[0][1] == tmp_path / "datasets" / "maps"
 
 
-def test_a_fetched_set_is_read_where_it_lies(tmp_path, monkeypatch):
+def test_a_downloaded_dataset_is_read_from_its_folder(tmp_path, monkeypatch):
     def fetch(url, folder, label):
         for split in ("train", "val", "test"):
             write_pairs(folder / split, 2)

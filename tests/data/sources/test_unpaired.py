@@ -1,8 +1,9 @@
-"""Unpaired images: every layout, cut by seed, and sets whose counterparts are known."""
+"""Unpaired images: every folder layout, random test splits, datasets with known targets."""
 
 from pathlib import Path
 
 from common.data.sources import unpaired
+from common.data.sources.labelled import ArraySplit
 from common.data.sources.unpaired import (
     DIGITS,
     EMBEDDED,
@@ -10,7 +11,8 @@ from common.data.sources.unpaired import (
     NAMED,
     SPLITS,
     as_digits,
-    find,
+    digit_splits,
+    find_splits,
     negatives,
     outlines,
 )
@@ -35,65 +37,65 @@ def names(splits):
 def test_the_authors_layout(tmp_path, capsys):
     for split, count in zip(SPLITS, (3, 5, 1, 2), strict=True):
         write(tmp_path / split, count)
-    found = find(str(tmp_path), None, 0)
-    assert found.name == str(tmp_path) and found.labelled is None
-    assert list(found.splits) == list(SPLITS)
+    name, splits = find_splits(str(tmp_path), None, 0)
+    assert name == str(tmp_path)
+    assert list(splits) == list(SPLITS)
     for split, count in zip(SPLITS, (3, 5, 1, 2), strict=True):
-        assert names(found.splits)[split] == [f"{split}_{n}.png" for n in range(count)]
+        assert names(splits)[split] == [f"{split}_{n}.png" for n in range(count)]
     expected = image_file.resize(noise(12, 14, [1]), 8, 8)
-    np.testing.assert_array_equal(found.splits["trainA"].read(1, 8), expected)
-    assert not found.splits["testA"].known
+    np.testing.assert_array_equal(splits["trainA"].read(1, 8), expected)
+    assert not splits["testA"].has_targets
     assert capsys.readouterr().out == ""
 
 
-def test_two_heaps_are_cut_by_seed(tmp_path, capsys):
+def test_test_splits_are_taken_at_random(tmp_path, capsys):
     write(tmp_path / "A", 30)
     write(tmp_path / "B", 12)
-    cuts = [names(find(str(tmp_path), None, seed).splits) for seed in (1, 1, 2)]
+    cuts = [names(find_splits(str(tmp_path), None, seed)[1]) for seed in (1, 1, 2)]
     assert cuts[0] == cuts[1] != cuts[2]
     assert [len(part) for part in cuts[0].values()] == [27, 11, 3, 1]
     assert len({name for part in cuts[0].values() for name in part}) == 42
-    said = capsys.readouterr().out.splitlines()
-    assert said[:2] == [
+    output = capsys.readouterr().out.splitlines()
+    assert output[:2] == [
         f"{tmp_path}: no testA/, so 3 of 30 images of A are held out",
         f"{tmp_path}: no testB/, so 1 of 12 images of B are held out",
     ]
 
 
-def test_only_what_is_missing_is_cut(tmp_path):
+def test_only_missing_test_splits_are_taken(tmp_path):
     for split, count in (("trainA", 4), ("trainB", 10), ("testA", 2)):
         write(tmp_path / split, count)
-    found = find(str(tmp_path), None, 0).splits
-    assert [len(found[split]) for split in SPLITS] == [4, 9, 2, 1]
+    _, splits = find_splits(str(tmp_path), None, 0)
+    assert [len(splits[split]) for split in SPLITS] == [4, 9, 2, 1]
 
 
 @pytest.mark.parametrize(
-    ("made", "said"),
+    ("made", "message"),
     [
         (["train", "test"], "has no trainA/; give a folder with trainA/ and trainB/"),
         (["trainA", "testA", "testB"], "has no trainB/"),
         (["A", "testA", "testB"], "has no trainA/"),
     ],
 )
-def test_other_layouts_are_refused(tmp_path, made, said):
+def test_other_layouts_are_refused(tmp_path, made, message):
     for folder in made:
         write(tmp_path / folder, 2)
-    with pytest.raises(UserError, match=said):
-        find(str(tmp_path), None, 0)
+    with pytest.raises(UserError, match=message):
+        find_splits(str(tmp_path), None, 0)
 
 
-def test_too_few_to_cut_and_empty_folders_are_named(tmp_path):
+def test_too_few_images_and_empty_folders_are_named(tmp_path):
     write(tmp_path / "one" / "A", 1)
     with pytest.raises(UserError, match="one image of A is too few"):
-        find(str(tmp_path / "one"), None, 0)
+        find_splits(str(tmp_path / "one"), None, 0)
     (tmp_path / "none" / "trainA").mkdir(parents=True)
     with pytest.raises(UserError, match=r"none/trainA: no images in this folder"):
-        find(str(tmp_path / "none"), None, 0)
+        find_splits(str(tmp_path / "none"), None, 0)
 
 
-def test_an_unknown_set_is_refused_with_those_that_are_known():
+def test_an_unknown_dataset_is_refused_with_the_known_names():
     with pytest.raises(UserError, match="--dataset no/where: no such folder") as caught:
-        find("no/where", None, 0)
+        find_splits("no/where", None, 0)
     assert all(name in str(caught.value) for name in [*NAMED, *DIGITS, EMBEDDED])
 
 
@@ -110,89 +112,79 @@ def no_network(monkeypatch):
 
 
 @pytest.mark.parametrize("name", NAMED)
-def test_a_named_set_is_never_replaced(no_network, tmp_path, name):
+def test_a_named_dataset_is_never_replaced(no_network, tmp_path, name):
     with pytest.raises(UserError, match=rf"{name}: downloading .*/{name}\.zip failed"):
-        find(name, str(tmp_path), 0)
-    # pix2pix has sets of these names too, in another layout, in the same folder.
+        find_splits(name, str(tmp_path), 0)
+    # pix2pix has datasets of these names too, in another layout, in the same folder.
     place = {"maps": "maps_unpaired", "facades": "facades_unpaired"}.get(name, name)
     assert [(folder, label) for _, folder, label in no_network] == [(tmp_path / place, name)]
 
 
-def test_a_fetched_set_is_read_where_it_lies(tmp_path, monkeypatch):
+def test_a_downloaded_dataset_is_read_from_its_folder(tmp_path, monkeypatch):
     def fetch(url, folder, label):
         for split in SPLITS:
             write(folder / split, 2)
 
     monkeypatch.setattr(unpaired, "fetch_archive", fetch)
-    found = find("horse2zebra", str(tmp_path), 0)
-    assert found.name == "horse2zebra"
-    assert found.splits["testB"].paths[1] == tmp_path / "horse2zebra" / "testB" / "testB_1.png"
+    name, splits = find_splits("horse2zebra", str(tmp_path), 0)
+    assert name == "horse2zebra"
+    assert splits["testB"].paths[1] == tmp_path / "horse2zebra" / "testB" / "testB_1.png"
 
 
-def test_without_a_name_the_embedded_set_stands_in_and_says_so(no_network, tmp_path, capsys):
-    assert find(None, str(tmp_path), 0).name == EMBEDDED
+def test_by_default_the_embedded_dataset_replaces_a_failed_download(no_network, tmp_path, capsys):
+    assert find_splits(None, str(tmp_path), 0)[0] == EMBEDDED
     assert [label for _, _, label in no_network] == ["apple2orange"]
-    assert "embedded set of facades by day and by night instead" in capsys.readouterr().out
+    assert "embedded facades by day and by night instead" in capsys.readouterr().out
 
 
-def test_embedded_domains_share_no_place_and_know_their_counterparts():
-    splits = find(EMBEDDED, None, 7).splits
+def test_embedded_domains_share_no_facade_and_know_their_targets():
+    _, splits = find_splits(EMBEDDED, None, 7)
     assert [len(splits[split]) for split in SPLITS] == [EMBEDDED_COUNTS[s[:-1]] for s in SPLITS]
-    places = [name for part in names(splits).values() for name in part]
-    assert len(set(places)) == len(places)
+    facades = [name for part in names(splits).values() for name in part]
+    assert len(set(facades)) == len(facades)
     day, night = splits["testA"], splits["testB"]
     index = int(day.name(3)[6:10])
     np.testing.assert_array_equal(day.read(3, 32), facade(7, index, 32)[0])
     index = int(night.name(3)[6:10])
-    np.testing.assert_array_equal(night.counterpart(3, 32), facade(7, index, 32)[0])
-    for part in (day, night):  # the same place: what is bright by day is not black at night
-        assert (part.read(0, 32) != part.counterpart(0, 32)).any()
+    np.testing.assert_array_equal(night.target(3, 32), facade(7, index, 32)[0])
+    for part in (day, night):
+        assert (part.read(0, 32) != part.target(0, 32)).any()
 
 
-def test_nights_are_dark_but_for_lamps_and_in_line_with_their_days():
-    splits = find(EMBEDDED, None, 0).splits
+def test_nights_are_dark_except_for_lit_windows_and_have_the_edges_of_their_days():
+    _, splits = find_splits(EMBEDDED, None, 0)
     for index in range(10):
         night = splits["testB"].read(index, 64).astype(float)
-        day = splits["testB"].counterpart(index, 64).astype(float)
+        day = splits["testB"].target(index, 64).astype(float)
         assert night.mean() < 0.55 * day.mean()
         red, _, blue = night.reshape(-1, 3).T
-        assert ((red > 150) & (red > blue + 40)).mean() > 0.01  # somebody is at home
+        assert ((red > 150) & (red > blue + 40)).mean() > 0.01  # lit windows
         edges = [np.abs(np.diff(x.mean(-1), axis=1)).sum(0) for x in (day, night)]
         assert np.corrcoef(*edges)[0, 1] > 0.3
 
 
-@pytest.fixture
-def few_digits(tmp_path):
-    """MNIST's file with 20 training digits and 6 to test, each with a pixel of its own."""
-    random = np.random.default_rng(0)
-    x = random.integers(0, 256, (26, 28, 28), np.uint8)
-    x[:, 0, 0] = np.arange(26)
-    y = np.arange(26) % 10
-    np.savez(tmp_path / "mnist.npz", x_train=x[:20], y_train=y[:20], x_test=x[20:], y_test=y[20:])
-    return tmp_path, x, y
-
-
-@pytest.mark.parametrize(("name", "change"), [(n, change) for n, (_, change) in DIGITS.items()])
-def test_digits_and_others_changed(few_digits, name, change):
-    if not name.startswith("mnist"):
-        found = find(name, None, 3)
-        assert len(found.splits["trainA"]) == len(found.splits["trainB"]) == 10_000
-        return
-    folder, x, y = few_digits
-    found = find(name, str(folder), 3)
-    assert [len(found.splits[split]) for split in SPLITS] == [10, 10, 6, 6]
-    shown = {}
-    for split, part in found.splits.items():
-        known = part.counterpart if split.endswith("B") else part.read
-        shown[split] = [int(known(i, 32)[2, 2, 0]) for i in range(len(part))]
-        for i, number in enumerate(shown[split]):
+@pytest.mark.parametrize("change", [outlines, negatives])
+def test_digits_are_unchanged_in_one_domain_and_changed_in_the_other(change):
+    """20 training and 6 test digits, each with a pixel of its own."""
+    x = np.random.default_rng(0).integers(0, 256, (26, 28, 28, 1), np.uint8)
+    x[:, 0, 0, 0] = np.arange(26)
+    y = np.arange(26, dtype=np.int32) % 10
+    train, test = (ArraySplit(x, rows, y[rows]) for rows in (np.arange(20), np.arange(20, 26)))
+    splits = digit_splits(train, test, change, 3)
+    assert [len(splits[split]) for split in SPLITS] == [10, 10, 6, 6]
+    numbers = {}
+    for split, part in splits.items():
+        unchanged, changed = part.read, part.target
+        if split.endswith("B"):
+            unchanged, changed = changed, unchanged
+        numbers[split] = [int(unchanged(i, 32)[2, 2, 0]) for i in range(len(part))]
+        for i, number in enumerate(numbers[split]):
             assert part.label(i) == y[number]
-            plain = np.pad(x[number], 2)[None, ..., None]
-            other = part.read if split.endswith("B") else part.counterpart
-            np.testing.assert_array_equal(known(i, 32), plain[0])
-            np.testing.assert_array_equal(other(i, 32), change(plain)[0])
-    assert sorted(shown["trainA"] + shown["trainB"]) == list(range(20))  # no digit in both
-    assert shown["testA"] == shown["testB"] == list(range(20, 26))
+            padded = np.pad(x[number], [(2, 2), (2, 2), (0, 0)])
+            np.testing.assert_array_equal(unchanged(i, 32), padded)
+            np.testing.assert_array_equal(changed(i, 32), change(padded[None])[0])
+    assert sorted(numbers["trainA"] + numbers["trainB"]) == list(range(20))  # no digit in both
+    assert numbers["testA"] == numbers["testB"] == list(range(20, 26))
 
 
 def test_outlines_are_the_pixels_around_the_ink():
@@ -204,7 +196,7 @@ def test_outlines_are_the_pixels_around_the_ink():
     np.testing.assert_array_equal(negatives(x), 255 - x.astype(int))
 
 
-def test_digits_come_back_without_their_margin():
+def test_as_digits_crops_the_margin():
     x = np.random.default_rng(2).integers(0, 256, (3, 28, 28, 1), np.uint8)
     padded = np.pad(x, [(0, 0), (2, 2), (2, 2), (0, 0)])
     np.testing.assert_array_equal(as_digits(padded), x)

@@ -1,4 +1,4 @@
-"""Generated digits: functions of seed and index, drawn as said, legible, placed as in MNIST."""
+"""Generated digits: functions of seed and index, drawn exactly, legible, placed as in MNIST."""
 
 from common.data.synthetic import digits as module
 from common.data.synthetic.digits import Digits, digits, labels
@@ -16,7 +16,7 @@ def drawn():
 
 @pytest.fixture(scope="module")
 def lines():
-    """What `_ink` is given for some digits: starts, ends, radius, softness."""
+    """Arguments of `_ink` for some digits: starts, ends, radius, softness."""
     given = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_ink", lambda *a, **k: given.append(a) or ink(*a, **k))
@@ -43,7 +43,7 @@ def test_no_two_digits_are_equal(drawn):
     assert len({image.tobytes() for image in whole}) == 600
 
 
-def test_every_ten_hold_each_class_once_in_an_order_of_their_own(drawn):
+def test_every_ten_digits_have_each_class_once_in_random_order(drawn):
     _, names = drawn
     assert names.dtype == np.int32
     tens = names.reshape(-1, 10)
@@ -52,13 +52,13 @@ def test_every_ten_hold_each_class_once_in_an_order_of_their_own(drawn):
     assert (labels(4, range(600)) != names).mean() > 0.8  # nine of ten by chance
 
 
-def test_no_digits_at_all():
+def test_an_empty_selection():
     assert digits(0, []).shape == (0, 28, 28, 1)
     assert labels(0, []).shape == (0,)
 
 
-def test_what_is_drawn_is_what_the_label_says(drawn):
-    """Nearest neighbours among digits of one seed name those of another."""
+def test_digits_look_like_their_labels(drawn):
+    """A nearest-neighbour classifier of the digits of one seed recognizes those of another."""
 
     def features(images):
         coarse = images.reshape(-1, 14, 2, 14, 2).mean((2, 4)).reshape(len(images), -1)
@@ -72,7 +72,7 @@ def test_what_is_drawn_is_what_the_label_says(drawn):
     assert min(right[labels(8, range(200)) == digit].mean() for digit in range(10)) > 0.5
 
 
-def test_size_and_place_are_those_of_mnist(drawn):
+def test_size_and_position_are_those_of_mnist(drawn):
     whole, _ = drawn
     there = whole > 64
     heights, widths = (
@@ -91,14 +91,14 @@ def test_size_and_place_are_those_of_mnist(drawn):
     assert 0.09 < whole.mean() / 255 < 0.18  # MNIST: 0.13
 
 
-def test_pens_differ(drawn):
+def test_pen_widths_vary(drawn):
     whole, names = drawn
     ones = whole[names == 1].sum((1, 2)) / 255 / 20  # px of breadth
     assert ones.min() < 2 < 3.5 < ones.max()
 
 
-def test_ink_is_the_distance_to_the_line(lines):
-    """Against all segments and all pixels, in float64."""
+def test_ink_follows_the_distance_to_the_line(lines):
+    """Compares with a brute-force float64 computation over all segments and pixels."""
     starts, ends, radius, softness = (part[:40].astype(np.float64) for part in lines)
     pixel = np.stack(np.meshgrid(np.arange(28.0), np.arange(28.0)), -1)  # (28, 28, 2): x, y
     along = (ends - starts)[:, :, None, None]
@@ -111,7 +111,7 @@ def test_ink_is_the_distance_to_the_line(lines):
     assert np.abs(made - expected).max() <= 0.51
 
 
-def test_the_window_around_a_segment_holds_all_its_ink(lines):
+def test_the_window_around_a_segment_covers_all_its_ink(lines):
     starts, ends, radius, softness = lines
     reach = radius + softness[:, None] / 2 + np.abs(ends - starts).max(-1) / 2
     assert reach.max() < module._WINDOW / 2 - 0.5
@@ -126,7 +126,7 @@ def test_a_straight_glyph_is_a_straight_line():
     np.testing.assert_allclose(ends, np.stack([0.3 + 0 * places, places], 1)[1:], atol=1e-6)
 
 
-def test_lines_go_through_their_points_and_rest_where_the_pen_is_lifted():
+def test_lines_go_through_their_points_and_break_where_the_pen_is_lifted():
     known, _, _ = glyphs()
     texts = [text for variants in GLYPHS.values() for text in variants]
     assert len(texts) == len(known.points)
@@ -143,7 +143,7 @@ def test_lines_go_through_their_points_and_rest_where_the_pen_is_lifted():
         assert (jumps > 1e-5).sum() == text.count("|"), text
 
 
-def test_glyphs_are_as_common_as_they_are_said_to_be():
+def test_glyphs_have_the_frequencies_of_the_table():
     _, first_of_class, odds = glyphs()
     counts = [len(variants) for variants in GLYPHS.values()]
     assert len(counts) == CLASSES
@@ -152,7 +152,7 @@ def test_glyphs_are_as_common_as_they_are_said_to_be():
     assert (np.diff(odds) >= 0).all() and (odds[:, -1] == 1).all()
 
 
-def test_an_array_of_digits_draws_what_is_looked_at_once(monkeypatch):
+def test_an_array_of_digits_draws_each_digit_once(monkeypatch):
     asked = []
     draw = module.digits
     monkeypatch.setattr(module, "digits", lambda seed, i: asked.extend(i) or draw(seed, i))

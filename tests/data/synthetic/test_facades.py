@@ -1,4 +1,4 @@
-"""The embedded facades: reproducible, alike at every size, varied; photos that fit the labels."""
+"""Generated facades: reproducible, consistent between sizes, varied; photos fit their labels."""
 
 import hashlib
 import subprocess
@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def mask(labels: np.ndarray, name: str) -> np.ndarray:
-    """Where the label map (H, W, 3) says `name`: bool (H, W)."""
+    """The pixels of a label map (H, W, 3) with the label `name`: bool (H, W)."""
     return (labels == LABEL_COLOURS[name]).all(-1)
 
 
@@ -29,7 +29,7 @@ def scenes() -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 @pytest.mark.parametrize("size", [16, 50, 64])
-def test_photo_and_label_map_are_rgb_bytes_of_the_asked_size(size):
+def test_photo_and_label_map_are_uint8_rgb_of_the_given_size(size):
     for image in facade(3, 4, size):
         assert image.shape == (size, size, 3)
         assert image.dtype == np.uint8
@@ -44,7 +44,7 @@ def test_label_map_holds_only_label_colours(scenes):
 
 def test_same_arguments_give_equal_bytes_in_another_process():
     program = (
-        "import sys; from common.data.scenes import facade; "
+        "import sys; from common.data.synthetic.facades import facade; "
         "sys.stdout.buffer.write(b''.join(image.tobytes() for image in facade(5, 17, 64)))"
     )
     command = [sys.executable, "-c", program]
@@ -58,7 +58,7 @@ def test_scenes_do_not_depend_on_numpys_global_state():
     assert digest(1, 2, 32) == first
 
 
-def test_other_seeds_and_indices_give_other_scenes():
+def test_seeds_and_indices_give_different_scenes():
     names = [(seed, index) for seed in range(3) for index in range(10)]
     assert len({digest(*name, 32) for name in names}) == len(names)
 
@@ -67,7 +67,7 @@ def test_other_seeds_and_indices_give_other_scenes():
 def test_sizes_show_the_same_scene(index):
     small_photo, small_labels = facade(2, index, 64)
     large_photo, large_labels = facade(2, index, 192)
-    # The middle one of each 3 x 3 large pixels lies where the small pixel's centre is.
+    # The middle pixel of each 3 x 3 block is at the centre of the small pixel.
     agree = (large_labels[1::3, 1::3] == small_labels).all(-1)
     assert agree.mean() > 0.99
     shrunk = large_photo.reshape(64, 3, 64, 3, 3).mean((1, 3))
@@ -92,7 +92,7 @@ def test_windows_are_darker_than_the_wall_around_them(scenes):
     assert np.mean(np.array(contrasts) > 0) > 0.75
 
 
-def test_walls_are_textured_and_photos_use_the_range(scenes):
+def test_walls_are_textured_and_photos_use_the_range_of_values(scenes):
     for photo, labels in scenes:
         assert photo[mask(labels, "wall")].std(0).mean() > 3
         assert photo.mean(-1).std() > 20
@@ -101,20 +101,20 @@ def test_walls_are_textured_and_photos_use_the_range(scenes):
 
 
 def test_light_comes_from_both_sides():
-    """Under the sills lie shadows, drawn to the left in some scenes and to the right in others."""
-    leanings = []
+    """Shadows fall to the left of the windows in some scenes and to the right in others."""
+    differences = []
     for index in range(24):
         photo, labels = facade(0, index, 128)
         brightness = photo.mean(-1)
         window = mask(labels, "window")
         left, right = window & ~np.roll(window, 1, 1), window & ~np.roll(window, -1, 1)
-        leanings.append(
+        differences.append(
             brightness[np.roll(left, 3, 1)].mean() - brightness[np.roll(right, -3, 1)].mean()
         )
-    assert min(leanings) < -3
-    assert max(leanings) > 3
+    assert min(differences) < -3
+    assert max(differences) > 3
 
 
-def test_too_small_a_size_is_refused():
+def test_a_size_that_is_too_small_is_refused():
     with pytest.raises(ValueError, match="at least 16"):
         facade(0, 0, 15)

@@ -1,8 +1,8 @@
-"""Facade-like scenes: the embedded data set of the translators, for when no other can be had.
+"""Generated facades: the embedded dataset of the image translators, which needs no download.
 
-`facade(seed, index, size)` draws a label map in the colours of the CMP facades and the photo that
-belongs to it. A style gives the odds of storeys, bays, openings and ornament, and the colours; so
-the geometry is all in the label map, and much of material and colour can be guessed from it.
+`facade(seed, index, size)` draws a label map in the colours of the CMP facades and a photo of it. A
+style gives the probabilities of storeys, bays, openings and ornament, and the colours; so the label
+map has all of the geometry, and much of material and colour can be inferred from it.
 `facade_by_night(seed, index, size)` is the photo of the same scene after dark.
 """
 
@@ -33,21 +33,21 @@ SMALLEST = 16
 
 
 def facade(seed: int, index: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """One scene: its photo and its label map, each uint8 (size, size, 3).
+    """The photo and the label map of a scene, each uint8 (size, size, 3).
 
-    A pure function: `(seed, index)` names the scene, `size` (pixels) only the resolution, so the
-    same scene at two sizes has the same layout, materials and light. The label map holds only
+    A pure function: `(seed, index)` determines the scene and `size` (pixels) only the resolution,
+    so the same scene at two sizes has the same layout, materials and light. The label map has only
     colours of `LABEL_COLOURS`.
 
     Raises:
-        ValueError: `size` is less than 16, where a window has no pixel left.
+        ValueError: `size` is less than 16, where a window would have no pixel.
     """
     scene, rng = _scene(seed, index, size)
     return draw_photo(scene, rng, size), draw_labels(scene.parts, LABEL_COLOURS, size)
 
 
 def facade_by_night(seed: int, index: int, size: int) -> np.ndarray:
-    """The photo of a scene of `facade`, pixel by pixel the same place, at night: uint8 (S, S, 3).
+    """The photo of a scene of `facade` at night, aligned pixel by pixel: uint8 (size, size, 3).
 
     Raises:
         ValueError: as `facade`.
@@ -61,7 +61,7 @@ def facade_by_day(seed: int, index: int, size: int) -> np.ndarray:
 
 
 def _scene(seed: int, index: int, size: int) -> tuple[Scene, np.random.Generator]:
-    """A scene, and the random numbers that go on from it."""
+    """A scene, and the random generator that it was drawn from."""
     if size < SMALLEST:
         raise ValueError(f"size must be at least {SMALLEST} pixels, not {size}")
     rng = np.random.default_rng([seed, index])

@@ -8,7 +8,7 @@ from common.data.synthetic.facades.styles import STYLES
 
 import numpy as np
 
-# Share of the image's height that the roof or gable takes above the eaves.
+# Height of the roof or gable above the eaves, as a fraction of the image.
 CROWN_HEIGHTS = {
     "flat": (0.02, 0.12), "mansard": (0.17, 0.26), "hip": (0.14, 0.22), "pediment": (0.16, 0.24),
     "gable": (0.28, 0.40), "steps": (0.26, 0.36), "bell": (0.24, 0.34),
@@ -18,7 +18,7 @@ MIRRORED = {"rising": "falling", "falling": "rising"}
 
 
 class Body:
-    """What a facade is before its windows and doors: its measures, and `parts` back to front."""
+    """A facade before its windows and doors: its dimensions, and its `parts` from back to front."""
 
     def __init__(self, rng: np.random.Generator):
         self.rng, self.parts = rng, []
@@ -45,7 +45,7 @@ class Body:
         shares[0] *= rng.uniform(1.1, 1.5)
         if gabled:
             shares = shares[:-1] if len(shares) > 2 else shares
-        # Floors from the ground up: storey k lies between floors[k] and floors[k + 1].
+        # Floors from the ground up: storey k is between floors[k] and floors[k + 1].
         rise = np.concatenate([[0], np.cumsum(shares)]) / shares.sum()
         self.floors = self.ground - rise * (self.ground - self.eaves)
         widths = np.ones(rng.integers(*style.bays, endpoint=True))

@@ -1,4 +1,4 @@
-"""Layouts of the embedded facades: the openings that stand in a body, and what adorns them."""
+"""Layouts of the embedded facades: the openings in a body, and their ornaments."""
 
 from common.data.synthetic.facades.bodies import GABLED, Body
 from common.data.synthetic.facades.rendering import Scene
@@ -7,7 +7,7 @@ import numpy as np
 
 
 class Layout(Body):
-    """A whole facade, drawn from `rng`."""
+    """A complete facade, drawn from `rng`."""
 
     def __init__(self, rng: np.random.Generator):
         super().__init__(rng)
@@ -70,7 +70,7 @@ class Layout(Body):
         self._add("balcony", self.style.railing, box, colour, 0.024)
 
     def _opening(self, box, opening, framed=False, sill=True, shutters=False, ornate=False):
-        """A window with what belongs to it."""
+        """A window with its frame, hood, shutters and sill."""
         left, top, right, bottom = box
         wide, tall = right - left, bottom - top
         rise = {"box": 0.0, "arch": min(0.5 * wide / tall, 0.6), "segment": 0.18 * wide / tall}[
@@ -144,7 +144,7 @@ class Layout(Body):
                 self._opening(box, arched, shutters=shutters)
 
     def _entrance(self, middle: float, half: float, top: float):
-        """The door in its surround, with columns and a hood where the style likes pilasters."""
+        """The door in its surround, with columns and a hood in styles with pilasters."""
         arched = self.opening != "box" or self._chance(0.25)
         rise = 0.9 * half / (self.ground - top) if arched else 0.0
         outline = "arch" if arched else "box"

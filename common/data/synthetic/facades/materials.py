@@ -1,8 +1,8 @@
-"""Materials of a facade: how each part's albedo, height and gloss look from near.
+"""Materials of a facade: albedo, height and gloss of each part in detail.
 
-Every painter has the signature `painter(part, patch, layer, setting)`. `layer` (5, h, w) comes
-filled with the part's colour and height and is changed in place; what is returned, if anything, is
-the share of each pixel that the part really hides (a railing shows what is behind it).
+Every painter has the signature `painter(part, patch, layer, setting)`. It modifies `layer` (5, h,
+w) in place, which is filled with the part's colour and height, and may return the fraction of each
+pixel that the part covers (a railing is see-through).
 """
 
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ MASONRY = {
 
 @dataclass(frozen=True)
 class Setting:
-    """What the materials of one scene share."""
+    """What the materials of a scene have in common."""
 
     rng: np.random.Generator
     panes: tuple[int, int]  # columns and rows of a window's panes
@@ -60,8 +60,8 @@ def wall(part: Part, patch: Patch, layer, setting: Setting):
         [stripes(patch.x + offset, length, joint, patch.pixel) for offset in (0, length / 2)]
     )
     joints = np.maximum(beds, upright[row[:, 0] % 2])
-    grey = layer[:3].mean(0) if part.material == "brick" else layer[:3]
-    layer[:3] += joints * (grey * joint_tone - layer[:3])
+    base = layer[:3].mean(0) if part.material == "brick" else layer[:3]
+    layer[:3] += joints * (base * joint_tone - layer[:3])
     layer[HEIGHT] -= 0.0012 * joints
 
 
@@ -84,7 +84,7 @@ def window(part: Part, patch: Patch, layer, setting: Setting):
 
 
 def _glass(patch: Patch, setting: Setting) -> np.ndarray:
-    """Colour (3, h, w) of a window's glass: the sky's reflection over what is behind it."""
+    """Colour (3, h, w) of a window's glass: the reflected sky over the room behind it."""
     curtain, mirror, tilt, drawn, lamp = setting.rng.random(5).tolist()
     s, v = 2 * patch.u - 1, patch.v
     inside = GLASS
@@ -152,7 +152,7 @@ def awning(part: Part, patch: Patch, layer, setting: Setting):
 
 
 def railing(part: Part, patch: Patch, layer, setting: Setting):
-    """Wrought iron before the window, on a slab."""
+    """A wrought-iron railing in front of the window, on a slab."""
     bars = patch.stripes(patch.x, 0.0088, 0.0026)
     ring = np.abs(patch.v - 0.42) < 0.09
     rails = (patch.y < 0.0042) | (np.abs(patch.v - 0.20) < 0.03)

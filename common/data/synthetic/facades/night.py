@@ -1,7 +1,7 @@
-"""Night over the facades: lamps in the street and behind every window, under a dark sky.
+"""Facades at night: street lamps and lit windows under a dark sky.
 
-Nothing about a night is drawn by lot that the day does not show: panes are lit and walls are dark
-wherever they are. So of a photo by day there is one counterpart, which can be inferred from it.
+A night has no randomness of its own: panes are always lit and walls are always dark. So a photo by
+day has exactly one target at night, which can be inferred from it.
 """
 
 from common.data.synthetic.facades.materials import GLASS_GLOSS, GLOSS, HEIGHT
@@ -9,14 +9,14 @@ from common.data.synthetic.facades.rendering import DEEPEST_FALL, Light
 
 import numpy as np
 
-_MOON = np.float32([0.16, 0.20, 0.32])  # the share of an albedo that is seen by the sky's light
-_STREET = np.float32([0.52, 0.36, 0.17])  # by the lamps, at the ground
+_MOON = np.float32([0.16, 0.20, 0.32])  # light of the sky on an albedo
+_STREET = np.float32([0.52, 0.36, 0.17])  # light of the street lamps, at the ground
 _ROOM = np.float32([1.0, 0.80, 0.42])  # colour of a lit pane
-_REACH = 0.28  # of the lamps upward, as a share of the image
+_REACH = 0.28  # of the lamps' light upward, as a fraction of the image
 
 
 class Night(Light):
-    """The light of a scene after dark; draws from `rng` what the day draws."""
+    """The light of a scene after dark; draws the same numbers from `rng` as `Light`."""
 
     def __init__(self, rng: np.random.Generator):
         super().__init__(rng)
@@ -26,7 +26,7 @@ class Night(Light):
         """The lit surface (3, side, side), in [0, 1]."""
         height, gloss = surface[HEIGHT], surface[GLOSS]
         side = len(height)
-        above = np.linspace(1, 0, side, dtype=np.float32)[:, None]  # the ground
+        above = np.linspace(1, 0, side, dtype=np.float32)[:, None]  # height above the ground
         street = np.exp(-above / _REACH) * (1 + self._relief(height))
         light = _MOON[:, None, None] + street * _STREET[:, None, None]
         sky = height <= -DEEPEST_FALL

@@ -30,7 +30,7 @@ OUTLINES = {
 
 @dataclass(frozen=True)
 class Part:
-    """One piece of a facade: `box` is (left, top, right, bottom), `height` is over the wall."""
+    """A part of a facade: `box` is (left, top, right, bottom), `height` is above the wall."""
 
     label: str
     material: str

@@ -1,8 +1,8 @@
-"""Photographs of facades: the parts of a scene painted into one surface, and the light on it.
+"""Rendering of facades: the parts of a scene are painted into a surface, which is then lit.
 
 Each part adds its albedo, height and gloss to the surface. The light is computed once, from the
-surface's height field: because every sill, reveal, balcony and cornice has a height, all cast
-shadows, edge lights and ambient occlusion follow from it.
+surface's height field: every sill, reveal, balcony and cornice has a height, from which all cast
+shadows, edge lights and ambient occlusion follow.
 """
 
 from collections.abc import Callable
@@ -15,12 +15,12 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-DEEPEST_FALL = 0.045  # greatest difference of heights that is followed for shadows
+DEEPEST_FALL = 0.045  # greatest difference of heights that casts shadows
 
 
 @dataclass(frozen=True)
 class Scene:
-    """Parts from back to front, and what they stand in."""
+    """A facade: its parts from back to front, and its extent."""
 
     parts: list[Part]
     panes: tuple[int, int]  # columns and rows of a window's panes
@@ -33,7 +33,7 @@ def draw_photo(
     size: int,
     light_of: Callable[[np.random.Generator], "Light"] | None = None,
 ) -> np.ndarray:
-    """Photo, uint8 (size, size, 3), in daylight or in another light.
+    """Renders a photo, uint8 (size, size, 3), in daylight or another light.
 
     Draws the same numbers from `rng` at every size, and in every light that draws as `Light` does.
     """
@@ -72,7 +72,7 @@ def noise(rng: np.random.Generator, rows: int, columns: int, side: int) -> np.nd
 
 
 def _paint_sky(surface: np.ndarray, light: "Light", clouds: np.ndarray):
-    """Fills the surface with sky, which the sun does not light and on which no shadow falls."""
+    """Fills the surface with sky, which is neither lit by the sun nor shaded."""
     side = surface.shape[-1]
     y = ((np.arange(side, dtype=np.float32) + 0.5) / side)[:, None]
     zenith, horizon = light.sky[..., None, None]
@@ -83,7 +83,7 @@ def _paint_sky(surface: np.ndarray, light: "Light", clouds: np.ndarray):
 
 
 def _surroundings(scene: Scene, rng: np.random.Generator) -> list[Part]:
-    """Blank walls of the neighbours beside the building, and the pavement before it."""
+    """The blank walls of the neighbouring buildings, and the pavement in front."""
     left, eaves, right, ground = scene.extent
     roofline = eaves + 0.15 * (ground - eaves)
     parts = []
@@ -100,7 +100,7 @@ def _surroundings(scene: Scene, rng: np.random.Generator) -> list[Part]:
 
 
 def _paint(surface: np.ndarray, part: Part, setting: Setting):
-    """Blends one part into the surface, as its material draws it."""
+    """Blends a part into the surface."""
     patch = Patch(part, surface.shape[-1])
     if not patch.alpha.size:
         return

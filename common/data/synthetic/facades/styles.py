@@ -1,4 +1,4 @@
-"""Architectures of the embedded facades: what each one likes to build, and in which colours."""
+"""Architectural styles of the embedded facades: probabilities of their parts, and colours."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from common.data.synthetic.facades.parts import Colour
 
 @dataclass(frozen=True)
 class Style:
-    """What an architecture likes: (low, high) ranges, choices, probabilities and colours."""
+    """An architectural style: (low, high) ranges, choices, probabilities and colours."""
 
     wall: str
     base: str  # material of the ground floor
@@ -19,8 +19,8 @@ class Style:
     tiles: str = "slate"
     storeys: tuple[int, int] = (3, 5)
     bays: tuple[int, int] = (3, 6)
-    span: tuple[float, float] = (0.42, 0.60)  # width of a window, as a share of its bay
-    tall: tuple[float, float] = (0.50, 0.66)  # height of a window, as a share of its storey
+    span: tuple[float, float] = (0.42, 0.60)  # width of a window, as a fraction of its bay
+    tall: tuple[float, float] = (0.50, 0.66)  # height of a window, as a fraction of its storey
     openings: tuple[str, ...] = ("box",)
     panes: tuple[tuple[int, int], ...] = ((2, 3),)
     crowns: tuple[str, ...] = ("flat",)
