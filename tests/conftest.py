@@ -31,21 +31,22 @@ from xdist.scheduler import LoadFileScheduling
 TINY = Path(__file__).with_name("helpers") / "tiny.py"
 
 
-class OneModelPerWorker(LoadFileScheduling):
-    """Gives a worker all tests whose parameters name a model, of any file, or else all of a file.
+class ModelOrFile(LoadFileScheduling):
+    """Runs the tests of a file on one worker, of files about every model the tests of a model.
 
-    So fixtures of a model are made once, and the models are spread over the workers.
+    So the fixtures of a model are made once, and the models are spread over the workers.
     """
 
     def _split_scope(self, nodeid):
-        parameters = nodeid.partition("[")[2].rstrip("]").split("-")
+        file, _, test = nodeid.partition("::")
+        parameters = test.partition("[")[2].rstrip("]").split("-")
         model = next((each for each in parameters if each in registry.NAMES), None)
-        return model or super()._split_scope(nodeid)
+        return model if model and Path(file).parent.name == "tests" else file
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    return OneModelPerWorker(config, log) if config.option.dist == "loadfile" else None
+    return ModelOrFile(config, log) if config.option.dist == "loadfile" else None
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ from benchmarks import cases, classic
 from benchmarks.cases import CASES, Sizes
 from common import registry
 from common.errors import UserError
+from common.signatures import parameters
 
 import keras
 import numpy as np
@@ -18,7 +19,9 @@ SMALL = Sizes(image_size=32, width=8, batch_size=3)
 
 @pytest.fixture(params=CASES)
 def case(request):
-    return CASES[request.param]
+    made = CASES[request.param]
+    blocks = {"blocks": 1} if "blocks" in parameters(made.model) else {}
+    return replace(made, options=made.options | blocks)
 
 
 @pytest.fixture(autouse=True)

@@ -21,9 +21,8 @@ from common.nn.latent import Latent
 from common.nn.layers import Dropout, GaussianNoise
 from common.tasks.paired_translation import PairedTranslation
 from common.training import callbacks, checkpoint, train
-from dcgan.dcgan import DCGAN
-from pix2pix.pix2pix import Pix2Pix
 from tests.helpers.tiny import Tiny
+from tests.helpers.tiny_gan import TinyGan
 
 import keras
 import numpy as np
@@ -40,17 +39,17 @@ WRITERS = [
     *((image_file, "write"), (tf.summary, "create_file_writer")),
 ]
 MODELS = {
-    "dcgan": lambda: DCGAN(image_size=16, width=4, latent_size=8, dense_units=8),
-    "pix2pix": lambda: Pix2Pix(image_size=32, width=4, dropout=0.0),
+    "noise to image": TinyGan,
+    "image to image": lambda: Tiny(dropout=0.0),
 }
 
 
 def batch_of(name, step):
     """The global batch of a step, of four samples."""
     random = np.random.default_rng(step)
-    if name == "dcgan":
-        return random.uniform(-1, 1, (4, 16, 16, 1)).astype(np.float32), np.zeros(4, np.int32)
-    return tuple(random.uniform(-1, 1, (2, 4, 32, 32, 3)).astype(np.float32))
+    if name == "noise to image":
+        return random.uniform(-1, 1, (4, 8, 8, 1)).astype(np.float32), np.zeros(4, np.int32)
+    return tuple(random.uniform(-1, 1, (2, 4, 16, 16, 3)).astype(np.float32))
 
 
 def losses_of(name, group, count=5):
