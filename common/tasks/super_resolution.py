@@ -19,6 +19,7 @@ from common.images.tiling import Upscaler
 from common.inference.image_to_image import convert_files, upscaler_of, write_enlarged
 from common.reports.result_page import THUMBNAIL, ResultPage
 from common.serving.upscaler import export_upscaler, load_upscaler
+from common.staged import plan_of
 from common.tasks.base import Checkpoint, Evaluation, EvaluationOptions, Task, is_saved_model
 from common.training.run_folder import Run
 
@@ -190,7 +191,9 @@ class SuperResolution(Task):
     def _stages(self, evaluation: Evaluation) -> dict[int, Adversarial]:
         """Returns models by step: at the end of each earlier stage, and of the checkpoint."""
         run, model, step = evaluation.run, evaluation.model, evaluation.report["step"]
-        earlier = {m: self.load(run, StepCheckpoint(step=m)) for m in model.milestones if m < step}
+        earlier = {
+            m: self.load(run, StepCheckpoint(step=m)) for m in plan_of(model).milestones if m < step
+        }
         return earlier | {step: model}
 
 

@@ -280,7 +280,7 @@ def test_evaluate_without_labels(capsys, rgb, inception_inputs, reference_sets, 
         **{"step": 4, "dataset": "here", "split": "test", "count": 60, "seed": 2},
         "further": {"a": 1},
     }
-    reason = "left out; --dataset here: its images have no labels"
+    reason = "skipped; --dataset here: its images have no labels"
     page = rgb / "evaluation" / "index.html"
     assert reason in result.out and reason in page.read_text()
     (alt, grid), (other, held_out) = shown_on(page)
@@ -298,11 +298,11 @@ def test_evaluate_without_labels_or_inception(
 
     if weights == "missing":
         monkeypatch.setattr(inception, "keras_inception", missing)
-        data, run, reason = Unlabelled, rgb, "left out; the weights of InceptionV3"
+        data, run, reason = Unlabelled, rgb, "skipped; the weights of InceptionV3"
     else:
         data = type("Grey", (Data,), {"classes": 0})
         run = shutil.copytree(plain, tmp_path / "run")
-        reason = "left out, it is defined for RGB images"
+        reason = "skipped; it is defined for RGB images"
     monkeypatch.setattr(Generation, "data", data)
     result = gan_cli(f"evaluate '{run}' --count 5")
     assert result.status == 0, result.err

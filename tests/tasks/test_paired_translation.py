@@ -190,7 +190,7 @@ def test_evaluate(run_cli, no_inception, copy_of, finished, pairs_folder):
     table = result.out.lower()
     for word in ("l1", "psnr", "ssim", "mean photo", "label colour"):
         assert word in table
-    assert "left out; the weights of InceptionV3 cannot be downloaded" in result.out
+    assert "skipped; the weights of InceptionV3 cannot be downloaded" in result.out
 
     report = json.loads((run / "evaluation.json").read_text())
     assert report["step"] == 6 and report["split"] == "test"

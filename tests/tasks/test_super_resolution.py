@@ -227,7 +227,7 @@ def test_the_first_stage_alone(run_cli, train_folder, tmp_path, monkeypatch):
 def test_errors_are_one_line(refused, finished, inputs, train_folder, tmp_path):
     saved = finished / "export" / "srgan" / "1"
     wide = f"'{inputs / 'wide.png'}' --output {tmp_path / 'out'}"
-    refused(f"predict {finished} {wide} --tile 20", "--tile 20", "more than 20")
+    refused(f"predict {finished} {wide} --tile 20", "--tile 20", "at least 21")
     refused(f"predict {finished} {wide} --step 4", "--step 4", "3, 5, 6")
     refused(f"predict {finished} {wide} --best", "--keep_best")
     refused(f"predict {saved} {wide} --step 3", "--step: fixed", str(saved))

@@ -183,7 +183,7 @@ def test_evaluate(call, run, data, model, no_inception, tmp_path):
     copied = copy_of(run, tmp_path / "run")
     result = call(f"evaluate {copied.folder}")
     assert result.status == 0, result.err
-    assert result.out.count("left out; the weights of InceptionV3") == len(no_inception) == 1
+    assert result.out.count("skipped; the weights of InceptionV3") == len(no_inception) == 1
     report = json.loads(copied.evaluation_file.read_text())
     assert report["step"] == 4 and report["split"] == "test" and report["dataset"] == data.name
     assert report["keras_inception_fid"] == {"AtoB": None, "BtoA": None}

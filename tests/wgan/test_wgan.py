@@ -171,6 +171,8 @@ def test_the_generator_moves_after_the_critics_share_and_not_before(shared):
 
 def test_the_average_follows_only_when_the_generator_moves(shared):
     set_turn(shared, 25)
+    n = int(shared.averaged)
+    decay = min(0.5, (1 + n) / (10 + n))
     average = shared.average_generator.trainable_variables
     before = values(average)
     step(shared)
@@ -178,7 +180,8 @@ def test_the_average_follows_only_when_the_generator_moves(shared):
     step(shared)
     weights = shared.generator.trainable_variables
     for old, new, weight in zip(before, average, weights, strict=True):
-        np.testing.assert_allclose(new, 0.5 * old + 0.5 * weight.numpy(), atol=1e-6)
+        expected = decay * old + (1 - decay) * weight.numpy()
+        np.testing.assert_allclose(new, expected, atol=1e-6)
 
 
 def test_every_move_has_noise_of_its_own(shared):
