@@ -7,17 +7,18 @@ import ast
 import importlib
 import inspect
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 from common import cli
 from common.adversarial import Adversarial
 from common.errors import UserError
+from common.signatures import pick
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = sorted(path.stem for path in ROOT.glob("*/*.py") if path.stem == path.parent.name)
 # Values that make a model small, for the options that it has.
 SMALL = {
-    "image_size": 32,
     "width": 4,
     "blocks": 1,
     "pool_size": 6,  # full before a short run ends
@@ -27,6 +28,7 @@ SMALL = {
     "dense_units": 8,
     "batch_size": 4,
 }
+SIZES = (16, 32)  # px; the first one that a model accepts
 
 
 def chosen(names: str, known: Iterable[str], option: str = "model") -> list[str]:
@@ -58,8 +60,20 @@ def task_of(name: str):
     return task_class(model_class, capabilities)
 
 
+@cache
 def small_options(model_class: type[Adversarial], task_class: type, *_capabilities: type) -> str:
     """Returns options of `train` that make a model small, as written on a command line."""
     parser = cli.train_parser(model_class, task_class(model_class), "")
     known = {action.dest for action in parser._actions}
-    return " ".join(f"--{name} {value}" for name, value in SMALL.items() if name in known)
+    small = {name: value for name, value in SMALL.items() if name in known}
+    if "image_size" in known:
+        small["image_size"] = next(size for size in SIZES if _accepts(model_class, size, small))
+    return " ".join(f"--{name} {value}" for name, value in small.items())
+
+
+def _accepts(model_class: type[Adversarial], image_size: int, options: dict) -> bool:
+    try:
+        model_class(**pick(model_class, options | {"image_size": image_size}))
+    except UserError:
+        return False
+    return True

@@ -2,17 +2,21 @@
 
 import os
 import shutil
+from importlib.metadata import version
 from pathlib import Path
 
 # oneDNN may round differently in two processes (as TensorFlow warns when it starts), and the tests
 # compare bytes. benchmarks/kill_and_resume.py runs the same comparison with oneDNN on.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 # XLA's code runs for a few steps only: optimising it takes longer than it saves.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+XLA_FLAGS = "--xla_backend_optimization_level=0"
+if version("tensorflow").startswith("2.21."):  # an unknown flag is a fatal error in other versions
+    XLA_FLAGS += " --xla_cpu_use_fusion_emitters=false"  # compiles twice as fast
+os.environ.setdefault("XLA_FLAGS", XLA_FLAGS)
 # pytest-xdist already keeps the cores busy.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
-from common import cli
+from common import cli, registry
 from common.tasks.paired_translation import PairedTranslation
 from tests.helpers.command_line import command_line
 from tests.helpers.image_files import write_pairs
@@ -20,8 +24,26 @@ from tests.helpers.tiny import Tiny
 
 import keras
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 TINY = Path(__file__).with_name("helpers") / "tiny.py"
+
+
+class OneModelPerWorker(LoadFileScheduling):
+    """Gives a worker all tests whose parameters name a model, of any file, or else all of a file.
+
+    So fixtures of a model are made once, and the models are spread over the workers.
+    """
+
+    def _split_scope(self, nodeid):
+        parameters = nodeid.partition("[")[2].rstrip("]").split("-")
+        model = next((each for each in parameters if each in registry.NAMES), None)
+        return model or super()._split_scope(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    return OneModelPerWorker(config, log) if config.option.dist == "loadfile" else None
 
 
 @pytest.fixture(scope="session")

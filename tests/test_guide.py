@@ -39,7 +39,7 @@ def test_the_example_trains_and_draws(example, tmp_path):
     assert (run / "export" / "lsgan" / "1" / "saved_model.pb").is_file()
     line = f"predict {run} --output {tmp_path / 'o'} --count 2"
     cli.main(example, Generation, arguments=line.split())
-    assert image_file.read(tmp_path / "o" / "0001.png").shape == (32, 32, 3)
+    assert image_file.read(tmp_path / "o" / "0001.png").shape == (16, 16, 3)
 
 
 def test_what_the_guide_names_is_there():
