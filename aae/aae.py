@@ -42,8 +42,10 @@ from common.nn import losses
 from common.nn.code_priors import PRIORS
 from common.nn.latent import Latent
 from common.nn.layers import BatchNormalization
+from common.nn.optimizers import adam
 from common.players import Player
 from common.tasks.autoencoding import AutoEncoding
+from common.tasks.generation import Generation
 
 import keras
 import tensorflow as tf
@@ -118,13 +120,15 @@ class AAE(Adversarial):
                 optimizer=adam(adversarial_learning_rate, beta_1),
             )
         # A difference in [-1, 1] is twice that in [0, 1].
-        self.autoencoder.compile(loss=losses.mse, loss_weights=0.25, optimizer=adam(learning_rate))
+        self.autoencoder.compile(
+            loss=losses.mse, loss_weights=0.25, optimizer=adam(learning_rate, 0.9)
+        )
         if labels:
             logits = self.encoder.get_layer("logits").output
             self.classifier = keras.Model(x, logits, name="classifier")
             self.classifier.compile(
                 loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-                optimizer=adam(learning_rate),
+                optimizer=adam(learning_rate, 0.9),
             )
         self.noise_to_image = self.build_sampler()
         self.compile()
@@ -286,10 +290,6 @@ def check_labels(labels: int, supervised: bool, classes: int):
         raise UserError(f"--labels {labels}: give 0, or {classes} or more: one of each class")
 
 
-def adam(learning_rate: float, beta_1: float = 0.9) -> keras.optimizers.Adam:
-    return keras.optimizers.Adam(learning_rate, beta_1, epsilon=1e-8)
-
-
 def dense(h, units: int, use_bias: bool = True):
     """A dense layer with the paper's initial weights, N(0, 0.01)."""
     init = keras.initializers.RandomNormal(0.0, 0.01)
@@ -297,4 +297,4 @@ def dense(h, units: int, use_bias: bool = True):
 
 
 if __name__ == "__main__":
-    cli.main(AAE, AutoEncoding)
+    cli.main(AAE, Generation, AutoEncoding)

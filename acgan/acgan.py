@@ -35,7 +35,8 @@ from common.nn import losses
 from common.nn.blocks import base_and_stages, conv, conv_transpose, dense
 from common.nn.layers import BatchNormalization, Dropout, GaussianNoise
 from common.noise_to_image import ClassConditional
-from common.tasks.discriminator import ClassifyingGeneration
+from common.tasks.discriminator import Classification
+from common.tasks.generation import Generation
 
 import keras
 import tensorflow as tf
@@ -176,4 +177,4 @@ def kept(variables: list[keras.Variable]) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    cli.main(ACGAN, ClassifyingGeneration)
+    cli.main(ACGAN, Generation, Classification)

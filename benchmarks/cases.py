@@ -22,8 +22,8 @@ from bgan.bgan import BGAN
 from cgan.cgan import CGAN
 from common.adversarial import Adversarial
 from common.nn import losses
+from common.signatures import parameters
 from common.training.options import TrainingOptions
-from common.training.run_folder import parameters
 from cyclegan.cyclegan import CycleGAN
 from dcgan.dcgan import DCGAN
 from pix2pix.pix2pix import Pix2Pix

@@ -229,7 +229,7 @@ def main(
     parent = Path(folder) if folder else Path(tempfile.mkdtemp(prefix="kill_and_resume_"))
     all_equal = True
     for name in names:
-        small = registry.small_options(*registry.classes(name)).split()
+        small = registry.small_options(*registry.entry(name)).split()
         training = Training(name, small, steps, checkpoint_every, seed)
         runs = parent / name
         runs.mkdir(parents=True, exist_ok=True)

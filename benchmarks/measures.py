@@ -12,7 +12,7 @@ from benchmarks.classic import check_all_updated, check_classic_loop, compile_pl
 from benchmarks.command_line import peak_mib
 from common import cli, registry
 from common.adversarial import Adversarial, Jit
-from common.training.run_folder import pick
+from common.signatures import pick
 
 import keras
 import tensorflow as tf
@@ -154,10 +154,9 @@ def workload(name: str, sizes: Sizes, variant: Variant, rounds: int) -> Workload
 
 
 def embedded_data(name: str, sizes: Sizes):
-    """The model's embedded data with the defaults of its command line."""
-    model_class, task_class = registry.classes(name)
-    task = task_class(model_class)
-    options = cli.train_parser(model_class, task, "").get_defaults().as_dict()
+    """The model's generated data, as its command line would have them."""
+    task = registry.task_of(name)
+    options = cli.train_parser(task.model_class, task, "").get_defaults().as_dict()
     options |= {"dataset": "embedded", "image_size": sizes.image_size}
     return task.data(**pick(task.data, options))
 

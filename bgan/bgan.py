@@ -38,13 +38,13 @@ from typing import ClassVar, Literal
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common import cli, errors
-from common.data.binarized import Binarized
 from common.distributed.collectives import sharded_random
 from common.nn import losses
 from common.nn.blocks import base_and_stages, conv, conv_transpose, dense
 from common.nn.latent import Latent
 from common.nn.layers import BatchNormalization
 from common.noise_to_image import Judged, NoiseToImage
+from common.tasks.binary_pixels import BinaryPixels
 from common.tasks.generation import Generation
 
 import keras
@@ -129,13 +129,6 @@ class BGAN(NoiseToImage):
     @property
     def sampler(self) -> keras.Model:
         return self.binary_sampler if self.discrete else self.sampling_network
-
-    @property
-    def also_drawn(self) -> list[keras.Model]:
-        return [self.probabilities] if self.discrete else []
-
-    def aim(self, data):
-        return Binarized(data) if self.discrete else data
 
     def build_generator(self) -> keras.Model:
         """DCGAN's: z (B, latent_size) -> logits or images, float32 (B, S, S, C)."""
@@ -231,4 +224,4 @@ class BGAN(NoiseToImage):
 
 
 if __name__ == "__main__":
-    cli.main(BGAN, Generation)
+    cli.main(BGAN, Generation, BinaryPixels)

@@ -14,12 +14,11 @@ from typing import ClassVar, Literal
 from common.distributed import collectives
 from common.distributed.replicas import Replicas
 from common.errors import UserError
-from common.nn import batch_statistics
+from common.nn import weight_average
 from common.players import Player, loss_name, watching
 
 import keras
 import tensorflow as tf
-from keras import ops
 
 Jit = Literal["auto", "on", "off"]
 Objectives = Callable[..., tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]]
@@ -42,12 +41,14 @@ class Adversarial(keras.Model):
 
     Attributes:
         defaults: training options (`TrainingOptions`) for which the paper has other values.
+        unused_options: arguments of a base class's constructor that mean nothing for this model.
         counts: which of the results of `train_step` are counters: logged as they are, not averaged
             over steps.
         data_wait: seconds that training has waited for batches so far.
     """
 
     defaults: ClassVar[dict] = {}
+    unused_options: ClassVar[tuple[str, ...]] = ()
     counts: tuple[str, ...] = ()
 
     def __init__(self, ema: float = 0.0, **kwargs):
@@ -89,21 +90,12 @@ class Adversarial(keras.Model):
         """The network that makes images, in the form in which it is used and exported."""
         return self.sampling_network
 
-    @property
-    def also_drawn(self) -> list[keras.Model]:
-        """Further networks of what `sampler` takes: `Generation` shows their images beside."""
-        return []
-
-    def aim(self, data):
-        """The dataset as the model means to draw it, which its samples are measured against."""
-        return data
-
     def prepare(self, data):
         """Takes from the dataset what a step needs besides its batches; by default nothing."""
 
     # How a step is compiled.
 
-    def compile(self, jit: Jit = "auto", group: Replicas | None = None):
+    def compile(self, jit: Jit = "auto", replicas: Replicas | None = None):
         """Prepares `fit`; called again, it only changes how the step is compiled.
 
         Args:
@@ -111,7 +103,7 @@ class Adversarial(keras.Model):
                 "auto" is "on" with a GPU. On a CPU, "auto" compiles the optimizers alone, which
                 turns their dozens of passes over the weights into one; the convolutions stay with
                 oneDNN's kernels, which are faster than XLA's there.
-            group: the replicas that this model is one of; by default it is the only one. Several
+            replicas: the replicas that this model is one of; by default it is the only one. Several
                 replicas all-reduce within the step, which then is no single XLA program: "auto"
                 compiles the optimizers alone, on a GPU too.
 
@@ -119,7 +111,7 @@ class Adversarial(keras.Model):
             UserError: jit is "on" although XLA cannot compile a layer or there are several
                 replicas; or there are several and a layer would see one replica's shard only.
         """
-        self.group = group or Replicas()
+        self.replicas = replicas or Replicas()
         super().compile(optimizer=None, jit_compile=False)
         self._build_losses()
         if self.ema and self.average_generator is None:
@@ -130,10 +122,10 @@ class Adversarial(keras.Model):
         unsupported = [layer.name for layer in self._flatten_layers() if not layer.supports_jit]
         if jit == "on" and unsupported:
             raise UserError(f"--jit on: XLA cannot compile {', '.join(unsupported)}; use --jit off")
-        several = self.group.size > 1
+        several = self.replicas.size > 1
         if jit == "on" and several:
             raise UserError(
-                f"--jit on: {self.group.size} replicas all-reduce within a step, which XLA "
+                f"--jit on: {self.replicas.size} replicas all-reduce within a step, which XLA "
                 "cannot compile; use --jit auto"
             )
         alone = [
@@ -183,8 +175,8 @@ class Adversarial(keras.Model):
 
     def compiled_step(self) -> Callable[[tuple], dict[str, tf.Tensor]]:
         """`train_step` as a compiled function of a batch."""
-        if self.group.size > 1:
-            return self.group.compiled_step()
+        if self.replicas.size > 1:
+            return self.replicas.compiled_step()
         return tf.function(
             self.train_step, autograph=False, jit_compile=True if self.jit_step else None
         )
@@ -253,22 +245,7 @@ class Adversarial(keras.Model):
             players[name].apply(player_gradients)
         averaged = None if self.average_generator is None else self.generator
         if any(players[name].network is averaged for name in gradients):
-            self._average()
-
-    def _average(self):
-        """Updates the average generator by the generator's weights."""
-        n = ops.cast(self.averaged, "float32")  # updates averaged so far
-        decay = ops.minimum(self.ema, (1.0 + n) / (10.0 + n))
-        weights = self.generator.trainable_variables
-        averages = self.average_generator.trainable_variables
-        for average, weight in zip(averages, weights, strict=True):
-            average.assign(decay * average + (1.0 - decay) * weight)
-        statistics = self.generator.non_trainable_weights  # until `settle_average`
-        for average, value in zip(
-            self.average_generator.non_trainable_weights, statistics, strict=True
-        ):
-            average.assign(value)
-        self.averaged.assign_add(1)
+            weight_average.update(self.average_generator, self.generator, self.ema, self.averaged)
 
     def generator_inputs(self, number: int, batch: tuple):
         """What the generator takes for the `number`-th batch: by default, its first tensor."""
@@ -282,7 +259,7 @@ class Adversarial(keras.Model):
         """
         if self.average_generator is not None:
             inputs = [self.generator_inputs(*numbered) for numbered in enumerate(batches)]
-            self.average_inputs = inputs if batch_statistics.normalizations(self.generator) else []
+            self.average_inputs = inputs if weight_average.normalizations(self.generator) else []
 
     def settle_average(self):
         """Estimates the moving statistics of the average generator for its weights as they are.
@@ -291,7 +268,7 @@ class Adversarial(keras.Model):
         has not changed since the last time.
         """
         if self.average_inputs and self._settled != int(self.averaged):
-            batch_statistics.estimate(self.average_generator, self.average_inputs)
+            weight_average.estimate_statistics(self.average_generator, self.average_inputs)
             self._settled = int(self.averaged)
 
     # What a checkpoint must hold.

@@ -1,4 +1,4 @@
-"""The command line: train, predict, evaluate and export, built from the classes' signatures."""
+"""The command line: train, predict, evaluate and export, built from signatures and docstrings."""
 
 import inspect
 import sys
@@ -11,7 +11,7 @@ from common.adversarial import Adversarial
 from common.data.sources.super_resolution import parts_of
 from common.errors import UserError, one_line
 from common.training.options import FREE_ON_RESUME, TrainingOptions
-from common.training.run_folder import Run, parameters
+from common.training.run_folder import Run
 from common.training.train import train
 
 import docstring_parser
@@ -19,22 +19,29 @@ import tensorflow as tf
 from jsonargparse import ArgumentParser, DefaultHelpFormatter
 
 EXAMPLES = "examples:"
-TRUTHS = {"true", "false", "True", "False", "yes", "no"}  # what may follow a flag
+BOOLEANS = {"true", "false", "True", "False", "yes", "no"}  # optional value after a flag
 VERBS = ("train", "predict", "evaluate", "export")
 
 
-def main(model_class: type[Adversarial], task_class: type, arguments: list[str] | None = None):
-    """Runs the command line of one model; where something is wrong, says it and exits with 2.
+def main(
+    model_class: type[Adversarial],
+    task_class: type,
+    *capabilities: type,
+    arguments: list[str] | None = None,
+):
+    """Runs the command line of a model; an error that the user can fix exits with status 2.
 
     Args:
-        model_class: the model; its constructor's parameters are options of `train`.
-        task_class: its data, samples and verbs, made from the model's class.
-        arguments: default those of the process.
+        model_class: the model; the parameters of its constructor are options of `train`.
+        task_class: its task (data, samples, verbs), created as task_class(model_class,
+            capabilities).
+        capabilities: what the model can do besides the task.
+        arguments: command-line arguments; default those of the process.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     file = Path(inspect.getfile(model_class))
     program = f"python3 {file.parent.name}/{file.name}"
-    task = task_class(model_class)
+    task = task_class(model_class, capabilities)
     try:
         verb, rest = _verb(arguments)
         if verb == "train":
@@ -45,10 +52,8 @@ def main(model_class: type[Adversarial], task_class: type, arguments: list[str] 
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from error
     except (MemoryError, tf.errors.ResourceExhaustedError) as error:
-        print(
-            "error: out of memory; ask for less: a smaller --tile, --count, --width",
-            file=sys.stderr,
-        )
+        remedy = "use a smaller --tile, --count, --batch_size or --width"
+        print(f"error: out of memory; {remedy}", file=sys.stderr)
         raise SystemExit(2) from error
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -56,7 +61,7 @@ def main(model_class: type[Adversarial], task_class: type, arguments: list[str] 
 
 
 def _verb(arguments: list[str]) -> tuple[str, list[str]]:
-    """The verb, train if none is named, and what follows it."""
+    """Splits the arguments into the verb, by default train, and the others."""
     if not arguments or arguments[0].startswith("-"):
         return "train", arguments
     if arguments[0] not in VERBS:
@@ -64,23 +69,28 @@ def _verb(arguments: list[str]) -> tuple[str, list[str]]:
     return arguments[0], arguments[1:]
 
 
+# train
+
+
 def train_parser(model_class: type, task, program: str) -> ArgumentParser:
-    """Options of the run, the model and its data; each option stands in one place only."""
+    """Returns the parser of train, with the options of the run, the model and its data.
+
+    An option that several of them have is shown once.
+    """
     own = sys.modules[model_class.__module__].__doc__ or ""
     examples = [line.strip() for line in own.splitlines() if line.strip().startswith("python3 ")]
-    parser = ArgumentParser(
-        prog=f"{program} [train|predict|evaluate|export]",
-        description="Without a verb: train. For the options of the others: predict --help, ...",
-        epilog=_epilog([*examples, "{program} --resume --run RUN"], program),
-        formatter_class=_Formatter,
-        exit_on_error=False,
-        allow_abbrev=False,
+    parser = _parser(
+        program,
+        f"Trains {model_class.__name__}. Other verbs: predict, evaluate and export; for their "
+        "options: predict --help, ...",
+        [*examples, "{program} --resume --run RUN"],
+        usage=f"{program} [train] [OPTION ...]",
     )
     seen: set[str] = set()
-    hidden = set(task.data.model_arguments)
-    for source, skip in ((TrainingOptions, set()), (model_class, hidden), (task.data, set())):
-        parser.add_class_arguments(source, skip=seen | skip)
-        seen |= set(parameters(source)) - skip
+    not_options = {*task.data.model_arguments, *model_class.unused_options}
+    for source in (TrainingOptions, model_class, task.data):
+        skip = seen | (not_options if source is model_class else set())
+        seen.update(parser.add_class_arguments(source, skip=skip))
     parser.set_defaults(model_class.defaults)
     return parser
 
@@ -95,93 +105,132 @@ def _train(model_class: type, task, program: str, name: str, arguments: list[str
     before = run.config()["options"]
     parser.set_defaults({name: value for name, value in before.items() if name in options})
     options = _parse(parser, arguments)
-    free = FREE_ON_RESUME
-    if before["schedule"] != "constant":  # its course depends on where the run ends
-        free = free - {"epochs", "steps"}
     if options["dataset"] != before["dataset"]:
-        options["dataset"] = as_stored(options["dataset"])
-    for option in before.keys() & options.keys() - free:
-        if options[option] != before[option]:
-            raise UserError(
-                f"--{option} {options[option]}: the run was begun with {before[option]}; "
-                "leave the option out to go on, or begin a new run"
-            )
+        options["dataset"] = absolute(options["dataset"])
+    _check_resumed(options, before)
     train(model_class, task, run, options)
 
 
-def as_stored(dataset: str) -> str:
-    """What a run notes of its --dataset: the whole path of a folder, or of each of several."""
+def _check_resumed(options: dict, before: dict):
+    """Raises a UserError for an option of a resumed run that would change its weights."""
+    free = FREE_ON_RESUME
+    if before["schedule"] != "constant":  # it depends on the number of steps
+        free = free - {"epochs", "steps"}
+    for option in before.keys() & options.keys() - free:
+        if options[option] != before[option]:
+            raise UserError(
+                f"--{option} {options[option]}: the run was started with {before[option]}; leave "
+                "the option out to resume it, or start a new run"
+            )
+
+
+def absolute(dataset: str) -> str:
+    """Returns --dataset as a run notes it, with the full path of each folder in it."""
     parts = map(Path, parts_of(dataset))
     return ",".join(str(part.resolve() if part.exists() else part) for part in parts)
 
 
-def verb_parser(verb, program: str) -> ArgumentParser:
-    """Parameters of a verb's method; its docstring's examples end the help.
+# The other verbs
 
-    Its positional-only parameters stand alone, list[str] for one or more and list[str] | None for
-    any number; a parameter that is a dataclass gets one option for each field; the others are
-    options.
+
+def verb_parser(verb, program: str) -> ArgumentParser:
+    """Returns the parser of a verb, a bound method of a task.
+
+    Positional-only parameters are positional arguments: list[str] takes one or more,
+    list[str] | None any number; one that no docstring describes is left out. A parameter that is a
+    dataclass stands for one option per field. All others are options. The task's `docstrings` for
+    the verb give the help; their examples end it.
     """
-    described = docstring_parser.parse(verb.__doc__)
-    parser = ArgumentParser(
-        prog=f"{program} {verb.__name__}",
-        epilog=_epilog(
-            [line for part in described.examples for line in part.description.splitlines()], program
-        ),
-        formatter_class=_Formatter,
-        exit_on_error=False,
-        allow_abbrev=False,
+    docs = [docstring_parser.parse(text) for text in verb.__self__.docstrings(verb.__name__)]
+    parser = _parser(
+        f"{program} {verb.__name__}",
+        "\n\n".join(_paragraph(each) for each in docs),
+        [line for each in docs for e in each.examples for line in e.description.splitlines()],
+        program,
     )
-    positional, groups = _kinds(verb)
-    helps = {p.arg_name: p.description for p in described.params}
-    number = {list[str]: {"nargs": "+"}, list[str] | None: {"nargs": "*", "default": None}}
+    positional, groups = _positional(verb), _groups(verb)
+    helps = {p.arg_name: p.description for each in docs for p in each.params}
+    numbers = {list[str]: {"nargs": "+"}, list[str] | None: {"nargs": "*", "default": None}}
     for name, annotation in positional.items():
-        parser.add_argument(name, help=helps[name], **number.get(annotation, {}))
-    method_of = type(verb.__self__), verb.__name__
-    parser.add_method_arguments(*method_of, skip={*positional, *groups})
+        if name in helps:
+            number = numbers.get(annotation, {})
+            parser.add_argument(name, metavar=name.upper(), help=helps[name], **number)
+    parser.add_method_arguments(
+        type(verb.__self__), verb.__name__, as_group=False, skip={*positional, *groups}
+    )
     for group in groups.values():
         parser.add_class_arguments(group)
     return parser
 
 
-def _kinds(verb) -> tuple[dict, dict]:
-    """Annotations of a method's positional-only parameters, and of those that are dataclasses."""
+def _positional(verb) -> dict[str, type]:
+    """Returns the positional-only parameters of a verb, by name, with their types."""
     parameters = inspect.signature(verb).parameters.values()
-    positional = {p.name: p.annotation for p in parameters if p.kind is p.POSITIONAL_ONLY}
-    return positional, {p.name: p.annotation for p in parameters if is_dataclass(p.annotation)}
+    return {p.name: p.annotation for p in parameters if p.kind is p.POSITIONAL_ONLY}
 
 
-class _Formatter(DefaultHelpFormatter):
-    """Keeps the lines of the examples."""
-
-    def _fill_text(self, text, width, indent):
-        return text if text.startswith(EXAMPLES) else super()._fill_text(text, width, indent)
-
-
-def _epilog(examples: list[str], program: str) -> str:
-    lines = [f"  {line}" for line in examples]
-    model = Path(program).stem
-    text = "\n".join([EXAMPLES, *lines]) if lines else ""
-    return text.replace("{program}", program).replace("{model}", model)
+def _groups(verb) -> dict[str, type]:
+    """Returns the parameters of a verb that are dataclasses, by name, with the class to use."""
+    parameters = inspect.signature(verb).parameters.values()
+    groups = {p.name: p.annotation for p in parameters if is_dataclass(p.annotation)}
+    replaced = verb.__self__.option_groups
+    return {name: replaced.get(group, group) for name, group in groups.items()}
 
 
 def _call(verb, program: str, arguments: list[str]):
-    """Calls a verb's method with its parameters from the command line."""
+    """Calls a verb with its parameters from the command line."""
     options = _parse(verb_parser(verb, program), arguments)
-    positional, groups = _kinds(verb)
-    arguments_in_order = [None if options[name] == [] else options[name] for name in positional]
-    options = {name: value for name, value in options.items() if name not in positional}
-    for name, group in groups.items():
+    given = [options.pop(name) for name in _positional(verb) if name in options]
+    given = [None if value == [] else value for value in given]
+    for name, group in _groups(verb).items():
         options[name] = group(**{field.name: options.pop(field.name) for field in fields(group)})
-    verb(*arguments_in_order, **options)
+    verb(*given, **options)
+
+
+# Parsers
+
+
+class _Formatter(DefaultHelpFormatter):
+    """Keeps the lines of the examples, and paragraphs apart."""
+
+    def _fill_text(self, text, width, indent):
+        if text.startswith(EXAMPLES):
+            return text
+        fill = super()._fill_text
+        return "\n\n".join(fill(each, width, indent) for each in text.split("\n\n"))
+
+
+def _parser(prog: str, description: str, examples: list[str], program=None, usage=None):
+    """Returns an empty parser; {program} and {model} in the texts are replaced."""
+    program = program or prog
+    lines = [f"  {line}" for line in examples]
+    epilog = "\n".join([EXAMPLES, *lines]) if lines else ""
+
+    def filled(text: str) -> str:
+        return text.replace("{program}", program).replace("{model}", Path(program).stem)
+
+    return ArgumentParser(
+        prog=prog,
+        usage=usage,
+        description=filled(description),
+        epilog=filled(epilog),
+        formatter_class=_Formatter,
+        exit_on_error=False,
+        allow_abbrev=False,
+    )
+
+
+def _paragraph(doc: docstring_parser.Docstring) -> str:
+    """Returns the summary and the description of a docstring as one paragraph."""
+    return " ".join(filter(None, (doc.short_description, doc.long_description)))
 
 
 def _parse(parser: ArgumentParser, arguments: list[str]) -> dict:
-    """Parsed options; a flag may stand alone, `--resume` for `--resume true`."""
+    """Returns the parsed options; a flag may stand alone, as in --resume for --resume true."""
     flags = {f"--{a.dest}" for a in parser._actions if getattr(a, "_typehint", None) is bool}
     spelled = [
-        f"{argument}=true" if argument in flags and next_one not in TRUTHS else argument
-        for argument, next_one in pairwise([*arguments, "--"])
+        f"{argument}=true" if argument in flags and following not in BOOLEANS else argument
+        for argument, following in pairwise([*arguments, "--"])
     ]
     try:
         return parser.parse_args(spelled).as_dict()

@@ -1,4 +1,4 @@
-"""The one exception that speaks to the user, and what goes into it: reasons, ranges of options."""
+"""`UserError`, the error shown to users, and what its messages are made of."""
 
 import tarfile
 import tokenize
@@ -7,12 +7,12 @@ import zlib
 
 try:
     from lzma import LZMAError
-except ImportError:  # a Python that was built without it
+except ImportError:  # a Python built without it
     LZMAError = zlib.error
 
-# What reading a damaged archive raises (.npz, .zip, .tar.gz, .gz): the readers of Python and NumPy
-# check some of its bytes and stumble over others, such as a length, a date, a flag of encryption or
-# the text of an array's header. Mistakes of ours (TypeError, NameError, ...) are not among it.
+# Exceptions raised when a damaged archive (.npz, .zip, .tar.gz, .gz) is read: Python's and NumPy's
+# readers check some of its bytes and fail on others, such as a length, a date, an encryption flag
+# or the text of an array's header. Programming errors (TypeError, NameError, ...) are not included.
 DAMAGE = (
     *(OSError, EOFError, ValueError, LookupError, OverflowError, MemoryError, RuntimeError),
     *(zlib.error, LZMAError, zipfile.BadZipFile, tarfile.TarError, tokenize.TokenError),
@@ -20,7 +20,7 @@ DAMAGE = (
 
 
 class UserError(Exception):
-    """Something that the user can mend.
+    """An error that the user can fix.
 
     The message is one line: it names the file or the option, says what is wrong and what to do.
     The command line prints it without a traceback and exits with status 2.
@@ -28,17 +28,17 @@ class UserError(Exception):
 
 
 def one_line(error: BaseException) -> str:
-    """What another exception says, in one line; the name of its class if it says nothing."""
+    """Returns an exception's message as one line, or the name of its class if it has none."""
     return " ".join(str(error).split()) or type(error).__name__
 
 
 def reason_of(error: BaseException) -> str:
-    """What went wrong, in one line: of an OSError without its number and the file's name."""
+    """Returns the reason for an error as one line: an OSError's without errno and file name."""
     return getattr(error, "strerror", None) or one_line(error)
 
 
-# Each takes options by name and raises a UserError for the first one that is out of its range. None
-# is an option that was not given.
+# Range checks: each takes options by name and raises a UserError for the first one that is out of
+# range. None stands for an option that was not given.
 
 
 def at_least_one(**options: float | None):
@@ -54,11 +54,11 @@ def not_negative(**options: float | None):
 
 
 def below_one(**options: float | None):
-    """For shares and decays: from 0 to below 1."""
+    """Accepts 0 up to, but not including, 1: fractions and decay rates."""
     _check(options, lambda value: 0 <= value < 1, "0 or more, but less than 1")
 
 
-def _check(options: dict[str, float | None], holds, remedy: str):
+def _check(options: dict[str, float | None], is_valid, remedy: str):
     for name, value in options.items():
-        if value is not None and not holds(value):  # for a NaN nothing holds
+        if value is not None and not is_valid(value):  # no comparison holds for NaN
             raise UserError(f"--{name} {value}: give {remedy}")

@@ -1,8 +1,8 @@
-"""Help texts without TensorFlow, whose import takes some five seconds.
+"""Help texts without importing TensorFlow, which takes about five seconds.
 
-A help text is made of signatures and docstrings; no tensor is touched. A model's script that is
-asked for help alone gets stand-ins for the large libraries: modules that have every name, each a
-class that can be subclassed, called and used as a decorator, and that does nothing.
+A help text is made of signatures and docstrings; no tensor is involved. When a model's script is
+asked for help only, the large libraries are replaced by stubs: modules in which every name exists,
+each a class that can be subclassed, called and used as a decorator, and that does nothing.
 """
 
 import sys
@@ -12,29 +12,29 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
-LARGE = frozenset({"tensorflow", "keras", "scipy", "matplotlib", "imageio", "requests"})
+STUBBED = frozenset({"tensorflow", "keras", "scipy", "matplotlib", "imageio", "requests"})
 HELP = frozenset({"-h", "--help"})
 
 
-def asked_for_help(command: Sequence[str]) -> bool:
-    """Whether a process with these arguments, its script first, is a model's and asks for help."""
+def only_help_is_asked_for(command: Sequence[str]) -> bool:
+    """Whether a command, the script first, is a model's script with a help option."""
     script = Path(command[0]).resolve()
     return script.suffix == ".py" and script.stem == script.parent.name and bool(HELP & {*command})
 
 
-class Anything(type):
-    """A class of classes that have every attribute."""
+class StubType(type):
+    """Metaclass of the stubs: a class that has every attribute, each again a stub."""
 
     def __getattr__(cls, name: str):
-        if name.startswith("__"):  # Python asks for some to see whether they are there
+        if name.startswith("__"):  # Python looks up optional special methods
             raise AttributeError(name)
-        return Anything(name, (Nothing,), {})
+        return StubType(name, (Stub,), {})
 
 
-class Nothing(Exception, metaclass=Anything):
-    """What every name of a stand-in is: takes all arguments, and as a decorator changes nothing.
+class Stub(Exception, metaclass=StubType):
+    """Takes any arguments; as a decorator, returns what it decorates unchanged.
 
-    An exception, because some names stand in an `except`.
+    An exception, because some names are used in `except` clauses.
     """
 
     def __init__(self, *_, **__):
@@ -47,28 +47,28 @@ class Nothing(Exception, metaclass=Anything):
         return getattr(type(self), name)
 
 
-class _Module(ModuleType):
+class _StubModule(ModuleType):
     __path__: Sequence[str] = ()
 
     def __getattr__(self, name: str):
-        return getattr(Nothing, name)
+        return getattr(Stub, name)
 
 
-class Standins(MetaPathFinder, Loader):
-    """Finds, for the packages in `LARGE` and all that is within them, a module with every name."""
+class StubFinder(MetaPathFinder, Loader):
+    """Finds a stub module for each package in `STUBBED` and everything inside it."""
 
     def find_spec(self, fullname: str, path=None, target=None) -> ModuleSpec | None:
-        if fullname.partition(".")[0] in LARGE:
+        if fullname.partition(".")[0] in STUBBED:
             return ModuleSpec(fullname, self, is_package=True)
         return None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        return _Module(spec.name)
+        return _StubModule(spec.name)
 
     def exec_module(self, module: ModuleType):
         pass
 
 
 def install():
-    """From here on the process imports stand-ins; it must do nothing but print help."""
-    sys.meta_path.insert(0, Standins())
+    """Makes later imports return stubs; from here on the process can only print help."""
+    sys.meta_path.insert(0, StubFinder())

@@ -8,6 +8,7 @@ from common.adversarial import Adversarial
 from common.distributed.collectives import sharded_random
 from common.errors import UserError
 from common.nn.latent import Latent
+from common.nn.optimizers import adam
 
 import keras
 import tensorflow as tf
@@ -74,8 +75,7 @@ class NoiseToImage(Adversarial):
 
     def adam(self, beta_2: float = 0.999) -> keras.optimizers.Adam:
         """A new Adam with the options' constants."""
-        # Keras adds epsilon inside the bias correction (the paper's epsilon hat), Torch after it.
-        return keras.optimizers.Adam(self.learning_rate, self.beta_1, beta_2, epsilon=1e-8)
+        return adam(self.learning_rate, self.beta_1, beta_2)
 
     def build_players(
         self,

@@ -1,8 +1,9 @@
-"""The models of the zoo, found by the layout: NAME/NAME.py. A new folder joins by being there.
+"""The models of the zoo, found by the layout NAME/NAME.py: a new folder joins by being there.
 
-For what goes through all of them, tests and benchmarks; no model imports this.
+For tests and benchmarks that go through all models; no model imports this.
 """
 
+import ast
 import importlib
 import inspect
 from collections.abc import Iterable
@@ -14,14 +15,14 @@ from common.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = sorted(path.stem for path in ROOT.glob("*/*.py") if path.stem == path.parent.name)
-# What makes a model small, among the options that it has.
+# Values that make a model small, for the options that it has.
 SMALL = {
     "image_size": 32,
     "width": 4,
     "blocks": 1,
     "pool_size": 6,  # full before a short run ends
-    "pretrain_steps": 2,  # so that it reaches the next stage
-    "content": "mse",  # which asks for no download
+    "pretrain_steps": 2,  # a short run reaches the next stage
+    "content": "mse",  # needs no download
     "hidden": 8,
     "dense_units": 8,
     "batch_size": 4,
@@ -29,35 +30,36 @@ SMALL = {
 
 
 def chosen(names: str, known: Iterable[str], option: str = "model") -> list[str]:
-    """What an option asks for, models as a rule: one, several with commas between, or "all".
+    """Returns the names that an option selects: one, several separated by commas, or "all".
 
     Raises:
         UserError: one of them is not known.
     """
     if names == "all":
         return list(known)
-    asked = [name.strip() for name in names.split(",")]
-    for name in asked:
+    selected = [name.strip() for name in names.split(",")]
+    for name in selected:
         if name not in known:
             raise UserError(f"--{option} {name}: choose from {', '.join(known)}, or give all")
-    return asked
+    return selected
 
 
-def classes(name: str) -> tuple[type[Adversarial], type]:
-    """The model's class and its task's, as its last lines hand them to the command line."""
+def entry(name: str) -> list[type]:
+    """Returns what the model's file hands to `cli.main`: the model, its task and capabilities."""
     module = importlib.import_module(f"{name}.{name}")
-    found = [value for value in vars(module).values() if inspect.isclass(value)]
-    (model,) = (
-        each
-        for each in found
-        if issubclass(each, Adversarial) and each.__module__ == module.__name__
-    )
-    (task,) = (each for each in found if hasattr(each, "export_trained"))
-    return model, task
+    calls = (n for n in ast.walk(ast.parse(inspect.getsource(module))) if isinstance(n, ast.Call))
+    (arguments,) = (call.args for call in calls if ast.unparse(call.func) == "cli.main")
+    return [getattr(module, argument.id) for argument in arguments]
 
 
-def small_options(model: type[Adversarial], task: type) -> str:
-    """Options of `train` that make a model small, as they stand on a command line."""
-    parser = cli.train_parser(model, task(model), "")
+def task_of(name: str):
+    """Returns a model's task, with its capabilities."""
+    model_class, task_class, *capabilities = entry(name)
+    return task_class(model_class, capabilities)
+
+
+def small_options(model_class: type[Adversarial], task_class: type, *_capabilities: type) -> str:
+    """Returns options of `train` that make a model small, as written on a command line."""
+    parser = cli.train_parser(model_class, task_class(model_class), "")
     known = {action.dest for action in parser._actions}
     return " ".join(f"--{name} {value}" for name, value in SMALL.items() if name in known)

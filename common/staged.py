@@ -129,7 +129,7 @@ class Staged(Adversarial):
     def _enter(self, index: int, count: int) -> Callable:
         """Begins or resumes a stage: the compiled step of it."""
         stage = self.stages[index]
-        for model in self.group.models or [self]:  # of each replica of this process
+        for model in self.replicas.models or [self]:  # of each replica of this process
             model.stage = index
             if stage.reset and count == self.ends[index] - stage.steps:
                 for name in stage.players:

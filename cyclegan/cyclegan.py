@@ -32,8 +32,9 @@ from common.adversarial import Adversarial
 from common.errors import UserError
 from common.nn import losses
 from common.nn.blocks import normal_init, patchgan
-from common.nn.image_pool import HistoryPool
+from common.nn.image_pool import ImagePool
 from common.nn.layers import DoublingConvolution, InstanceNormalization, ReflectionPadding
+from common.nn.optimizers import adam
 from common.players import Player
 from common.tasks.unpaired_translation import UnpairedTranslation
 
@@ -101,7 +102,7 @@ class CycleGAN(Adversarial):
         self.image_size, self.channels, self.width = image_size, channels, width
         self.blocks, self.strided = blocks, strided
         image = image_size, image_size, channels
-        self.pool_a, self.pool_b = (HistoryPool(pool_size, image, name=n) for n in "ab")
+        self.pool_a, self.pool_b = (ImagePool(pool_size, image, name=n) for n in "ab")
 
         self.generator = self.build_generator()
         G, F = (self.generator.get_layer(name) for name in ("AtoB", "BtoA"))
@@ -110,7 +111,7 @@ class CycleGAN(Adversarial):
             discriminator.compile(
                 loss=losses.least_squares,
                 loss_weights=0.5,  # section 7.1; Adam's steps stay as long
-                optimizer=keras.optimizers.Adam(learning_rate, beta_1, epsilon=1e-8),
+                optimizer=adam(learning_rate, beta_1),
             )
 
         a, b = (keras.Input((None, None, channels)) for _ in range(2))
@@ -124,7 +125,7 @@ class CycleGAN(Adversarial):
         self.combined.compile(
             loss=[losses.least_squares] * 2 + [losses.l1] * (len(outputs) - 2),
             loss_weights=weights,
-            optimizer=keras.optimizers.Adam(learning_rate, beta_1, epsilon=1e-8),
+            optimizer=adam(learning_rate, beta_1),
         )
         # The same pass, with the translations made on the way, for the pool.
         self.combined_and_fakes = keras.Model([a, b], [*outputs, fake_b, fake_a])

@@ -36,7 +36,8 @@ from common.nn.blocks import base_and_stages, conv, conv_transpose, dense, hidde
 from common.nn.latent import Latent
 from common.nn.layers import BatchNormalization
 from common.noise_to_image import NoiseToImage
-from common.tasks.representation import RepresentingGeneration
+from common.tasks.discriminator import LinearProbe
+from common.tasks.generation import Generation
 
 import keras
 import tensorflow as tf
@@ -135,4 +136,4 @@ class DCGAN(NoiseToImage):
 
 
 if __name__ == "__main__":
-    cli.main(DCGAN, RepresentingGeneration)
+    cli.main(DCGAN, Generation, LinearProbe)

@@ -33,6 +33,7 @@ from common.errors import UserError
 from common.nn import losses
 from common.nn.blocks import conv, conv_transpose, patchgan
 from common.nn.layers import BatchNormalization, Dropout
+from common.nn.optimizers import adam
 from common.tasks.paired_translation import PairedTranslation
 
 import keras
@@ -99,7 +100,7 @@ class Pix2Pix(Adversarial):
         self.discriminator.compile(
             loss=OBJECTIVES[objective],
             loss_weights=0.5,  # section 3.3; Adam's steps stay as long
-            optimizer=keras.optimizers.Adam(learning_rate, beta_1, epsilon=1e-8),
+            optimizer=adam(learning_rate, beta_1),
         )
 
         x = keras.Input((None, None, channels_in))
@@ -108,7 +109,7 @@ class Pix2Pix(Adversarial):
         self.combined.compile(
             loss=[OBJECTIVES[objective], losses.l1],
             loss_weights=[1.0, l1_weight],
-            optimizer=keras.optimizers.Adam(learning_rate, beta_1, epsilon=1e-8),
+            optimizer=adam(learning_rate, beta_1),
         )
         self.compile()
 

@@ -30,6 +30,7 @@ from common import cli, errors
 from common.errors import UserError
 from common.nn import losses, perceptual
 from common.nn.layers import BatchNormalization, PixelShuffle
+from common.nn.optimizers import adam
 from common.players import Player
 from common.staged import Plan, Stage, Staged
 from common.tasks.super_resolution import SuperResolution
@@ -107,22 +108,21 @@ class SRGAN(Staged):
         )
         self.set_stages([stage for stage in stages if stage.steps])
 
-        def adam() -> keras.optimizers.Optimizer:
-            return keras.optimizers.Adam(learning_rate, beta_1, epsilon=1e-8)
-
         self.generator = self.build_generator()
         if self.mse_steps:
-            self.generator.compile(loss=losses.mse, optimizer=adam())
+            self.generator.compile(loss=losses.mse, optimizer=adam(learning_rate, beta_1))
         if self.gan_steps:
             self.discriminator = self.build_discriminator()
-            self.discriminator.compile(loss=losses.cross_entropy, optimizer=adam())
+            self.discriminator.compile(
+                loss=losses.cross_entropy, optimizer=adam(learning_rate, beta_1)
+            )
             lr = keras.Input((image_size // scale, image_size // scale, 3))
             sr = self.generator(lr)
             self.combined = keras.Model(lr, [self.discriminator(sr), sr], name="combined")
             self.combined.compile(
                 loss=[losses.cross_entropy, self.content_loss],
                 loss_weights=[adversarial_weight, 1.0],
-                optimizer=adam(),
+                optimizer=adam(learning_rate, beta_1),
             )
         self.compile()
 
@@ -153,7 +153,7 @@ class SRGAN(Staged):
     def prepare(self, data):
         """Loads the network of the content loss."""
         if self.gan_steps:
-            self.content, self.content_distance = perceptual.chosen(self.content)
+            self.content, self.content_distance = perceptual.content_loss(self.content)
 
     # The networks (figure 4).
 

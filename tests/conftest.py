@@ -58,7 +58,7 @@ def finished(tmp_path_factory, pairs_folder):
     folder = tmp_path_factory.mktemp("finished") / "run"
     options = "--steps 6 --checkpoint_every 3 --log_every 2 --sample_every 3 --jit off --seed 4"
     arguments = [*options.split(), "--dataset", str(pairs_folder), "--run", str(folder)]
-    cli.main(Tiny, PairedTranslation, arguments)
+    cli.main(Tiny, PairedTranslation, arguments=arguments)
     return folder
 
 

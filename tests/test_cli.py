@@ -1,13 +1,15 @@
-"""The command line as a contract: verbs, help, and one line for whatever a user can mend."""
+"""The command line: verbs, help, and errors that the user can fix in one line."""
 
 import subprocess
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 from common import cli
 from common.data.sources import paired
 from common.errors import UserError
 from common.images import image_file
+from common.signatures import pick
 from common.tasks.paired_translation import PairedTranslation
 from pix2pix.pix2pix import Pix2Pix
 from tests.helpers.image_files import noise, truncate, write_pairs
@@ -19,7 +21,7 @@ PIX2PIX = Path(__file__).resolve().parents[1] / "pix2pix" / "pix2pix.py"
 
 
 def assert_refused(result, *said):
-    """Exit status 2 and one line, which says all of `said`."""
+    """Exit status 2 and one line that contains all of `said`."""
     assert result.status == 2
     (line,) = result.err.splitlines()
     assert line.startswith("error: ")
@@ -32,9 +34,9 @@ def assert_refused(result, *said):
     [
         ("", "--epochs --resume --jit --precision --image_size --ema --dataset --skip_bad_images"),
         ("train", "--steps --batch_size --seed --run --checkpoint_every --data_dir --direction"),
-        ("predict", "run inputs --output --tile --inference_dropout --inference_seed"),
-        ("evaluate", "run --split --inference_statistics"),
-        ("export", "run --output --version --inference_dropout"),
+        ("predict", "RUN INPUTS --output --tile --inference_dropout --inference_seed"),
+        ("evaluate", "RUN --split --inference_statistics"),
+        ("export", "RUN --output --version --inference_dropout"),
     ],
 )
 @pytest.mark.parametrize("model", [Tiny, Pix2Pix])
@@ -47,11 +49,53 @@ def test_every_verb_helps(run_cli, verb, options, model):
     assert "training data" not in result.out or verb in ("", "train")
 
 
-def test_options_are_explained_by_the_docstrings(run_cli):
+def test_docstrings_are_the_help_of_options(run_cli):
     words = " ".join(run_cli("--help", Pix2Pix).out.split())
-    assert "share of units dropped in the first three decoder levels" in words
+    assert "dropout rate in the first three decoder levels" in words
     assert "steps between checkpoints" in words
     assert "side before the random crop" in words
+
+
+class Deep(Tiny):
+    """A tiny translator whose constructor hands its other options on.
+
+    Args:
+        depth: number of layers.
+        dropout: dropout rate.
+    """
+
+    defaults: ClassVar = {"batch_size": 7}
+
+    def __init__(self, depth: int = 2, dropout: float = 0.25, **shared):
+        super().__init__(dropout=dropout, learning_rate=0.5, **shared)
+        self.depth = depth
+
+
+class Deeper(Deep):
+    """The same with another default.
+
+    Args:
+        ema: decay rate.
+    """
+
+    def __init__(self, ema: float = 0.9, **shared):
+        super().__init__(ema=ema, **shared)
+
+
+@pytest.mark.parametrize(
+    "model, ema, ema_help", [(Deep, 0.0, "decay of"), (Deeper, 0.9, "decay rate")]
+)
+def test_options_of_a_model_include_those_of_its_parents(run_cli, model, ema, ema_help):
+    parser = cli.train_parser(model, PairedTranslation(model), "deep")
+    options = cli._parse(parser, [])
+    expected = {"depth": 2, "dropout": 0.25, "ema": ema, "inference_seed": 0, "batch_size": 7}
+    assert {name: options[name] for name in expected} == expected
+    assert "learning_rate" not in options and "name" not in options
+    words = " ".join(run_cli("--help", model).out.split())
+    for said in ("number of layers", "dropout rate", f"--ema EMA {ema_help}", "--channels_in"):
+        assert said in words
+    made = model(**pick(model, options | {"depth": 5}))
+    assert (made.depth, made.dropout, made.ema) == (5, 0.25, ema)
 
 
 def test_flags_stand_alone_or_take_a_value():
@@ -94,7 +138,7 @@ def test_flags_stand_alone_or_take_a_value():
         ("--run", "--run"),
     ],
 )
-def test_arguments_that_cannot_be_are_refused_by_name(run_cli, line, named, monkeypatch, tmp_path):
+def test_invalid_arguments_are_refused_by_name(run_cli, line, named, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     assert_refused(run_cli(line), named)
     assert list(tmp_path.iterdir()) == []
@@ -105,14 +149,14 @@ def test_an_unknown_run_is_named(run_cli, tmp_path, verb):
     assert_refused(run_cli(verb.format(tmp_path / "none")), str(tmp_path / "none"), "no run")
 
 
-def test_a_folder_is_noted_by_its_whole_path(tmp_path, monkeypatch):
+def test_a_folder_is_noted_by_its_full_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("a", "b", "c,d"):
         (tmp_path / name).mkdir()
-    assert cli.as_stored("mnist") == "mnist"
-    assert cli.as_stored("a,b") == f"{tmp_path / 'a'},{tmp_path / 'b'}"
-    assert cli.as_stored("a,div2k") == f"{tmp_path / 'a'},div2k"
-    assert cli.as_stored("c,d") == str(tmp_path / "c,d")
+    assert cli.absolute("mnist") == "mnist"
+    assert cli.absolute("a,b") == f"{tmp_path / 'a'},{tmp_path / 'b'}"
+    assert cli.absolute("a,div2k") == f"{tmp_path / 'a'},div2k"
+    assert cli.absolute("c,d") == str(tmp_path / "c,d")
 
 
 def test_a_mistyped_verb_is_named_with_the_others(run_cli):
@@ -133,7 +177,7 @@ def test_another_models_run_is_refused(run_cli, finished):
     assert_refused(run_cli(f"evaluate {finished}", Pix2Pix), str(finished), "a run of tiny")
 
 
-def test_sides_that_a_unet_cannot_halve_are_refused(run_cli, tmp_path, pairs_folder):
+def test_image_sizes_that_a_unet_cannot_halve_are_refused(run_cli, tmp_path, pairs_folder):
     for size in (48, 16):
         line = f"--image_size {size} --load_size 99 --dataset {pairs_folder} --run {tmp_path / 'r'}"
         assert_refused(run_cli(line, Pix2Pix), f"--image_size {size}", "power of two")
@@ -152,7 +196,7 @@ def refuses_data(run_cli, tmp_path):
     return check
 
 
-def test_data_that_is_not_there(refuses_data, tmp_path):
+def test_missing_data(refuses_data, tmp_path):
     refuses_data(tmp_path / "none", str(tmp_path / "none"), "no such folder", "facades")
     (tmp_path / "empty").mkdir()
     refuses_data(tmp_path / "empty", str(tmp_path / "empty"), "no images")
@@ -160,7 +204,7 @@ def test_data_that_is_not_there(refuses_data, tmp_path):
     refuses_data(tmp_path / "file", str(tmp_path / "file"), "no such folder")
 
 
-def test_held_out_images_that_cannot_be_read(refuses_data, tmp_path):
+def test_unreadable_held_out_images(refuses_data, tmp_path):
     for split in ("train", "val", "test"):
         write_pairs(tmp_path / "data" / split, 2)
     bad = truncate(tmp_path / "data" / "val" / "1.png")
@@ -171,13 +215,13 @@ def test_held_out_images_that_cannot_be_read(refuses_data, tmp_path):
     refuses_data(tmp_path / "data", str(bad), "41 pixels wide")
 
 
-def test_partners_that_are_missing(refuses_data, tmp_path):
+def test_missing_images_of_a_pair(refuses_data, tmp_path):
     for name in ("A/1.png", "A/2.png", "B/1.png"):
         image_file.write(tmp_path / "data" / name, noise(9, 9, 0))
     refuses_data(tmp_path / "data", str(tmp_path / "data/A/2.png"), "no image named 2")
 
 
-def test_a_named_set_without_network(refuses_data, tmp_path, monkeypatch):
+def test_a_named_dataset_without_network(refuses_data, tmp_path, monkeypatch):
     def fetch(url, folder, label):
         raise UserError(f"{label}: downloading {url} failed")
 
@@ -191,7 +235,7 @@ def test_a_folder_that_cannot_be_written(run_cli, tmp_path, pairs_folder):
     assert_refused(run_cli(f"--steps 1 --dataset {pairs_folder} --run {run}"), str(run))
 
 
-def test_ctrl_c_outside_of_training_is_no_traceback(run_cli, monkeypatch):
+def test_ctrl_c_outside_of_training_prints_no_traceback(run_cli, monkeypatch):
     def evaluate(*_, **__):
         raise KeyboardInterrupt
 

@@ -1,3 +1,5 @@
+"""Range checks of options, and exceptions as one line."""
+
 from common import errors
 from common.errors import UserError
 
@@ -28,6 +30,6 @@ def test_the_first_option_out_of_range_is_named(check, good, bad):
         (OSError(2, "No such file", "a.txt"), "[Errno 2] No such file: 'a.txt'", "No such file"),
     ],
 )
-def test_other_exceptions_are_told_in_a_line(error, line, reason):
+def test_exceptions_are_described_in_one_line(error, line, reason):
     assert errors.one_line(error) == line
     assert errors.reason_of(error) == reason

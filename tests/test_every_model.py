@@ -5,7 +5,8 @@ import shutil
 
 from common import cli, registry
 from common.images import image_file
-from common.training.run_folder import Run, pick
+from common.signatures import pick
+from common.training.run_folder import Run
 from tests.helpers.checkpoints import arrays
 from tests.helpers.image_files import noise
 
@@ -20,7 +21,8 @@ OPTIONS = "--dataset embedded --jit off --steps 4 --checkpoint_every 2 --log_eve
 
 @pytest.fixture(scope="module", params=registry.NAMES)
 def model(request):
-    return registry.classes(request.param)
+    """What the model's file hands to the command line: its class, task and capabilities."""
+    return registry.entry(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -28,16 +30,15 @@ def run(model, tmp_path_factory):
     """Four steps of the model, made small, with an export; not to be changed."""
     folder = tmp_path_factory.mktemp("every") / "run"
     options = f"{OPTIONS} {registry.small_options(*model)} --run {folder}"
-    cli.main(*model, options.split())
+    cli.main(*model, arguments=options.split())
     return folder
 
 
 def test_resume_is_exact(run, model, tmp_path, monkeypatch):
-    model_class, task = model
-    monkeypatch.setattr(task, "export_trained", lambda *_: "nowhere")
+    monkeypatch.setattr(model[1], "export_trained", lambda *_: "nowhere")
     resumed = tmp_path / "run"
     shutil.copytree(run, resumed, ignore=shutil.ignore_patterns("export", "step_00000004.npz"))
-    cli.main(model_class, task, ["--resume", "--run", str(resumed)])
+    cli.main(*model, arguments=["--resume", "--run", str(resumed)])
     assert arrays(resumed, 4) == arrays(run, 4)
     assert arrays(run, 4) != arrays(run, 2)
 
@@ -72,7 +73,7 @@ def gradients(model):
 
 
 def test_xla_computes_the_losses_and_gradients_of_the_graph(run, model, same_noise):
-    model_class, task = model
+    model_class, task, *_ = model
     options = Run(run).config()["options"]
     data = task(model_class).data(**pick(task.data, options))
     made = model_class(**pick(model_class, options))
@@ -105,7 +106,7 @@ def test_xla_computes_the_losses_and_gradients_of_the_graph(run, model, same_noi
 
 
 def test_mixed_precision_takes_nearly_the_step_of_float32(run, model, same_noise):
-    model_class, task = model
+    model_class, task, *_ = model
     options = Run(run).config()["options"]
     data = task(model_class).data(**pick(task.data, options))
     batch = next(iter(data.stream(options["batch_size"], 0, 1)))
@@ -135,7 +136,7 @@ def test_mixed_precision_takes_nearly_the_step_of_float32(run, model, same_noise
 
 
 def test_the_export_gives_what_the_run_gives(run, model, tmp_path):
-    model_class, task = model
+    task = model[1]
     exported = next((run / "export" / Run(run).config()["model"]).iterdir())
     inputs, options = "", "--count 3 --seed 5"
     given = inspect.signature(task.predict).parameters.get("inputs")
@@ -144,7 +145,7 @@ def test_the_export_gives_what_the_run_gives(run, model, tmp_path):
         inputs, options = str(tmp_path / "in.png"), ""
     for source, output in ((run, "of_run"), (exported, "of_export")):
         line = f"predict {source} {inputs} --output {tmp_path / output} {options}"
-        cli.main(model_class, task, line.split())
+        cli.main(*model, arguments=line.split())
     names = sorted(path.name for path in (tmp_path / "of_run").glob("*.png"))
     assert len(names) == (1 if inputs else 3)
     for name in names:

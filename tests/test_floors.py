@@ -19,7 +19,7 @@ FLOORS = [  # from top to bottom, packages and modules of common/
     {"noise_to_image", "staged", "data", "reports"},
     {"adversarial", "players", "nn", "images"},
     {"distributed", "io", "metrics"},
-    {"errors", "help_stubs"},
+    {"errors", "signatures", "environment", "help_stubs"},
 ]
 LOWEST = len(FLOORS) - 1
 WITHOUT_TENSORFLOW = ("common/images", "common/io", "common/metrics", "common/errors.py")

@@ -34,10 +34,11 @@ def example(tmp_path_factory):
 def test_the_example_trains_and_draws(example, tmp_path):
     run = tmp_path / "run"
     options = f"--dataset embedded {small_options(example, Generation)} --jit off --run {run}"
-    cli.main(example, Generation, f"{options} --steps 2".split())
+    cli.main(example, Generation, arguments=f"{options} --steps 2".split())
     assert Run(run).config()["model"] == "lsgan" and Run(run).step() == 2
     assert (run / "export" / "lsgan" / "1" / "saved_model.pb").is_file()
-    cli.main(example, Generation, f"predict {run} --output {tmp_path / 'o'} --count 2".split())
+    line = f"predict {run} --output {tmp_path / 'o'} --count 2"
+    cli.main(example, Generation, arguments=line.split())
     assert image_file.read(tmp_path / "o" / "0001.png").shape == (32, 32, 3)
 
 

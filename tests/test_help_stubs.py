@@ -1,4 +1,4 @@
-"""Help without TensorFlow: the same text, and TensorFlow is not imported for it."""
+"""Help texts without importing TensorFlow: the same as with it."""
 
 import subprocess
 import sys
@@ -9,23 +9,23 @@ import pytest
 
 
 @pytest.mark.parametrize("name", registry.NAMES)
-def test_help_is_that_of_the_real_libraries(name, capsys, monkeypatch):
+def test_help_is_the_same_with_and_without_stubs(name, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "90")
     verb = cli.VERBS[registry.NAMES.index(name) % len(cli.VERBS)]
     script = registry.ROOT / name / f"{name}.py"
     command = [sys.executable, "-X", "importtime", script, verb, "--help"]
     process = subprocess.run(command, capture_output=True, text=True)
     assert process.returncode == 0, process.stderr
-    # TensorFlow's own modules are imported by the hundred; a stand-in has none.
+    # TensorFlow itself imports hundreds of modules; a stub imports none.
     assert "tensorflow.python" not in process.stderr
 
     with pytest.raises(SystemExit):
-        cli.main(*registry.classes(name), [verb, "--help"])
+        cli.main(*registry.entry(name), arguments=[verb, "--help"])
     assert process.stdout == capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
-    "command, alone",
+    "command, help_only",
     [
         (["/zoo/pix2pix/pix2pix.py", "--help"], True),
         (["dcgan/dcgan.py", "predict", "-h"], True),
@@ -35,13 +35,13 @@ def test_help_is_that_of_the_real_libraries(name, capsys, monkeypatch):
         (["-c"], False),
     ],
 )
-def test_only_a_models_script_that_is_asked_for_help_gets_stand_ins(command, alone):
-    assert help_stubs.asked_for_help(command) == alone
+def test_only_a_models_script_with_a_help_option_gets_stubs(command, help_only):
+    assert help_stubs.only_help_is_asked_for(command) == help_only
 
 
-def test_a_stand_in_has_every_name_subclasses_and_decorates():
-    keras = help_stubs.Standins().find_spec("keras")
-    module = help_stubs.Standins().create_module(keras)
+def test_a_stub_has_every_name_and_can_be_subclassed_and_decorate():
+    finder = help_stubs.StubFinder()
+    module = finder.create_module(finder.find_spec("keras"))
 
     class Model(module.models.Model):
         """Kept."""
@@ -52,4 +52,4 @@ def test_a_stand_in_has_every_name_subclasses_and_decorates():
 
     assert Model.__doc__ == "Kept."
     assert function() == 1
-    assert help_stubs.Standins().find_spec("numpy") is None
+    assert finder.find_spec("numpy") is None

@@ -1,4 +1,4 @@
-"""What the READMEs tell to run: parsed, and that of the project's README run at a tiny size."""
+"""Commands of the READMEs: all are parsed, those of the project's README run at a tiny size."""
 
 import base64
 import json
@@ -69,8 +69,8 @@ def test_help_ends_with_examples_that_are_known(name):
         for example in examples:
             parse(example)
             assert example[0] == f"{name}/{name}.py"
-        if "run [inputs ...]" in " ".join(help_text.split()):  # any number, none too
-            of_inputs = help_text.split("  inputs ")[1].split("options:")[0]
+        if "RUN [INPUTS ...]" in " ".join(help_text.split()):
+            of_inputs = help_text.split("  INPUTS ")[1].split("options:")[0]
             assert "(required)" not in of_inputs
 
 
@@ -78,7 +78,7 @@ def test_help_ends_with_examples_that_are_known(name):
 
 
 class ReferenceSet:
-    """Stands in for the real one, whose reference classifier would have to be trained."""
+    """Stub for the real one, whose reference classifier would have to be trained."""
 
     def __init__(self, data, count, split="test"):
         pass
@@ -122,7 +122,7 @@ def run(place, monkeypatch):
     def call(command):
         script, *rest = command
         name = script.split("/")[0]
-        model, task = registry.classes(name)
+        entry = registry.entry(name)
         if rest and rest[0] in cli.VERBS:
             made = sorted(place.glob(f"runs/{name}/*/config.json"), key=lambda p: p.stat().st_mtime)
             rest = [str(made[0].parent) if word == "RUN" else word for word in rest]
@@ -130,13 +130,12 @@ def run(place, monkeypatch):
         elif "--resume" in rest:
             rest += ["--steps", "3"]
         else:
-            rest += (
-                f"{registry.small_options(model, task)} --steps 2 --jit off --data_dir data".split()
-            )
+            small = registry.small_options(*entry)
+            rest += f"{small} --steps 2 --jit off --data_dir data".split()
             rest += (
                 ["--evaluate_every", "1", "--evaluate_count", "4"] if "--keep_best" in rest else []
             )
-        cli.main(model, task, rest)
+        cli.main(*entry, arguments=rest)
 
     monkeypatch.chdir(place)
     monkeypatch.setattr(generation.generated_images, "ReferenceSet", ReferenceSet)

@@ -36,6 +36,7 @@ from common import cli, errors
 from common.nn import losses
 from common.nn.blocks import base_and_stages, conv, conv_transpose, dense, hidden_units
 from common.nn.layers import BatchNormalization
+from common.nn.optimizers import rmsprop
 from common.noise_to_image import Alternating
 from common.tasks.generation import Generation
 
@@ -61,6 +62,7 @@ class WGAN(Alternating):
     """
 
     defaults: ClassVar[dict] = {"batch_size": 64}
+    unused_options = ("beta_1",)  # RMSprop has none
     targets = (1.0, -1.0)
 
     def __init__(
@@ -139,12 +141,6 @@ class WGAN(Alternating):
         if "discriminator" in gradients:
             for weight in self.clipped:
                 weight.assign(ops.clip(weight, -self.clip, self.clip))
-
-
-def rmsprop(learning_rate: float) -> keras.optimizers.Optimizer:
-    """RMSprop with Torch's constants, which the authors' code relies on."""
-    # Torch adds 1e-8 to the root of the mean square, Keras adds its epsilon to the mean square.
-    return keras.optimizers.RMSprop(learning_rate, rho=0.99, epsilon=1e-16)
 
 
 if __name__ == "__main__":

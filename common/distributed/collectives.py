@@ -1,23 +1,22 @@
-"""Data parallelism: replicas of a model that act as one, on several devices or machines.
+"""Data parallelism: collective operations among replicas of a model on several devices or machines.
 
-A replica is a whole model on a device of its own. It makes the same `train_step` as a model that
-is alone, with its rows of the batch, and three functions, called where the step is traced, make it
-one with the others:
+A replica is a complete model on its own device. It runs the same `train_step` as a model without
+data parallelism, on its shard of the global batch, and calls three functions that communicate:
 
-    all_reduce_mean   of the gradients before the optimizers move, and of the losses
-    all_gather        what only the whole batch can tell: its statistics, a history of its images
-    sharded_random    noise for the whole batch, of which the replica takes its rows
+    all_reduce_mean   averages the gradients before the optimizers apply them, and the losses
+    all_gather        collects the global batch, for batch statistics and the image pool
+    sharded_random    draws noise for the global batch and keeps the rows of the replica's shard
 
 So all replicas draw the same numbers and apply the same gradients: their variables stay equal
-without being sent, what a step computes does not depend on how many replicas there are (but for
-rounding), and a checkpoint holds the same, whoever writes it. Without a strategy, or with a
-single replica, the three functions do nothing.
+without being synchronized, the result of a step does not depend on the number of replicas (except
+for rounding), and every replica's checkpoint is the same. Without a strategy, or with a single
+replica, the three functions do nothing.
 
-tf.distribute makes the cluster, names its devices and notices a worker that is lost; sums are
-TensorFlow's collective operations. The step does not go through `strategy.run`, where (tried on
-Keras 3.15, TensorFlow 2.21) a loss that Keras reduces is divided by the replicas and one that comes
-as a scalar is not, an optimizer sums what it gets, every replica draws the same noise, and no
-update may stand in `tf.cond` or in an XLA program.
+tf.distribute creates the cluster, names its devices and notices a lost worker; the all-reduce is
+TensorFlow's collective operation. The step does not use `strategy.run`, where (with Keras 3.15 and
+TensorFlow 2.21) losses that Keras reduces are divided by the number of replicas and scalar losses
+are not, optimizers sum the gradients, every replica draws the same noise, and updates are possible
+neither in `tf.cond` nor in an XLA program.
 """
 
 import contextlib
@@ -30,13 +29,13 @@ import keras
 import tensorflow as tf
 
 
-class Peers(NamedTuple):
-    """Replicas that act as one.
+class ReplicaGroup(NamedTuple):
+    """The replicas that share a global batch.
 
     Attributes:
-        size: how many.
-        key: what tells their sums from those of other groups in this process.
-        hint: how sums are made, ring or nccl.
+        size: number of replicas.
+        key: key of their collective operations, unique among the groups of this process.
+        hint: implementation of the all-reduce, "ring" or "nccl".
     """
 
     size: int
@@ -45,34 +44,34 @@ class Peers(NamedTuple):
 
 
 class Replica:
-    """One of the replicas that are in this process.
+    """A replica of this process.
 
     Args:
-        group: those that act as one with it.
-        rank: which one it is, counted from 0 over all processes.
-        device: where it computes.
+        group: the replicas that share the global batch.
+        rank: its number, counted from 0 over all processes.
+        device: its device.
     """
 
-    def __init__(self, group: Peers, rank: int, device: str):
+    def __init__(self, group: ReplicaGroup, rank: int, device: str):
         self.group, self.rank, self.device = group, rank, device
         with tf.device(device):
-            # Sums that pass here go one after the other, in the order that they are traced in: two
-            # that overtook each other on one replica alone would wait for ever.
+            # The token orders the all-reduces as they are traced: if two of them ran in a
+            # different order on one replica, all replicas would wait forever.
             self._token = tf.Variable(0.0)
-        self._instances = itertools.count(1)  # the k-th sum of one replica belongs to that of all
+        self._instances = itertools.count(1)  # matches the k-th all-reduce of all replicas
 
     @contextlib.contextmanager
-    def acting(self) -> Iterator[None]:
-        """What is traced within is this replica's."""
-        before = _acting.set(self)
+    def scope(self) -> Iterator[None]:
+        """Within it, operations are placed on the device and collectives are this replica's."""
+        before = _current.set(self)
         try:
             with tf.device(self.device):
                 yield
         finally:
-            _acting.reset(before)
+            _current.reset(before)
 
-    def sum(self, x: tf.Tensor) -> tf.Tensor:
-        """The sum over all replicas; each must come to it. No gradient flows through."""
+    def all_reduce_sum(self, x: tf.Tensor) -> tf.Tensor:
+        """The sum over all replicas, each of which must call it. Not differentiable."""
         return tf.raw_ops.CollectiveReduceV2(
             input=x,
             group_size=self.group.size,
@@ -85,26 +84,26 @@ class Replica:
         )
 
 
-_acting: ContextVar[Replica | None] = ContextVar("acting", default=None)
+_current: ContextVar[Replica | None] = ContextVar("current", default=None)
 
 
 def replica_count() -> int:
-    """How many replicas share the batch of the step that is being traced."""
-    replica = _acting.get()
+    """The number of replicas that share the global batch of the step being traced."""
+    replica = _current.get()
     return 1 if replica is None else replica.group.size
 
 
 def all_reduce_mean(values):
     """The mean over all replicas of each float tensor in a structure; None stays None.
 
-    All of them travel as one vector of float32.
+    The tensors are packed into one float32 vector for a single all-reduce.
     """
-    replica = _acting.get()
+    replica = _current.get()
     if replica is None:
         return values
     tensors = [v for v in tf.nest.flatten(values) if v is not None]
     packed = tf.concat([tf.reshape(tf.cast(t, tf.float32), [-1]) for t in tensors], axis=0)
-    means = replica.sum(packed) / replica.group.size
+    means = replica.all_reduce_sum(packed) / replica.group.size
     parts = iter(tf.split(means, [t.shape.num_elements() for t in tensors]))
 
     def unpacked(value):
@@ -116,8 +115,8 @@ def all_reduce_mean(values):
 
 
 def all_gather(x: tf.Tensor) -> tf.Tensor:
-    """Rows of all replicas: (b, ...) -> (n b, ...), the same everywhere; differentiable."""
-    replica = _acting.get()
+    """The rows of all replicas: (b, ...) -> (n b, ...), equal on all replicas. Differentiable."""
+    replica = _current.get()
     if replica is None:
         return x
 
@@ -125,23 +124,16 @@ def all_gather(x: tf.Tensor) -> tf.Tensor:
     def gathered(x):
         rows, others = x.shape[0], [[0, 0]] * (x.shape.rank - 1)
         before, after = rows * replica.rank, rows * (replica.group.size - replica.rank - 1)
-        # Each adds its rows to zeros: one more kind of collective operation would not be faster.
-        rows_of_all = replica.sum(tf.pad(x, [[before, after], *others]))
-        return rows_of_all, lambda gradient: local_rows(replica.sum(gradient))
+        # An all-reduce of zero-padded rows: a collective gather would not be faster.
+        global_rows = replica.all_reduce_sum(tf.pad(x, [[before, after], *others]))
+        return global_rows, lambda gradient: local_rows(replica.all_reduce_sum(gradient))
 
     return gathered(x)
 
 
-def ignores_replicas(layer: keras.layers.Layer) -> bool:
-    """Whether a layer is Keras' own and does what among replicas takes `all_gather` or `sharded_random`."""
-    of_keras = type(layer).__module__.startswith("keras.")
-    normalizes = isinstance(layer, keras.layers.BatchNormalization)
-    return of_keras and (normalizes or hasattr(layer, "seed_generator"))
-
-
 def local_rows(x: tf.Tensor) -> tf.Tensor:
-    """This replica's rows: (n b, ...) -> (b, ...)."""
-    replica = _acting.get()
+    """The rows of this replica's shard: (n b, ...) -> (b, ...)."""
+    replica = _current.get()
     if replica is None:
         return x
     rows = x.shape[0] // replica.group.size
@@ -149,13 +141,24 @@ def local_rows(x: tf.Tensor) -> tf.Tensor:
 
 
 def sharded_random(function: Callable, shape: tuple[int, ...], *arguments, **options) -> tf.Tensor:
-    """Random numbers for this replica's rows of the batch, by a function of `keras.random`.
+    """Random numbers for the rows of this replica, by a function of `keras.random`.
 
-    They are drawn for the whole batch on every replica, so that a SeedGenerator's state goes on as
-    it would without replicas.
+    Every replica draws them for the global batch, so a SeedGenerator's state advances as it does
+    without data parallelism.
 
     Args:
         function: function(shape, *arguments, **options) -> tensor.
-        shape: of the rows, (b, ...).
+        shape: shape of the replica's rows, (b, ...).
     """
     return local_rows(function((replica_count() * shape[0], *shape[1:]), *arguments, **options))
+
+
+def ignores_replicas(layer: keras.layers.Layer) -> bool:
+    """Whether a layer is Keras' own and needs, but does not use, the global batch.
+
+    Such layers normalize by the statistics of the local batch, or draw the same noise on every
+    replica; those of `common.nn.layers` use `all_gather` and `sharded_random`.
+    """
+    of_keras = type(layer).__module__.startswith("keras.")
+    normalizes = isinstance(layer, keras.layers.BatchNormalization)
+    return of_keras and (normalizes or hasattr(layer, "seed_generator"))

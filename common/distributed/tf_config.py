@@ -1,4 +1,4 @@
-"""TF_CONFIG: where a process stands among those that train together."""
+"""TF_CONFIG: the environment variable that tells a process its cluster and its rank."""
 
 import json
 import os
@@ -11,37 +11,38 @@ EXAMPLE = (
 )
 
 
-class Place(NamedTuple):
-    """A process among the workers.
+class Worker(NamedTuple):
+    """A process of a cluster.
 
     Attributes:
-        worker: its number; worker 0 is the chief.
-        addresses: HOST:PORT of every worker; of one that is alone, nothing.
+        rank: number of the process; 0 is the chief worker.
+        addresses: HOST:PORT of every worker; a single empty one without a cluster.
     """
 
-    worker: int = 0
+    rank: int = 0
     addresses: tuple[str, ...] = ("",)
 
     @property
-    def workers(self) -> int:
+    def world_size(self) -> int:
+        """Number of workers."""
         return len(self.addresses)
 
     @property
     def address(self) -> str:
-        """Its own."""
-        return self.addresses[self.worker]
+        """Its own address."""
+        return self.addresses[self.rank]
 
 
-ALONE = Place()
+SINGLE = Worker()  # without a cluster
 
 
-def read_config() -> Place:
-    """The place that the environment variable TF_CONFIG gives this process.
+def read_config() -> Worker:
+    """Reads this process's cluster and rank from the environment variable TF_CONFIG.
 
-    As tf.distribute counts: jobs are `chief`, of one task, if there is one, and `worker`.
+    As in tf.distribute, the jobs are `chief`, with at most one task, and `worker`.
 
     Raises:
-        UserError: it is not set, or not of that form.
+        UserError: TF_CONFIG is not set, or not of that form.
     """
     text = os.environ.get("TF_CONFIG")
     if not text:
@@ -55,11 +56,11 @@ def read_config() -> Place:
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UserError(f"TF_CONFIG: not of the form {EXAMPLE} ({error!r})") from error
     if not well_formed or set(jobs) - {"chief", "worker"} or len(jobs.get("chief", [])) > 1:
-        raise UserError(f"TF_CONFIG: the cluster has HOST:PORT of each worker, as {EXAMPLE}")
+        raise UserError(f"TF_CONFIG: the cluster needs HOST:PORT of each worker, as {EXAMPLE}")
     if kind not in jobs or not isinstance(index, int) or not 0 <= index < len(jobs[kind]):
         raise UserError(f"TF_CONFIG: the cluster has no task {kind} {index}; as {EXAMPLE}")
     before = len(jobs.get("chief", [])) if kind == "worker" else 0
-    return Place(before + index, tuple(addresses))
+    return Worker(before + index, tuple(addresses))
 
 
 def _is_address(text) -> bool:
@@ -67,8 +68,8 @@ def _is_address(text) -> bool:
     return isinstance(text, str) and bool(host) and port.isdigit() and 0 < int(port) < 65536
 
 
-def announce(place: Place):
-    """Says whom this worker waits for: it may be long until all have been started."""
-    others = [each for each in place.addresses if each != place.address]
-    waiting = f", waits for {', '.join(others)}" if others else ""
-    print(f"worker {place.worker} of {place.workers} at {place.address}{waiting}", flush=True)
+def announce(worker: Worker):
+    """Prints which workers this one waits for, as they may be started much later."""
+    others = [each for each in worker.addresses if each != worker.address]
+    waiting = f", waiting for {', '.join(others)}" if others else ""
+    print(f"worker {worker.rank} of {worker.world_size} at {worker.address}{waiting}", flush=True)

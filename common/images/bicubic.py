@@ -1,8 +1,8 @@
-"""MATLAB's bicubic `imresize`, by which super-resolution papers make and judge images.
+"""MATLAB's bicubic `imresize`, with which super-resolution papers downscale and compare images.
 
-Keys' kernel with a = -0.5; when shrinking it is widened by the factor, so that it also smooths
-(antialiasing); beyond the border the image goes on mirrored. TensorFlow's and Pillow's bicubic
-have the same kernel, but cut it off at the border.
+Keys' kernel with a = -0.5, widened by the factor when downscaling (antialiasing); images are
+extended by reflection at the border. TensorFlow's and Pillow's bicubic have the same kernel, but
+truncate it at the border.
 """
 
 from functools import lru_cache
@@ -15,7 +15,7 @@ def shrink(image: np.ndarray, factor: int) -> np.ndarray:
     """uint8 (H, W, C), H and W multiples of `factor` -> uint8 (H / factor, W / factor, C)."""
     height, width = image.shape[:2]
     if height % factor or width % factor:
-        raise ValueError(f"{width}x{height} px are no multiples of {factor}")
+        raise ValueError(f"{width}x{height} px is not a multiple of {factor}")
     return resize(image, height // factor, width // factor)
 
 
@@ -26,7 +26,7 @@ def enlarge(image: np.ndarray, factor: int) -> np.ndarray:
 
 
 def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """uint8 (H, W, C) -> uint8 (height, width, C), rounded and clipped once, in the end."""
+    """uint8 (H, W, C) -> uint8 (height, width, C), rounded and clipped once, at the end."""
     columns = image.shape[1]
     rows = weights(image.shape[0], height) @ image.reshape(len(image), -1).astype(np.float32)
     across = rows.reshape(height, columns, -1).transpose(1, 0, 2).reshape(columns, -1)
@@ -36,7 +36,7 @@ def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 @lru_cache(maxsize=64)
 def weights(source: int, target: int) -> csr_array:
-    """What each of `target` pixels along an axis takes from `source` pixels.
+    """Interpolation weights along an axis, from `source` to `target` pixels.
 
     Returns:
         float32 (target, source), sparse; each row sums to one.

@@ -1,11 +1,11 @@
-"""Matplotlib's figures as images."""
+"""Matplotlib figures as images, drawn off screen."""
 
 import numpy as np
 
 
 def new_figure(width: float, height: float):
     """An empty matplotlib figure of 100 width x 100 height pixels."""
-    # Here, because it takes a second that no other verb should wait for.
+    # Imported here: it takes a second, which only plots should cost.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -13,6 +13,6 @@ def new_figure(width: float, height: float):
 
 
 def as_image(figure) -> np.ndarray:
-    """uint8 (H, W, 3) of a figure that `new_figure` made."""
+    """Renders a figure of `new_figure`: uint8 (H, W, 3)."""
     figure.canvas.draw()
     return np.array(figure.canvas.buffer_rgba())[..., :3]

@@ -1,4 +1,4 @@
-"""Image files at the doors: uint8 (height, width, channels) in NumPy, whatever the file holds."""
+"""Image file I/O, and the basic operations on images: uint8 (height, width, channels) in NumPy."""
 
 import io
 from collections.abc import Iterator
@@ -14,70 +14,69 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 
-# The formats behind SUFFIXES, and no others: Pillow would hand some (EPS) to outside programs.
+# Only the formats of SUFFIXES: Pillow would pass some others (EPS) to external programs.
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")
 _MODES = {1: "L", 3: "RGB"}
 _TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_PLANES = 258, 262, 284
 
 
 class BadImage(UserError):
-    """An image that cannot be read: missing, no image, truncated, damaged or too large."""
+    """An image cannot be read: it is missing, not an image, truncated, damaged or too large."""
 
 
 def read(source: str | Path | bytes, channels: int = 3) -> np.ndarray:
-    """Decode an image, upright as its EXIF orientation says; of an animation the first frame.
+    """Reads an image, rotated to its EXIF orientation; the first frame of an animation.
 
-    Transparency is composited on white, the paper that images without a background lie on.
-    CMYK is converted by formula: colour profiles are not looked at. 16 bit grey is scaled to 8 bits
-    (rounded; Pillow itself cuts the low byte of 16 bit RGB off). 32 bit grey says nowhere what
-    white is: values up to 1 (floats), up to 255 or up to 65535 (integers) are taken for that
-    range, and anything else is refused rather than guessed.
+    Transparency is composited on white. CMYK is converted by formula, without colour profiles.
+    16-bit grayscale is scaled to 8 bits and rounded (of 16-bit RGB, Pillow drops the low byte).
+    The range of 32-bit grayscale is not stored in the file: maxima up to 1 (floats), 255 or 65535
+    (integers) are taken for that range, and other values are refused.
 
     Args:
-        source: a file's path, or its content.
-        channels: 3 for RGB, 1 for grey (ITU-R 601 luma).
+        source: path of a file, or its content.
+        channels: 3 for RGB, 1 for grayscale (ITU-R 601 luma).
 
     Returns:
         uint8 (height, width, channels), own memory.
 
     Raises:
-        BadImage: the file is missing, no image of the known formats, truncated, damaged, too
-            large (Pillow's bound on decompression bombs) or in a form that Pillow misreads.
+        BadImage: the file is missing, not an image of a known format, truncated, damaged, too
+            large (Pillow's limit for decompression bombs) or in a form that Pillow misreads.
     """
-    with _said_in_one_line(source):
+    with _as_bad_image(source):
         image = _upright(source)
         if image.has_transparency_data:
-            paper = Image.new("RGBA", image.size, "white")
-            image = Image.alpha_composite(paper, image.convert("RGBA"))
+            white = Image.new("RGBA", image.size, "white")
+            image = Image.alpha_composite(white, image.convert("RGBA"))
         pixels = np.array(image.convert(_MODES[channels]))
     return pixels.reshape(*pixels.shape[:2], channels)
 
 
 def read_layers(source: str | Path | bytes) -> tuple[np.ndarray, np.ndarray | None]:
-    """Decode an image as `read` does, but with its own channels, and its transparency apart.
+    """Reads an image like `read`, but with its own channels and a separate alpha channel.
 
     Returns:
-        The image, uint8 (height, width, 1) if the file is grey and (height, width, 3) if it has
-        colours; and its alpha, uint8 (height, width, 1), or None if it has none. Where alpha is 0
-        the colours are what the file holds there, if anything.
+        The image, uint8 (height, width, 1) if the file is grayscale and (height, width, 3) if it
+        has colours; and its alpha, uint8 (height, width, 1), or None. Where alpha is 0 the colours
+        are those of the file.
 
     Raises:
         BadImage: as `read`.
     """
-    with _said_in_one_line(source):
+    with _as_bad_image(source):
         image = _upright(source)
-        grey = image.mode in ("1", "L", "LA", "La")
+        grayscale = image.mode in ("1", "L", "LA", "La")
         alpha = None
         if image.has_transparency_data:
             image = image.convert("RGBA")
             alpha = np.array(image.getchannel("A"))[..., None]
-        pixels = np.array(image.convert("RGB").convert(_MODES[1 if grey else 3]))
-    return pixels.reshape(*pixels.shape[:2], 1 if grey else 3), alpha
+        pixels = np.array(image.convert("RGB").convert(_MODES[1 if grayscale else 3]))
+    return pixels.reshape(*pixels.shape[:2], 1 if grayscale else 3), alpha
 
 
 @contextmanager
-def _said_in_one_line(source: str | Path | bytes) -> Iterator[None]:
-    """Turns whatever reading an image raises into a BadImage that names it."""
+def _as_bad_image(source: str | Path | bytes) -> Iterator[None]:
+    """Turns any exception into a BadImage that names the image, in one line."""
     name = f"an image of {len(source)} bytes" if isinstance(source, bytes) else str(source)
     try:
         yield
@@ -85,30 +84,32 @@ def _said_in_one_line(source: str | Path | bytes) -> Iterator[None]:
         raise BadImage(
             f"{name}: not an image of a known format ({', '.join(_FORMATS)}); replace or remove it"
         ) from error
-    # A damaged file can make one of Pillow's decoders raise nearly anything: OSError, SyntaxError,
-    # struct.error, TypeError, KeyError, its own DecompressionBombError, a bare Exception, ...
+    # With damaged files, Pillow's decoders raise nearly anything: OSError, SyntaxError, TypeError,
+    # KeyError, struct.error, its own DecompressionBombError, a bare Exception, ...
     except Exception as error:
         remedy = "check the path" if getattr(error, "strerror", None) else "replace or remove it"
         raise BadImage(f"{name}: {reason_of(error)}; {remedy}") from error
 
 
 def _upright(source: str | Path | bytes) -> Image.Image:
-    """Opens an image and turns it as its EXIF orientation says; of 8 bits a channel."""
+    """Opens an image, rotates it to its EXIF orientation and converts it to 8 bits per channel."""
     with Image.open(
         io.BytesIO(source) if isinstance(source, bytes) else source, formats=_FORMATS
     ) as image:
         _refuse_misread(image)
-        # Pillow 10 opens 16 bit PNG as 32 bit integers ("I")
+        # Pillow 10 opens 16-bit PNG as 32-bit integers ("I")
         white = 65535 if image.format == "PNG" else None
         upright = ImageOps.exif_transpose(image)
     return _to_eight_bits(upright, white) if upright.mode.startswith(("I", "F")) else upright
 
 
 def write(path: str | Path, image: np.ndarray) -> None:
-    """Write uint8 (height, width, 1 or 3) in the format that the suffix names.
+    """Writes uint8 (height, width, 1 or 3) atomically, in the format of the suffix.
 
-    Missing folders are made. The file appears whole or not at all: it is written to a hidden name
-    beside it, then renamed. Raises UserError for an unknown suffix or if it cannot be written.
+    Missing folders are created.
+
+    Raises:
+        UserError: the suffix is unknown, or the file cannot be written.
     """
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
@@ -119,11 +120,11 @@ def write(path: str | Path, image: np.ndarray) -> None:
 
 
 def encode(image: np.ndarray, suffix: str = ".png") -> bytes:
-    """uint8 (height, width, 1 or 3) -> the content of a file of the format that `suffix` names."""
+    """Encodes uint8 (height, width, 1 or 3) in the format of a suffix."""
     check(image)
     if image.shape[-1] == 1:
-        image = image[..., 0]  # imageio takes grey as (height, width)
-    # quality: for JPEG and WebP, whose default of 75 shows; the other formats ignore it
+        image = image[..., 0]  # imageio takes grayscale as (height, width)
+    # quality: for JPEG and WebP, whose default of 75 has visible artefacts; others ignore it
     return imageio.imwrite("<bytes>", image, extension=suffix, plugin="pillow", quality=95)
 
 
@@ -138,13 +139,13 @@ def to_uint8(image: np.ndarray) -> np.ndarray:
 
 
 def mirrored(image: np.ndarray) -> np.ndarray:
-    """(H, W, C) with left and right exchanged, own memory."""
-    # To copy image[:, ::-1] pixel by pixel takes six times as long.
+    """Mirrors (H, W, C) horizontally, own memory."""
+    # Six times as fast as copying image[:, ::-1].
     return np.stack([image[:, ::-1, c] for c in range(image.shape[-1])], axis=-1)
 
 
 def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Bicubic (a = -0.5), antialiased when shrinking: uint8 (H, W, C) -> (height, width, C)."""
+    """Bicubic resizing (a = -0.5), antialiased: uint8 (H, W, C) -> (height, width, C)."""
     check(image)
     channels = image.shape[-1]
     full_size = Image.fromarray(image if channels == 3 else image[..., 0])
@@ -153,25 +154,25 @@ def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def square(image: np.ndarray, side: int) -> np.ndarray:
-    """The square around an image's centre, resized: uint8 (H, W, C) -> (side, side, C), a copy."""
+    """Center-crops to a square and resizes: uint8 (H, W, C) -> (side, side, C), a copy."""
     height, width = image.shape[:2]
     length = min(height, width)
     top, left = (height - length) // 2, (width - length) // 2
-    cut = image[top : top + length, left : left + length].copy()
-    return cut if length == side else resize(cut, side, side)
+    crop = image[top : top + length, left : left + length].copy()
+    return crop if length == side else resize(crop, side, side)
 
 
 def to_channels(image: np.ndarray, channels: int) -> np.ndarray:
-    """uint8 (H, W, 1 or 3) -> (H, W, channels); RGB becomes grey by ITU-R 601 luma."""
+    """uint8 (H, W, 1 or 3) -> (H, W, channels); RGB becomes grayscale by ITU-R 601 luma."""
     check(image)
     if image.shape[-1] == channels:
         return image
-    other = Image.fromarray(image if channels == 1 else image[..., 0])
-    return np.array(other.convert(_MODES[channels])).reshape(*image.shape[:2], channels)
+    converted = Image.fromarray(image if channels == 1 else image[..., 0])
+    return np.array(converted.convert(_MODES[channels])).reshape(*image.shape[:2], channels)
 
 
 def _refuse_misread(image: Image.Image) -> None:
-    """Raise ValueError for deep TIFFs that Pillow (10.1 to 13.0) decodes wrongly and silently."""
+    """Raises ValueError for deep TIFFs that Pillow (10.1 to 13.0) silently decodes wrongly."""
     tags = getattr(image, "tag_v2", {})
     if max(tags.get(_TIFF_BITS, (8,))) <= 8:
         return
@@ -182,9 +183,11 @@ def _refuse_misread(image: Image.Image) -> None:
 
 
 def _to_eight_bits(image: Image.Image, white: int | None) -> Image.Image:
-    """Grey of 16 bits, 32 bit integers or floats -> mode L: Pillow's own `convert` clips at 255.
+    """Grayscale of 16 bits, 32-bit integers or floats -> mode L; Pillow's `convert` clips at 255.
 
-    white: the value that stands for white; None looks at the mode and at the largest value.
+    Args:
+        image: grayscale image.
+        white: the value of white; None infers it from the mode and the largest value.
     """
     wide = np.asarray(image)
     low, high = wide.min(), wide.max()
@@ -192,11 +195,13 @@ def _to_eight_bits(image: Image.Image, white: int | None) -> Image.Image:
         deep, shallow = (255, 1) if image.mode == "F" else (65535, 255)
         white = shallow if image.mode in ("I", "F") and high <= shallow else deep
     if not (low >= 0 and high <= white):  # also true of NaN
-        raise ValueError(f"grey values {low} to {high} lie outside 0 to {white}: convert to 8 bits")
-    grey = np.rint(wide * (255.0 / white)).astype(np.uint8)
-    if "transparency" in image.info:  # PNG: the one grey value that is transparent
-        grey[wide == image.info["transparency"]] = 255
-    return Image.fromarray(grey)
+        raise ValueError(
+            f"grayscale values {low} to {high} are outside 0 to {white}: convert to 8 bits"
+        )
+    pixels = np.rint(wide * (255.0 / white)).astype(np.uint8)
+    if "transparency" in image.info:  # PNG: the value that is transparent
+        pixels[wide == image.info["transparency"]] = 255
+    return Image.fromarray(pixels)
 
 
 def check(image: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""Which images lie in a folder, in what order, and what they are called."""
+"""Lists image files: those of a folder, the inputs of a command, and its outputs."""
 
 import re
 from collections import Counter
@@ -11,28 +11,31 @@ from common.images.image_file import SUFFIXES
 
 
 def find(folder: str | Path) -> list[Path]:
-    """Image files that lie directly in `folder`, by suffix; hidden files are passed over.
+    """Returns the image files of a folder, without subfolders and hidden files.
 
-    Returns them in natural order (`2.png` before `10.png`), the same on every machine.
-    Raises UserError if the folder is missing, cannot be listed or holds no image.
+    They are recognized by their suffix and sorted in natural order (`2.png` before `10.png`), the
+    same on every machine.
+
+    Raises:
+        UserError: the folder is missing, cannot be listed or has no images.
     """
     folder = Path(folder)
     try:
         paths = [path for path in folder.iterdir() if _is_image(path)]
     except OSError as error:
-        raise UserError(f"{folder}: {reason_of(error)}; give a folder that holds images") from error
+        raise UserError(f"{folder}: {reason_of(error)}; give a folder of images") from error
     if not paths:
         raise UserError(f"{folder}: no images in this folder; put {' '.join(SUFFIXES)} files there")
     return sorted(paths, key=_natural)
 
 
 def distinct_names(paths: Sequence[Path]) -> list[str]:
-    """The names of files; where several have one name, with the folders that not all share."""
-    often = Counter(path.name for path in paths)
+    """Returns the names of files; equal names get the folders below the common one as prefix."""
+    counts = Counter(path.name for path in paths)
     levels = zip(*(path.parent.parts for path in paths), strict=False)
     shared = len([*takewhile(lambda level: len({*level}) == 1, levels)])
     return [
-        path.name if often[path.name] == 1 else Path(*path.parts[shared:]).as_posix()
+        path.name if counts[path.name] == 1 else Path(*path.parts[shared:]).as_posix()
         for path in paths
     ]
 
@@ -79,5 +82,5 @@ def _is_image(path: Path) -> bool:
 
 
 def _natural(path: Path) -> tuple[str, str]:
-    """Sort key: digits padded so that text order is number order; the bare name breaks ties."""
+    """Sort key: numbers are zero-padded, so text order is number order; the name breaks ties."""
     return re.sub(r"\d+", lambda digits: digits[0].zfill(20), path.name), path.name

@@ -1,31 +1,111 @@
-"""Ways through noise and classes: what lies between two images of a generator."""
+"""Interpolation in latent space and between classes, written as an image and an animation."""
 
 import io
+from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 
+from common.errors import UserError
 from common.images import image_file
 from common.images.grid import grid
+from common.inference.draw import Sampling, check_seed, select_classes
 from common.inference.sampler import Sampler
 from common.io.atomic import atomic_file
+from common.reports.result_page import LinkedImage, ResultPage
 
 import numpy as np
 from PIL import Image
 
 FRAME_MILLISECONDS = 80
-ROWS, ANIMATION = "interpolation.png", "interpolation.gif"  # the files of a way
+ROWS, ANIMATION = "interpolation.png", "interpolation.gif"
+
+
+@dataclass(frozen=True)
+class Interpolation:
+    """Interpolation in latent space or between classes.
+
+    Args:
+        interpolate: number of frames from the noise of --seed to that of --seed_to;
+            interpolation.png shows them in a row, interpolation.gif as an animation.
+        seed_to: seed for the noise of the last frame; default the seed after --seed, or with
+            --label_to the same noise.
+        label_to: class of the last frame, by name or number; that of the first is --label.
+    """
+
+    interpolate: int | None = None
+    seed_to: int | None = None
+    label_to: str | None = None
+
+    def __post_init__(self):
+        if self.interpolate is not None and self.interpolate < 2:
+            raise UserError(f"--interpolate {self.interpolate}: give 2 frames or more, such as 16")
+        check_seed(seed_to=self.seed_to)
+        for option, value in (("seed_to", self.seed_to), ("label_to", self.label_to)):
+            if value is not None and not self.interpolate:
+                raise UserError(f"--{option} {value}: needs --interpolate, such as 16")
+
+    def check(self, sampling: Sampling):
+        """Raises a UserError where the options of `predict` do not fit together."""
+        if sampling.grid:
+            raise UserError("--grid: interpolations are a grid already; leave one of them out")
+        if self.label_to is not None and sampling.label is None:
+            raise UserError(f"--label_to {self.label_to}: needs --label, the class of the start")
+
+    def draw(
+        self,
+        sampler: Sampler,
+        class_ids: list[int],
+        sampling: Sampling,
+        folder: Path,
+        page: ResultPage,
+    ) -> str:
+        """Writes at least `sampling.count` interpolations: of each class equally many.
+
+        Args, returns, raises: as `draw_images`.
+        """
+        count = ceil((sampling.count or 1) / max(1, len(class_ids)))
+        ends = [sampler.noise(seed, count) for seed in (sampling.seed, self._last_seed(sampling))]
+        noise = between(*ends, self.interpolate, sampler.latent.distribution)
+        write_frames(folder, self._frames(sampler, class_ids, noise))
+        add_to_page(page, folder)
+        return f"{self.interpolate} frames in {folder / ROWS} and .gif"
+
+    def _last_seed(self, sampling: Sampling) -> int:
+        if self.seed_to is not None:
+            return self.seed_to
+        return (sampling.seed + 1) % 2**63 if self.label_to is None else sampling.seed
+
+    def _frames(self, sampler: Sampler, class_ids: list[int], noise: np.ndarray) -> np.ndarray:
+        """Returns images, uint8 (rows, F, S, S, C), for noise (N, F, size): N rows per class."""
+        count, frames, size = noise.shape
+        rows = count * max(1, len(class_ids))
+        noise = np.tile(noise, (max(1, len(class_ids)), 1, 1)).reshape(rows * frames, size)
+        labels = np.repeat(class_ids, count * frames) if class_ids else None
+        if self.label_to is not None:
+            (last,) = select_classes(sampler.class_names, self.label_to, "label_to")
+            if sampler.mixture is None:
+                raise UserError(
+                    f"--label_to {self.label_to}: this SavedModel takes no class weights; export "
+                    "the run again"
+                )
+            share = np.tile(np.linspace(0.0, 1.0, frames), rows)[:, None]
+            one_hot = np.eye(sampler.classes)
+            labels = (1 - share) * one_hot[labels] + share * one_hot[last]
+        drawn = sampler.all(noise, labels)
+        return drawn.reshape(rows, frames, *drawn.shape[1:])
 
 
 def between(a: np.ndarray, b: np.ndarray, frames: int, distribution: str) -> np.ndarray:
-    """Noise on the way from a to b.
+    """Interpolates noise from a to b.
 
-    Normal noise lies near a sphere, and a straight line would cut through its empty inside: it is
-    led along an arc (White 2016, Sampling Generative Networks, arXiv:1609.04468, section 2.1).
-    Uniform noise fills a cube, in which straight lines stay.
+    Normal noise is concentrated near a sphere, whose inside a straight line would cross: it is
+    interpolated along an arc (White 2016, Sampling Generative Networks, arXiv:1609.04468, section
+    2.1). Uniform noise fills a cube, which contains the straight line.
 
     Args:
         a, b: noise, float (N, size) each.
         frames: F, 2 or more.
-        distribution: of the noise, "normal" or "uniform".
+        distribution: distribution of the noise, "normal" or "uniform".
 
     Returns:
         float32 (N, F, size): the first frame is a, the last one b.
@@ -44,52 +124,25 @@ def between(a: np.ndarray, b: np.ndarray, frames: int, distribution: str) -> np.
     return np.where(sine > 1e-6, arc, straight).astype(np.float32)
 
 
-def write(
-    sampler: Sampler,
-    asked: list[int],
-    seeds: tuple[int, int],
-    count: int,
-    frames: int,
-    folder: Path,
-    label_to: int | None = None,
-):
-    """Writes interpolation.png, a row of frames for each way, and interpolation.gif.
-
-    Args:
-        sampler: draws the images.
-        asked: the classes to show, each on the same ways; none if the sampler takes no class.
-        seeds: of the noise at both ends.
-        count: ways from noise to noise, of each class.
-        frames: images on a way, 2 or more.
-        folder: made if it is not there.
-        label_to: the class to which each way leads from the asked one; default none.
+def write_frames(folder: Path, images: np.ndarray):
+    """Writes interpolation.png and interpolation.gif from images, uint8 (rows, F, S, S, C).
 
     Raises:
         UserError: a file cannot be written.
     """
-    ends = [sampler.noise(seed, count) for seed in seeds]
-    way = between(*ends, frames, sampler.latent.distribution)  # (count, frames, size)
-    rows = count * max(1, len(asked))
-    noise = np.tile(way, (max(1, len(asked)), 1, 1)).reshape(rows * frames, -1)
-    labels = np.repeat(asked, count * frames) if asked else None
-    if label_to is not None:
-        share = np.tile(np.linspace(0.0, 1.0, frames), rows)[:, None]
-        one_hot = np.eye(sampler.classes)
-        labels = (1 - share) * one_hot[labels] + share * one_hot[label_to]
-    shown = sampler.all(noise, labels)
-    shown = shown.reshape(rows, frames, *shown.shape[1:])
-    write_frames(folder, shown)
+    image_file.write(folder / ROWS, grid(images))
+    forth = [grid([[row[frame]] for row in images]) for frame in range(images.shape[1])]
+    write_gif(folder / ANIMATION, forth + forth[-2:0:-1])
 
 
-def write_frames(folder: Path, shown: np.ndarray):
-    """Writes interpolation.png and interpolation.gif: shown is uint8 (rows, frames, S, S, C)."""
-    image_file.write(folder / ROWS, grid(shown))
-    there = [grid([[row[frame]] for row in shown]) for frame in range(shown.shape[1])]
-    write_gif(folder / ANIMATION, there + there[-2:0:-1])
+def add_to_page(page: ResultPage, folder: Path):
+    """Adds the two files of `write_frames` to a page in the same folder."""
+    for name in (ROWS, ANIMATION):
+        page.single(name, LinkedImage.of(folder / name))
 
 
 def write_gif(path: Path, frames: list[np.ndarray]):
-    """Writes images, uint8 (H, W, 1 or 3), as an animation that goes on for ever.
+    """Writes images, uint8 (H, W, 1 or 3), as an endless animation.
 
     Raises:
         UserError: it cannot be written.

@@ -1,4 +1,4 @@
-"""Named archives fetched on demand: a folder that is there is whole, whatever interrupted it."""
+"""Downloads and unpacks archives: a folder that exists is complete, whatever interrupted it."""
 
 import errno
 import gzip
@@ -21,30 +21,30 @@ _TIMEOUT = 30  # seconds without a byte
 _CHUNK = 1 << 20  # bytes
 _TAR, _ZIP = (".tar.gz", ".tgz"), (".zip",)
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO)
-_LITTER = ("__MACOSX", ".DS_Store")  # what the Mac's archiver adds beside the top folder
+_LITTER = ("__MACOSX", ".DS_Store")  # added beside the top folder by macOS
 
 
 def fetch_archive(url: str, folder: str | Path, label: str) -> Path:
-    """Make `folder` hold the content of the archive at `url`; return at once if it holds anything.
+    """Downloads and unpacks an archive to a folder, unless the folder has any content.
 
-    The folder appears by one rename after the last byte is unpacked and checked. Until then all
-    work lies beside it in `.NAME.part/`: an interrupted download goes on where it stopped (HTTP
-    Range; a server without it sends all again), an interrupted unpacking begins again from the
-    archive. A second run that wants the same folder waits for the first.
-    If the archive holds one top folder, `folder` is that folder's content.
+    The folder appears by one rename after the last byte is unpacked and verified. Until then
+    everything is beside it in `.NAME.part/`: an interrupted download is resumed (HTTP Range; a
+    server without it sends everything again), and interrupted unpacking restarts from the archive.
+    Other processes that want the same folder wait for the first. If the archive has a single top
+    folder, `folder` gets the content of that folder.
 
     Args:
-        url: of a .tar.gz, .tgz or .zip file, over http or https.
-        folder: where the content shall lie; its parents are made.
-        label: the dataset's name for the progress bar and the messages.
+        url: URL of a .tar.gz, .tgz or .zip file, http or https.
+        folder: destination; its parents are created.
+        label: name of the dataset, for the progress bar and messages.
 
     Returns:
         `folder`, absolute.
 
     Raises:
-        UserError: no network, an HTTP error, no space or permission, an archive that is damaged or
-            has members that are links, devices or lie outside. KeyboardInterrupt passes.
-        ValueError: the url names no archive of these kinds.
+        UserError: there is no network, an HTTP error, no space or no permission, or the archive is
+            damaged or has members that are links, devices or outside the folder.
+        ValueError: the URL is not that of such an archive.
     """
     folder = Path(folder).expanduser().absolute()
     if not _file_name(url).lower().endswith(_TAR + _ZIP):
@@ -75,7 +75,7 @@ def fetch_archive(url: str, folder: str | Path, label: str) -> Path:
 
 
 class _BadArchive(Exception):
-    """An archive that is damaged or that must not be unpacked."""
+    """An archive is damaged or must not be unpacked."""
 
 
 def _file_name(url: str) -> str:
@@ -87,13 +87,13 @@ def _is_complete(folder: Path) -> bool:
 
 
 def _fetch(url: str, folder: Path, label: str) -> None:
-    """Download, unpack and move into place what an earlier try has not done."""
+    """Downloads, unpacks and renames; continues where an earlier attempt was interrupted."""
     work = folder.with_name(f".{folder.name}.part")
     archive = work / _file_name(url)
     work.mkdir(parents=True, exist_ok=True)
     with (work / "lock").open("w") as lock:
         if not locks.take(lock, wait=False):
-            print(f"{label}: waiting for another run that fetches it")
+            print(f"{label}: waiting for another run that is downloading it")
             locks.take(lock, wait=True)
         if _is_complete(folder):
             return
@@ -102,53 +102,55 @@ def _fetch(url: str, folder: Path, label: str) -> None:
         try:
             content = _unpack(archive, work / "content", label)
         except _BadArchive:
-            # the lock stays: removed, it would let a waiting run and a new one in together
+            # The lock file stays: without it, a waiting run and a new one would both continue.
             archive.unlink()
             shutil.rmtree(work / "content")
             raise
         if folder.exists():
-            folder.rmdir()  # empty; not every system renames onto it
+            folder.rmdir()  # empty; not every system can rename onto it
         content.rename(folder)
     shutil.rmtree(work, ignore_errors=True)
 
 
 def _download(url: str, archive: Path, label: str) -> None:
-    """Load `url` to `archive`, which appears when it is whole; goes on from an earlier try."""
+    """Downloads `url` to `archive` atomically; resumes an interrupted download."""
     part = archive.with_name(f"{archive.name}.part")
-    held = part.stat().st_size if part.exists() else 0
+    received = part.stat().st_size if part.exists() else 0
     headers = {"Accept-Encoding": "identity"}
-    if held:
-        headers["Range"] = f"bytes={held}-"
+    if received:
+        headers["Range"] = f"bytes={received}-"
     with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as response:
-        if response.status_code == requests.codes.range_not_satisfiable and held:
-            part.unlink()  # as long as the file or longer: no beginning of it
+        if response.status_code == requests.codes.range_not_satisfiable and received:
+            part.unlink()  # as long as the file or longer, so it is not a part of it
             return _download(url, archive, label)
         response.raise_for_status()
         if response.status_code != requests.codes.partial_content:
-            held = 0
+            received = 0
         length = response.headers.get("Content-Length")
-        total = held + int(length) if length else None
+        total = received + int(length) if length else None
         with (
-            part.open("ab" if held else "wb") as file,
-            # disable=None: no bar where stderr is not a terminal
+            part.open("ab" if received else "wb") as file,
+            # disable=None: no bar if stderr is not a terminal
             tqdm(
-                desc=label, total=total, initial=held, unit="B", unit_scale=True, disable=None
+                desc=label, total=total, initial=received, unit="B", unit_scale=True, disable=None
             ) as bar,
         ):
-            # raw: some servers label a .tar.gz as gzip-encoded, and requests would unzip it
+            # raw: some servers label a .tar.gz as gzip-encoded, which requests would decompress
             for chunk in response.raw.stream(_CHUNK, decode_content=False):
                 file.write(chunk)
                 bar.update(len(chunk))
-    # urllib3 1 takes a connection that closes early for the end of the file
+    # urllib3 1 takes an early close of the connection for the end of the file
     if total is not None and part.stat().st_size < total:
         raise urllib3.exceptions.ProtocolError
     part.rename(archive)
 
 
 def _unpack(archive: Path, target: Path, label: str) -> Path:
-    """Unpack into a fresh `target`; return it, or the one folder that it holds.
+    """Unpacks into a new folder `target`; returns it, or its only folder.
 
-    Raises _BadArchive for an archive that is damaged or unsafe, OSError if writing fails.
+    Raises:
+        _BadArchive: the archive is damaged or unsafe.
+        OSError: writing fails.
     """
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir()
@@ -162,7 +164,7 @@ def _unpack(archive: Path, target: Path, label: str) -> Path:
                 _unpack_zip(file, target)
             else:
                 _unpack_tar(file, target)
-    except DAMAGE as error:  # OSErrors among it
+    except DAMAGE as error:  # including OSError
         if getattr(error, "errno", None) in _DISK_ERRORS:
             raise
         raise _BadArchive(_reason(error)) from error
@@ -174,14 +176,14 @@ def _unpack(archive: Path, target: Path, label: str) -> Path:
 
 
 def _unpack_tar(file: IO[bytes], target: Path) -> None:
-    # Debian 12's Python (3.11.2) has no filters: `_check_member` alone keeps members inside.
+    # Debian 12's Python (3.11.2) has no filters and depends on `_check_member` alone.
     safe = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
     with gzip.GzipFile(fileobj=file) as unzipped:
         with tarfile.open(fileobj=unzipped, mode="r:") as tar:
             for member in tar:
                 _check_member(member.name, member.isfile() or member.isdir())
                 tar.extract(member, target, **safe)
-        # tarfile takes a broken header for the end; gzip's checksum stands at the real end
+        # tarfile takes a damaged header for the end; gzip's checksum is at the real end
         while unzipped.read(_CHUNK):
             pass
 
@@ -195,26 +197,26 @@ def _unpack_zip(file: IO[bytes], target: Path) -> None:
 
 
 def _check_member(name: str, plain: bool) -> None:
-    """Refuse what could write outside the folder.
+    """Refuses members that could be written outside the folder.
 
-    All links are refused, not only those that lead out: no dataset needs one, and leaving them to
-    tarfile's data filter means trusting a Python in which its escapes (CVE-2025-4517) are mended.
+    All links are refused, since no dataset needs them, and tarfile's data filter lets some escape
+    in a Python without the fix of CVE-2025-4517.
     """
     if not plain:
         raise _BadArchive(f"member {name!r} is a link or a device")
     windows = PureWindowsPath(name)  # splits at / and \, knows drives
     if windows.anchor or ".." in windows.parts:
-        raise _BadArchive(f"member {name!r} lies outside the folder")
+        raise _BadArchive(f"member {name!r} is outside the folder")
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong, in one short line."""
+    """The reason, in one short line."""
     if isinstance(error, requests.HTTPError):
         return f"{error.response.status_code} {error.response.reason}"
     if isinstance(error, requests.Timeout):
         return f"no answer within {_TIMEOUT} s"
     if isinstance(error, requests.ConnectionError):
-        return f"no connection: {type(error).__name__}"  # its text runs over several lines
+        return f"no connection: {type(error).__name__}"  # its message has several lines
     if isinstance(error, urllib3.exceptions.HTTPError):
-        return "the connection broke off; what has come is kept"
+        return "the connection was lost; the part that was received is kept"
     return reason_of(error)

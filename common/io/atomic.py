@@ -60,7 +60,7 @@ def atomic_folder(
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        # Beside its final place, hence on the same disk. A level deeper, because only its owner may
+        # Beside its final place, hence on the same disk. A level deeper: only its owner may
         # read a TemporaryDirectory.
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
             part = Path(scratch) / folder.name

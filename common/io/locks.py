@@ -1,4 +1,4 @@
-"""Locks between processes: they end with the file that holds them, so with the process."""
+"""File locks between processes, released when the file is closed or the process ends."""
 
 import os
 from pathlib import Path
@@ -8,19 +8,19 @@ from common.errors import UserError
 
 try:
     import fcntl
-except ImportError:  # Windows: nothing there keeps two processes from one place
+except ImportError:  # Windows, where nothing is locked
     fcntl = None
 
 
 def take(file: IO | int, wait: bool) -> bool:
-    """Takes the lock of an open file.
+    """Takes the exclusive lock of an open file.
 
     Args:
-        file: or its descriptor; to close it gives the lock back.
-        wait: until another process gives it back.
+        file: an open file or its descriptor; closing it releases the lock.
+        wait: whether to wait until another process releases it.
 
     Returns:
-        Whether it was taken; False if another one has it, and `wait` is off.
+        Whether the lock was taken; False if another process holds it and `wait` is false.
     """
     if fcntl is None:
         return True
@@ -32,16 +32,16 @@ def take(file: IO | int, wait: bool) -> bool:
 
 
 class FolderLock:
-    """The lock of a folder, from when it is made until `release`.
+    """An exclusive lock of a folder, held until `release`.
 
     Args:
-        folder: made if it is not there.
+        folder: created if it does not exist.
 
     Attributes:
-        taken: False if another process holds the folder.
+        taken: False if another process holds the lock.
 
     Raises:
-        UserError: it cannot be made.
+        UserError: the folder cannot be created.
     """
 
     def __init__(self, folder: Path):
@@ -49,7 +49,7 @@ class FolderLock:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(
-                f"{folder}: cannot be made ({error.strerror}); name another folder"
+                f"{folder}: cannot be created ({error.strerror}); name another folder"
             ) from error
         self.file = os.open(folder, os.O_RDONLY) if fcntl else None
         self.taken = self.file is None or take(self.file, wait=False)

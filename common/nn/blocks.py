@@ -1,4 +1,4 @@
-"""Networks and blocks that several papers share.
+"""Blocks of the convolutional networks that several papers share.
 
 They are functions of Keras tensors, to be called between `keras.Input` and `keras.Model`.
 """
@@ -12,7 +12,7 @@ import keras
 
 
 def normal_init() -> keras.initializers.Initializer:
-    """N(0, 0.02), the weights' initialisation since DCGAN (Radford et al. 2016, section 4)."""
+    """N(0, 0.02), the weight initialisation of DCGAN (Radford et al. 2016, section 4)."""
     return keras.initializers.RandomNormal(0.0, 0.02)
 
 
@@ -20,8 +20,9 @@ def conv(x, filters: int, *, kernel: int = 4, strides: int = 2, use_bias: bool =
     """Convolution that halves the sides (strides 2) or shortens them by kernel - 3 (strides 1).
 
     With strides 1, or kernel 4 and an even side, zeros are padded by one pixel on every side, as
-    Torch's `padding=1` does: with kernel 4 and strides 1 a side of n becomes n - 1. With strides 2
-    and an odd kernel the end of a side gets one more than its beginning: "same" padding.
+    by Torch's `padding=1`: with kernel 4 and strides 1 a side of n becomes n - 1. With strides 2
+    and an odd kernel the "same" padding is one pixel larger at the end of an even side: with kernel
+    5, output j sees the pixels 2j - 1 to 2j + 3, and 2j - 2 to 2j + 2 with Torch's `padding=2`.
     """
     if strides == 1:
         x = keras.layers.ZeroPadding2D(1)(x)
@@ -36,7 +37,13 @@ def conv(x, filters: int, *, kernel: int = 4, strides: int = 2, use_bias: bool =
 
 
 def conv_transpose(x, filters: int, *, kernel: int = 4, use_bias: bool = True):
-    """Transposed convolution with strides 2: doubles the sides."""
+    """Transposed convolution with strides 2, which doubles the sides.
+
+    With kernel 4 it is Torch's `padding=1`: pixel j contributes to the pixels 2j - 1 to 2j + 2.
+    With kernel 5 the "same" padding is asymmetric: pixel j contributes to the pixels 2j - 1 to
+    2j + 3, and to 2j - 2 to 2j + 2 with Torch's `padding=2, output_padding=1`. So with the same
+    weights the output is shifted by one pixel down and to the right.
+    """
     return keras.layers.Conv2DTranspose(
         filters,
         kernel,
@@ -52,21 +59,25 @@ def dense(x, units: int, *, use_bias: bool = True):
     return keras.layers.Dense(units, use_bias=use_bias, kernel_initializer=normal_init())(x)
 
 
-def hidden_units(image_size: int, asked: int | None) -> int:
-    """Units of a hidden dense layer in each player of an unconditional GAN; 0 for none.
+def hidden_units(image_size: int, requested: int | None) -> int:
+    """Units of a hidden dense layer in both networks of an unconditional GAN; 0 for none.
 
-    Two strided convolutions see 10 or 13 of a digit's 28 pixels, and the score is a sum over what
-    they see: it judges parts, and no digit. So where no more than two halve the images the
-    default is 1024, as in the code of DCGAN's authors for MNIST.
+    After two strided convolutions the receptive field covers 10 or 13 of a digit's 28 pixels, and
+    without a hidden layer the logit is a sum of such local scores. So with fewer than three stages
+    the default is 1024 units, as in the DCGAN authors' code for MNIST.
+
+    Args:
+        image_size: side of the images in pixels.
+        requested: number of units; None for the default.
     """
     _, stages = base_and_stages(image_size)
-    return (1024 if stages < 3 else 0) if asked is None else asked
+    return (1024 if stages < 3 else 0) if requested is None else requested
 
 
 def base_and_stages(image_size: int) -> tuple[int, int]:
-    """The side of 4 to 7 pixels that doubles to `image_size`, and how often it doubles.
+    """Returns a base side of 4 to 7 pixels and the number of stages that double it to `image_size`.
 
-    28 gives (7, 2) as for digits, 64 gives (4, 4) as in DCGAN.
+    28 gives (7, 2), 64 gives (4, 4) as in DCGAN.
 
     Raises:
         UserError: no side of 4 to 7 pixels doubles to that size.
@@ -87,16 +98,18 @@ def patchgan(
     strided: int = 3,
     normalization: Callable[[], keras.layers.Layer] = BatchNormalization,
 ):
-    """PatchGAN: a convolutional discriminator that judges patches (Isola et al. 2017, section 3.2).
+    """PatchGAN: a convolutional discriminator that classifies patches (Isola et al. 2017, 3.2).
 
-    With `strided` = 3 each output unit sees 70x70 pixels: C64-C128-C256 with strides 2, C512 and
-    the last convolution with strides 1. No normalisation after the first convolution.
+    With `strided` = 3 the receptive field of an output is 70x70 pixels: C64-C128-C256 with strides
+    2, C512 and the last convolution with strides 1. The first convolution is not normalised.
 
     Args:
-        x: float (B, H, W, C), in pix2pix condition and image side by side in the channels.
+        x: float (B, H, W, C); in pix2pix, input and image concatenated along the channels.
         width: filters of the first convolution; doubled each time, up to eight times.
-        strided: convolutions with strides 2; 1 sees 16x16 pixels, 3 sees 70x70, 5 sees 286x286.
-        normalization: called without arguments, gives the layer after each inner convolution.
+        strided: number of convolutions with strides 2; the receptive field is 16x16 pixels with 1,
+            70x70 with 3, 286x286 with 5.
+        normalization: function without arguments that makes the layer after each inner
+            convolution.
 
     Returns:
         Logits, float32 (B, H/2^strided - 2, W/2^strided - 2, 1): 30x30 for 256x256.

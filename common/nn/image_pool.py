@@ -1,4 +1,4 @@
-"""The history of generated images that a discriminator learns from (Shrivastava et al. 2017)."""
+"""An image pool: a history of generated images for a discriminator (Shrivastava et al. 2017)."""
 
 from common.distributed import collectives
 
@@ -7,20 +7,20 @@ import tensorflow as tf
 from keras import ops
 
 
-class HistoryPool(keras.layers.Layer):
-    """Gives a discriminator fakes of now and of before, so that it does not forget the old ones.
+class ImagePool(keras.layers.Layer):
+    """Mixes current and earlier fakes, so that a discriminator does not forget the earlier ones.
 
-    Until the pool is full each image is stored and returned. From then on, with probability 1/2
-    and for each image by itself, a stored one is returned and the new one takes its place;
-    otherwise the new one is returned and not stored (Zhu et al. 2017, section 4).
+    Until the pool is full, each image is stored and returned. From then on, independently for each
+    image and with probability 1/2, a random stored image is returned and replaced by the new one;
+    otherwise the new image is returned and not stored (Zhu et al. 2017, section 4).
 
-    All of it is state of the model: images, their number and the random state are variables, so
-    a checkpoint holds them. It works within a compiled step, on the device where that runs.
-    Replicas that share a batch keep one history of the whole of it, each its copy.
+    The images, their number and the random state are variables, so checkpoints include them. The
+    layer can be part of a compiled step. With several replicas, each keeps the same pool of the
+    images of the global batch.
 
     Args:
-        size: images; 0 for a pool that returns what it gets.
-        shape: of an image, (height, width, channels).
+        size: number of images; 0 for a pool that returns its input.
+        shape: shape of an image, (height, width, channels).
     """
 
     def __init__(self, size: int, shape: tuple[int, int, int], **kwargs):
@@ -33,7 +33,7 @@ class HistoryPool(keras.layers.Layer):
         self.built = True
 
     def call(self, x):
-        """Images to learn from in place of x (B, H, W, C), B known; no gradient flows back."""
+        """Exchanges images x (B, H, W, C), with B known, for those to train on; stops gradients."""
         if not self.size:
             return ops.stop_gradient(x)
         x = collectives.all_gather(ops.stop_gradient(x))
@@ -42,15 +42,15 @@ class HistoryPool(keras.layers.Layer):
         return collectives.local_rows(self.exchange(x, swap, slots))
 
     def exchange(self, x: tf.Tensor, swap: tf.Tensor, slots: tf.Tensor) -> tf.Tensor:
-        """What a full pool decides by lot, decided.
+        """The deterministic part of `call`, given the random choices.
 
         Args:
-            x: new images, float32 (B, H, W, C). One may come back for another of this batch.
-            swap: for each whether a full pool stores it and returns an old one, bool (B,).
-            slots: for each which one, int (B,) in [0, size).
+            x: new images, float32 (B, H, W, C), which are stored one after another.
+            swap: whether a full pool exchanges each image for a stored one, bool (B,).
+            slots: index of the stored image for each, int (B,) in [0, size).
 
         Returns:
-            float32 (B, H, W, C).
+            Images to train on, float32 (B, H, W, C).
         """
         x = ops.stop_gradient(x)
         pool = self.images.value
@@ -61,7 +61,7 @@ class HistoryPool(keras.layers.Layer):
             old = pool.sparse_read(slot)
             swapped = full & swapped
             kept = tf.where(swapped | ~full, new, old)
-            # One row is written: a whole new array would be copied in every step.
+            # Writes one row: assigning the array would copy it in every step.
             pool.scatter_update(tf.IndexedSlices(kept, slot))
             self.count.assign_add(tf.cast(~full, tf.int64))
             returned.append(tf.where(swapped, old, new))

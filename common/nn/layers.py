@@ -1,9 +1,9 @@
-"""Layers with state or maths of their own.
+"""Layers with their own state or maths.
 
-What a generative adversarial network does at inference is part of the method: a pix2pix generator
-keeps its dropout (its only noise) and normalises by the image at hand. Layers that may do either
-say so by an argument; all draw nothing from a state when they are not training, and treat each
-image of a batch as if it were alone. A SavedModel made from them changes no variable when asked.
+Inference is part of a GAN's method: a pix2pix generator keeps its dropout (its only noise) and
+normalises each image by its own statistics. Layers that can do so have an argument for it. At
+inference, no layer draws from a random state or depends on the other images of a batch, so a
+SavedModel made from them changes no variable.
 """
 
 from common.distributed import collectives
@@ -16,16 +16,16 @@ from keras import ops
 class BatchNormalization(keras.layers.BatchNormalization):
     """Batch normalisation (Ioffe and Szegedy 2015) with the constants of the GAN papers.
 
-    In training it is Keras' own layer: statistics of the batch, moving averages updated. Replicas
-    that share a batch take the statistics of the whole of it.
+    In training it is Keras' own layer, with the statistics of the batch (of the global batch if
+    there are several replicas) and updated moving averages.
 
     Args:
         inference_statistics: "image" normalises each image by the mean and variance of its
-            own pixels at inference, which at batch size 1 is what training did (Isola et al.
-            2017, section 3.3, who call it instance normalisation then); "moving" uses the moving
+            own pixels at inference, which equals training at batch size 1 (Isola et al. 2017,
+            section 3.3, who then call it instance normalisation); "moving" uses the moving
             averages.
-        momentum: of the moving averages. Keras' 0.99 lags behind a generator.
-        epsilon: added to the variance. Keras' default is 1e-3; the papers' code has 1e-5.
+        momentum: momentum of the moving averages. Keras' 0.99 is too slow for a generator.
+        epsilon: constant added to the variance. Keras' default is 1e-3; the papers' code has 1e-5.
 
     Input and output: float (batch, height, width, channels).
     """
@@ -40,8 +40,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
         self.inference_statistics = inference_statistics
 
     def call(self, inputs, training=None, mask=None):
-        alone = collectives.replica_count() == 1
-        if training and self.trainable and alone and inputs.shape.rank == 4:
+        single = collectives.replica_count() == 1
+        if training and self.trainable and single and inputs.shape.rank == 4:
             return self._train(inputs)
         if training or self.inference_statistics == "moving":
             return super().call(inputs, training=training, mask=mask)
@@ -51,7 +51,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         return ops.cast(y, self.compute_dtype)
 
     def _moments(self, inputs, mask):
-        """Keras' hook: mean and variance over the batch, each (C,)."""
+        """Overrides Keras' hook: mean and variance over the global batch, (C,) each."""
         mean, variance = super()._moments(inputs, mask)
         if collectives.replica_count() == 1:
             return mean, variance
@@ -62,9 +62,9 @@ class BatchNormalization(keras.layers.BatchNormalization):
         return mean, ops.mean(variances + ops.square(means - mean), axis=0)
 
     def _train(self, inputs):
-        """What Keras' layer computes in training, by a kernel that takes half the time on a CPU."""
+        """Computes the same as Keras' layer in training, in half the time on a CPU."""
         x = ops.cast(inputs, "float32")
-        y, mean, variance = normalized(x, self.epsilon, self.gamma, self.beta)
+        y, mean, variance = fused_normalize(x, self.epsilon, self.gamma, self.beta)
         averages = (self.moving_mean, mean), (self.moving_variance, variance)
         for average, value in averages:
             average.assign(average * self.momentum + value * (1.0 - self.momentum))
@@ -74,16 +74,16 @@ class BatchNormalization(keras.layers.BatchNormalization):
         return super().get_config() | {"inference_statistics": self.inference_statistics}
 
 
-def normalized(x, epsilon, gamma=None, beta=None):
-    """Brings each channel of a batch to mean 0 and variance 1, in one kernel.
+def fused_normalize(x, epsilon, gamma=None, beta=None):
+    """Normalises each channel of a batch to mean 0 and variance 1, in one kernel.
 
     Args:
         x: float32 (B, H, W, C).
-        epsilon: added to the variance.
-        gamma, beta: what the result is multiplied by and added to, (C,) each; default 1 and 0.
+        epsilon: constant added to the variance.
+        gamma, beta: scale and offset of the result, (C,) each; default 1 and 0.
 
     Returns:
-        The result, shaped as x, and the mean and the variance of each channel, (C,).
+        The result, with the shape of x, and the mean and variance of each channel, (C,) each.
     """
     channels = x.shape[-1]
     y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
@@ -99,15 +99,15 @@ def normalized(x, epsilon, gamma=None, beta=None):
 
 
 class InstanceNormalization(keras.layers.Layer):
-    """Each channel of each image brought to mean 0 and variance 1 (Ulyanov et al. 2016).
+    """Normalises each channel of each image to mean 0 and variance 1 (Ulyanov et al. 2016).
 
-    It has no weights and no state: training and inference are the same, and an image's result
-    depends on no other image. Of a map of one pixel it leaves nothing but 0.
+    It has neither weights nor state, and is the same in training and at inference. A map of one
+    pixel becomes 0.
 
     Args:
-        epsilon: added to the variance.
+        epsilon: constant added to the variance.
 
-    Input and output: float (batch, height, width, channels). The sums are taken in float32.
+    Input and output: float (batch, height, width, channels). Statistics are computed in float32.
     """
 
     def __init__(self, epsilon=1e-5, **kwargs):
@@ -116,8 +116,8 @@ class InstanceNormalization(keras.layers.Layer):
 
     def call(self, inputs):
         x = ops.cast(inputs, "float32")
-        if x.shape[0] == 1:  # of one image, the statistics of the batch are its own
-            return ops.cast(normalized(x, self.epsilon)[0], self.compute_dtype)
+        if x.shape[0] == 1:  # the batch statistics are those of the image
+            return ops.cast(fused_normalize(x, self.epsilon)[0], self.compute_dtype)
         mean, variance = ops.moments(x, axes=[1, 2], keepdims=True)  # (B, 1, 1, C)
         return ops.cast((x - mean) * ops.rsqrt(variance + self.epsilon), self.compute_dtype)
 
@@ -129,12 +129,12 @@ class InstanceNormalization(keras.layers.Layer):
 
 
 class ReflectionPadding(keras.layers.Layer):
-    """Continues an image by its mirror image at each border, whose pixels are not repeated.
+    """Pads images by reflection, as NumPy's `pad(mode="reflect")`.
 
-    As NumPy's `pad(mode="reflect")`. Zeros would show as a frame in what a translator makes.
+    With zeros, the outputs of an image translator would show a frame.
 
     Args:
-        padding: pixels on every side, fewer than the image's sides have.
+        padding: number of pixels on every side, less than the image's sides.
 
     Input (batch, height, width, channels), output (batch, height + 2p, width + 2p, channels).
     """
@@ -159,10 +159,10 @@ class Dropout(keras.layers.Dropout):
     """Dropout (Srivastava et al. 2014) that can stay on at inference, as a generator's noise.
 
     Args:
-        rate: share of the units that are dropped, in [0, 1).
+        rate: fraction of the units to drop, in [0, 1).
         inference_seed: None switches dropout off at inference, as usual. An integer keeps it on
-            with the mask that belongs to this seed: one mask for all images of a batch, so a
-            image's result depends neither on its neighbours nor on earlier calls.
+            with a mask drawn from this seed, the same for all images of a batch, so that an
+            output depends neither on other images nor on earlier calls.
 
     Input and output: float (batch, height, width, channels).
     """
@@ -173,10 +173,9 @@ class Dropout(keras.layers.Dropout):
 
     def call(self, inputs, training=False):
         if training and self.rate and collectives.replica_count() > 1:
-            kept = collectives.sharded_random(
-                self._kept, ops.shape(inputs)
-            )  # another mask on each replica
-            return inputs * ops.cast(kept, inputs.dtype)
+            # Each replica has its own rows of the mask of the global batch.
+            mask = collectives.sharded_random(self._mask, ops.shape(inputs))
+            return inputs * ops.cast(mask, inputs.dtype)
         if training or self.inference_seed is None:
             return super().call(inputs, training=training)
         one_mask = (1, *ops.shape(inputs)[1:])
@@ -184,7 +183,7 @@ class Dropout(keras.layers.Dropout):
             inputs, self.rate, noise_shape=one_mask, seed=self.inference_seed
         )
 
-    def _kept(self, shape):
+    def _mask(self, shape):
         """1 / (1 - rate) where a unit is kept, else 0."""
         ones = ops.ones(shape, self.compute_dtype)
         return keras.random.dropout(ones, self.rate, seed=self.seed_generator)
@@ -194,7 +193,7 @@ class Dropout(keras.layers.Dropout):
 
 
 class GaussianNoise(keras.layers.GaussianNoise):
-    """Keras' layer; replicas that share a batch draw other noise each.
+    """Keras' layer, with independent noise on each replica.
 
     Input and output: float (batch, ...).
     """
@@ -213,11 +212,11 @@ class GaussianNoise(keras.layers.GaussianNoise):
 
 
 class DoublingConvolution(keras.layers.Conv2DTranspose):
-    """Transposed convolution of kernel 3 and strides 2 that doubles the sides, without a bias.
+    """Transposed convolution with kernel 3, strides 2 and no bias, which doubles the sides.
 
-    Torch's `padding=1, output_padding=1`: pixel j of a side goes to 2j - 1, 2j and 2j + 1, where
-    Keras' padding "same" would put 2j, 2j + 1 and 2j + 2. To crop what "valid" gives instead takes
-    half as long again.
+    The padding is Torch's `padding=1, output_padding=1`: pixel j contributes to the pixels 2j - 1,
+    2j and 2j + 1, where Keras' "same" padding takes 2j, 2j + 1 and 2j + 2. Cropping the output of
+    "valid" padding would take 50 % longer.
 
     Input (batch, height, width, channels), output (batch, 2 height, 2 width, filters).
     """
@@ -242,12 +241,12 @@ class DoublingConvolution(keras.layers.Conv2DTranspose):
 class PixelShuffle(keras.layers.Layer):
     """Sub-pixel upsampling (Shi et al., arXiv:1609.05158, section 3.2): channels become pixels.
 
-    Channel (dy factor + dx) C + c of a pixel goes to channel c of the pixel (dy, dx) of the block
-    that it becomes, as in TensorFlow's depth_to_space. Torch's order is c factor^2 + dy factor +
-    dx, so weights cannot be taken over without a permutation.
+    Channel (dy factor + dx) C + c of a pixel becomes channel c of pixel (dy, dx) of a block, as in
+    TensorFlow's depth_to_space. Torch's order is c factor^2 + dy factor + dx, so Torch's weights
+    need a permutation.
 
     Args:
-        factor: by which height and width grow.
+        factor: upscaling factor of height and width.
 
     Input and output: float (batch, height, width, factor^2 C), (batch, factor height, factor
     width, C).
@@ -263,8 +262,8 @@ class PixelShuffle(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         batch, height, width, channels = input_shape
         r = self.factor
-        grown = [None if side is None else side * r for side in (height, width)]
-        return (batch, *grown, channels // r**2)
+        sides = [None if side is None else side * r for side in (height, width)]
+        return (batch, *sides, channels // r**2)
 
     def get_config(self):
         return super().get_config() | {"factor": self.factor}

@@ -1,7 +1,7 @@
-"""Distances between images in the features of VGG19, trained on ImageNet: content losses.
+"""Content losses: distances between images in features of VGG19, trained on ImageNet.
 
-Ledig et al., arXiv:1609.04802, section 2.2.1. The network sees images as Keras prepares them for
-VGG: 0 to 255, blue first, the mean colour of ImageNet subtracted.
+Ledig et al., arXiv:1609.04802, section 2.2.1. Images are preprocessed as Keras does for VGG: values
+0 to 255, BGR order, ImageNet's mean colour subtracted.
 """
 
 from collections.abc import Callable
@@ -18,23 +18,24 @@ WEIGHTS_URL = f"https://storage.googleapis.com/tensorflow/keras-applications/vgg
 WEIGHTS_MD5 = "253f8cb515780f3b799900260a226db6"
 IMAGENET_BGR = (103.939, 116.779, 123.68)
 LAYERS = {"vgg54": "block5_conv4", "vgg22": "block2_conv2"}  # the paper's phi_{5,4}, phi_{2,2}
-SCALE = 1 / 12.75  # of the features: their distance is then of the size of one of pixels
+SCALE = 1 / 12.75  # of the features: brings their distance to the magnitude of that of pixels
 
 
 Distance = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
-def chosen(name: str | None) -> tuple[str, Distance]:
-    """A content loss by name: a key of LAYERS, or mse, that of pixels.
+def content_loss(name: str | None) -> tuple[str, Distance]:
+    """Returns a content loss by name.
 
     Args:
-        name: None takes vgg54 if its weights can be had, else mse, with a line that says so.
+        name: a key of LAYERS; or "mse", the loss of pixels; None for vgg54 if its weights are on
+            disk or downloadable, else mse, which is printed.
 
     Returns:
         The name, and the distance of two images float32 (B, H, W, 3) in [-1, 1].
 
     Raises:
-        UserError: VGG19 was asked for and its weights cannot be had.
+        UserError: VGG19 was asked for by name and its weights are not available.
     """
     if name == "mse":
         return name, losses.mse
@@ -44,27 +45,27 @@ def chosen(name: str | None) -> tuple[str, Distance]:
     except UserError as error:
         if name:
             raise UserError(f"--content {name}: {error}; or give --content mse") from error
-        print(f"{error}\nso the content loss is that of pixels instead, as of --content mse")
+        print(f"{error}\nso the content loss is that of pixels instead, as with --content mse")
         return "mse", losses.mse
 
 
 def vgg19_weights() -> str:
-    """The path of Keras' weights; raises UserError as `pretrained.weights_file`."""
+    """The path of Keras' weights; raises UserError as `keras_cache.weights_file`."""
     return keras_cache.weights_file(WEIGHTS_FILE, WEIGHTS_URL, WEIGHTS_MD5, "VGG19")
 
 
 def vgg19_features(layer: str, weights: str | None = None) -> keras.Model:
-    """VGG19 up to a convolution, after its activation.
+    """VGG19 up to a convolution and its activation, frozen.
 
     Args:
         layer: Keras' name; block5_conv4 is the paper's phi_{5,4}, block2_conv2 its phi_{2,2}.
-        weights: path of Keras' file; None for random ones.
+        weights: path of Keras' file; None for random weights.
 
     Returns:
-        float32 (B, H, W, 3) in [-1, 1] -> (B, H / 2^k, W / 2^k, C) of k poolings; frozen.
+        A model: float32 (B, H, W, 3) in [-1, 1] -> (B, H / 2^k, W / 2^k, C) after k poolings.
     """
     policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32")  # deep features go beyond what float16 holds
+    keras.config.set_dtype_policy("float32")  # deep features overflow float16
     try:
         vgg = keras.applications.VGG19(include_top=False, weights=weights)
         x = keras.Input((None, None, 3))

@@ -28,9 +28,8 @@ from pathlib import Path
 
 from common.adversarial import Adversarial
 from common.errors import UserError
-from common.inference.sampler import (
+from common.inference.endpoints import (
     Endpoint,
-    Sampler,
     endpoint,
     mixture_endpoint,
     mixture_signature,
@@ -38,6 +37,7 @@ from common.inference.sampler import (
     seeded_signature,
     signature,
 )
+from common.inference.sampler import Sampler
 from common.io.atomic import atomic_folder
 from common.nn.latent import Latent
 from common.serving import saved_model, warmup

@@ -1,126 +1,241 @@
-"""What the verbs of every model share."""
+"""What the verbs of all tasks share."""
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
 from common.adversarial import Adversarial
-from common.errors import UserError
+from common.errors import UserError, not_negative
+from common.io import records
 from common.reports.loss_curves import curves
 from common.reports.result_page import ResultPage
 from common.serving.saved_model import next_version
-from common.training.run_folder import Run, pick
+from common.signatures import given, pick
+from common.training.run_folder import Run
+
+import numpy as np
+import tensorflow as tf
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Checkpoint to use.
+
+    Args:
+        best: use the checkpoint kept by --keep_best instead of the latest one.
+    """
+
+    best: bool = False
+
+    def step_in(self, run: Run) -> int:
+        """Returns the step of this checkpoint of a run."""
+        return run.step(self.best)
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """Data and result page.
+
+    Args:
+        dataset: new location of the run's dataset, if it was moved.
+        data_dir: new folder of the named datasets, if it was moved.
+        skip_bad_images: skip images that cannot be read instead of failing.
+        show: number of examples on the result page.
+    """
+
+    dataset: str | None = None
+    data_dir: str | None = None
+    skip_bad_images: bool = False
+    show: int = 20
+
+    def __post_init__(self):
+        not_negative(show=self.show)
 
 
 class Task:
-    """What a user does with a model, beside training it.
+    """What a user does with a model, besides training it.
 
-    A kind of task adds `sampler` and `measure`, which training calls, the verbs predict and
+    A subclass defines `sample_grid` and `measure`, which training calls, the verbs predict and
     evaluate, and `save_model`.
 
     Args:
         model_class: the model.
+        capabilities: what the model can do besides the task, subclasses of `Capability`.
 
     Attributes:
-        data: class of the data set.
-        metrics: what `measure` gives, and whether more (+1) or less (-1) of it is better.
-        whole: whether the verbs need every network of the model, not the sampling one alone.
+        data: class of the dataset.
+        metrics: metrics of `measure`, and whether more (+1) or less (-1) is better.
+        option_groups: for a dataclass of options that verbs take (`Checkpoint`,
+            `EvaluationOptions`), the subclass that the command line uses in its place.
     """
 
     data: ClassVar[type]
     metrics: ClassVar[dict[str, int]]
-    whole: ClassVar[bool] = False
+    option_groups: ClassVar[dict[type, type]] = {}
 
-    def __init__(self, model_class: type[Adversarial]):
+    def __init__(self, model_class: type[Adversarial], capabilities: Iterable[type] = ()):
         self.model_class = model_class
-
-    def metrics_of(self, model: Adversarial, data: Any) -> dict[str, int]:
-        """Those of `metrics` that this model has on these data."""
-        return self.metrics
+        self.capabilities = [capability() for capability in capabilities]
 
     @property
     def name(self) -> str:
         """The model's name: that of its folder and file."""
         return Path(inspect.getfile(self.model_class)).stem
 
-    def load(self, run: Run, best: bool = False, **which) -> Adversarial:
-        """The model of a run with the weights that the verbs need, as `Run.load_sampler`."""
-        return run.load_sampler(self.model_class, best, whole=self.whole, **which)
+    def docstrings(self, verb: str) -> list[str]:
+        """Returns the docstrings that make up a verb's help: its own, then the capabilities'."""
+        added = (capability.docstring(verb) for capability in self.capabilities)
+        return [getattr(self, verb).__doc__, *filter(None, added)]
 
-    def data_of(self, run: Run, **moved) -> Any:
-        """The data of a run.
+    # During training.
+
+    def sample_grid(self, model: Adversarial, data: Any) -> Callable[[], np.ndarray]:
+        """Returns a function that draws a grid, uint8 (H, W, C), with the current weights."""
+        raise NotImplementedError
+
+    def measure(self, model: Adversarial, data: Any, count: int) -> Callable[[], dict[str, float]]:
+        """Returns a function that computes `metrics_of` the model with its current weights."""
+        raise NotImplementedError
+
+    def metrics_of(self, model: Adversarial, data: Any) -> dict[str, int]:
+        """Returns the `metrics` that are defined for this model and these data."""
+        return self.metrics
+
+    # Runs.
+
+    def load(self, run: Run, checkpoint: Checkpoint) -> Adversarial:
+        """Returns the model of a run with the weights of a checkpoint."""
+        every = any(capability.all_networks for capability in self.capabilities)
+        return run.load_sampler(self.model_class, whole=every, **given(checkpoint))
+
+    def data_of(self, run: Run, **changed) -> Any:
+        """Returns the data of a run.
 
         Args:
             run: the run.
-            moved: options of the data that may differ now, such as `dataset`; those that are not
-                given (None, False) are the run's.
+            changed: options of the data that replace the run's, such as `dataset`.
 
         Raises:
             UserError: they cannot be found, or are not the run's.
         """
-        options = run.config()["options"] | {k: v for k, v in moved.items() if v}
-        data = self.data(**pick(self.data, options))
+        data = self.data(**pick(self.data, run.config()["options"] | changed))
         run.check_data(data.fingerprint())
         return data
 
-    def page(self, run: Run, report: dict) -> ResultPage:
-        """The page of an evaluation, to be filled: what was measured, the run's options."""
-        config = run.config()
-        facts = {k: v for k, v in report.items() if isinstance(v, str | int | float)}
-        title = f"{self.name}: evaluation of {run.folder.resolve().name}"
-        page = ResultPage(title, facts, config["options"] | config.get("versions", {}))
-        drawn = curves(run.metrics_file, run.measurements_file, left_out=self.model_class.counts)
-        if drawn is not None:
-            page.chart("Training: losses and measurements over its steps", drawn)
-        return page
+    def start_evaluation(
+        self, run: str, checkpoint: Checkpoint, options: EvaluationOptions
+    ) -> "Evaluation":
+        """Opens a run and loads its model for an evaluation."""
+        return Evaluation(self, Run.open(run, self.name), checkpoint, options)
+
+    # Export.
 
     def export_trained(self, run: Run) -> Path:
-        """Exports a run's newest checkpoint as its next version, in float32."""
-        return self._write(run, run.exports, None)
+        """Exports a run's latest checkpoint as its next version, in float32."""
+        return self._export(run, Checkpoint(), run.exports, None)
 
     def export(
         self,
         run: str,
         /,
+        checkpoint: Checkpoint,
         output: str | None = None,
         version: int | None = None,
-        best: bool = False,
     ):
-        """Writes a SavedModel for TensorFlow Serving to OUTPUT/MODEL/VERSION/.
+        """Writes a SavedModel for TensorFlow Serving to OUTPUT/{model}/VERSION.
 
         Args:
-            run: the run's folder.
-            output: folder above the model's; default RUN/export.
-            version: a positive integer; default the next free one.
-            best: use the checkpoint that --keep_best kept, not the newest.
+            run: folder of the run.
+            output: parent folder; default RUN/export.
+            version: version number, 1 or more; default the next one that is not taken.
 
         Example:
             {program} export RUN
             {program} export RUN --output models --version 3
         """
-        self.export_from(run, output, version, best=best)
-
-    def export_from(self, run: str, output: str | None, version: int | None, **which):
-        """As `export`, of the weights that `load` gives for `which`."""
         opened = Run.open(run, self.name)
         base = Path(output) if output else opened.exports
-        print(f"exported to {self._write(opened, base, version, **which)}")
+        print(f"exported to {self._export(opened, checkpoint, base, version)}")
 
     def save_model(self, model: Adversarial, run: Run, base: Path, version: int) -> Path:
-        """Writes `base`/MODEL/`version`, and gives its path."""
+        """Writes a SavedModel to `base`/MODEL/`version` and returns that path."""
         raise NotImplementedError
 
-    def _write(self, run: Run, base: Path, version: int | None, **which) -> Path:
+    def _export(self, run: Run, checkpoint: Checkpoint, base: Path, version: int | None) -> Path:
         if version is None:
             version = next_version(base, self.name)
-        return self.save_model(self.load(run, **which), run, base, version)
+        return self.save_model(self.load(run, checkpoint), run, base, version)
 
 
-def refuse_what_is_fixed(options: Iterable[str], saved_model: str):
-    """Refuses options of `predict` that a SavedModel has decided."""
-    for option in options:
-        raise UserError(
-            f"--{option}: fixed in the SavedModel {saved_model}; give it to export, or "
-            "predict from the run"
+class Evaluation:
+    """An evaluation of a run: its model and data, and the results collected so far.
+
+    Args:
+        task: the task.
+        run: the run.
+        checkpoint: selects the weights.
+        options: location of the data, and number of examples on the page.
+
+    Attributes:
+        model: the model with the weights of the checkpoint.
+        show: number of examples to add to the page.
+        report: results by name, for evaluation.json; starts with the checkpoint's step.
+        page: the result page.
+    """
+
+    def __init__(self, task: Task, run: Run, checkpoint: Checkpoint, options: EvaluationOptions):
+        self.task, self.run = task, run
+        self.show, self._location = options.show, given(options)
+        self._location.pop("show", None)
+        self.model = task.load(run, checkpoint)
+        self.report: dict = {"step": checkpoint.step_in(run)}
+        self.page = self._start_page()
+
+    @cached_property
+    def data(self) -> Any:
+        """The run's data, at their current location."""
+        return self.task.data_of(self.run, **self._location)
+
+    def add(self, name: str, result: dict, text: str):
+        """Adds a result to the report, and its text to the page; prints the text."""
+        self.report[name] = result
+        self.page.note(text)
+        print(text)
+
+    def finish(self):
+        """Lets the capabilities add their results; writes evaluation.json and the page."""
+        for capability in self.task.capabilities:
+            capability.evaluate(self)
+        records.write_json(self.run.evaluation_file, self.report)
+        self.page.facts = {k: v for k, v in self.report.items() if isinstance(v, str | int | float)}
+        self.page.write(self.run.evaluation_page)
+
+    def _start_page(self) -> ResultPage:
+        config = self.run.config()
+        title = f"{self.task.name}: evaluation of {self.run.folder.resolve().name}"
+        page = ResultPage(title, {}, config["options"] | config.get("versions", {}))
+        drawn = curves(
+            self.run.metrics_file, self.run.measurements_file, left_out=self.task.model_class.counts
         )
+        if drawn is not None:
+            page.chart("Training: losses and metrics by step", drawn)
+        return page
+
+
+def is_saved_model(folder: str, checkpoint: Checkpoint) -> bool:
+    """Whether `predict` is given a SavedModel instead of a run.
+
+    Raises:
+        UserError: it is one, and options select weights that it has fixed.
+    """
+    if not tf.saved_model.contains_saved_model(folder):
+        return False
+    for option in given(checkpoint):
+        raise UserError(
+            f"--{option}: fixed in the SavedModel {folder}; give it to export, or predict from "
+            "the run"
+        )
+    return True

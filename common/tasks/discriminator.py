@@ -1,124 +1,130 @@
-"""What a user does with a generator whose discriminator tells classes: images in, classes out."""
+"""Capabilities of a discriminator by itself: a classifier, and features for one."""
 
-from inspect import signature
 from pathlib import Path
+from typing import ClassVar
 
 from common.adversarial import Adversarial
-from common.data.labelled import LabelledImages
-from common.errors import UserError
 from common.evaluation import generated_images
 from common.images import image_file, listing
-from common.inference.sampler import BATCH_SIZE, Endpoint, images_of, looking
+from common.inference.endpoints import Endpoint
+from common.inference.sampler import BATCH_SIZE, batched_on_images, image_spec
 from common.io import records
-from common.reports import result_page
-from common.reports.result_page import THUMBNAIL, ResultPage
-from common.tasks.generation import Generation, class_names
+from common.metrics.representation import linear_accuracy
+from common.reports.result_page import ResultPage
+from common.tasks.base import Evaluation
+from common.tasks.capability import Capability, class_names, read_image
 from common.training.run_folder import Run
 
 import numpy as np
 import tensorflow as tf
 
-SHOWN = 20  # rows that are printed; the file has them all
+PRINTED = 20  # predictions; the file has all of them
+LABELLED = 1000  # training images for the linear probe
 
 
-class ClassifyingGeneration(Generation):
-    """The verbs of `Generation`, of which predict and evaluate also use the classifier.
+class Classification(Capability):
+    """The model classifies images.
 
-    Args:
-        model_class: the model. Beyond what `Generation` asks for, its instances have
-            `classify`, a graph of float32 (B, S, S, C) in [-1, 1] -> probabilities (B, classes).
+    Its instances have `classify`, a graph of float32 (B, S, S, C) in [-1, 1] -> probabilities
+    (B, K) of the K classes of the run's data.
     """
 
-    whole = True
+    all_networks = True
+    image_options: ClassVar[tuple[str, ...]] = ()
+    verb = "classify"
 
-    def predict(self, run: str, inputs: list[str] | None = None, /, *, output: str, **options):
-        """Makes images from noise, or says which classes given images show.
+    def predict(
+        self, run: Run, model: Adversarial, inputs: list[str], folder: Path, page: ResultPage
+    ) -> str:
+        """With INPUTS, classifies these images.
 
-        With images, OUTPUT/predictions.csv gets the most probable class of each and its
-        probability. They should look like the training data: digits white on black, if those are.
+        OUTPUT/predictions.csv has the most probable class of each image and its probability. The
+        images should look like the training data, such as white digits on black.
 
         Args:
-            run: a run's folder; from noise also that of one version of an exported SavedModel.
-            inputs: images, or folders of images, of any size: they are cropped to a square
-                around their centre and resized. Without any, images are made from noise.
-            output: folder for what is made.
+            inputs: images of any size, or folders of images, to classify; each is cropped to a
+                square around its centre and resized. Default: generate images from noise.
 
         Example:
-            {program} predict RUN --output DIR --count 100 --label 0
             {program} predict RUN image.png FOLDER --output DIR
         """
-        if not inputs:
-            return super().predict(run, output=output, **options)
-        defaults = signature(Generation.predict).parameters
-        for option, value in options.items():
-            if option != "best" and value != defaults[option].default:
-                raise UserError(
-                    f"--{option}: is for images from noise; leave it out to classify {inputs[0]}"
-                )
-        if tf.saved_model.contains_saved_model(run):
-            raise UserError(f"{run}: a SavedModel only makes images; classify with the run")
-        opened = Run.open(run, self.name)
-        model = self.load(opened, options["best"])
-        names = class_names(opened) or [str(label) for label in range(model.classes)]
-        sources = listing.image_files(inputs)
-        classify = looking(model, model.classify)
+        names = class_names(run)
+        classify = batched_on_images(model, model.classify)
+        files = listing.image_files(inputs)
         rows = []
-        title = f"{self.name}: {len(sources)} images classified"
-        page = ResultPage(title, {"run": run}, side=THUMBNAIL)
-        for first in range(0, len(sources), BATCH_SIZE):
-            some = sources[first : first + BATCH_SIZE]
-            x = [
-                image_file.square(image_file.read(file, model.channels), model.image_size)
-                for file in some
-            ]
-            for file, p, shown in zip(some, classify(np.stack(x)), x, strict=True):
-                rows.append((str(file), names[p.argmax()], f"{p.max():.4f}"))
-                page.single(f"{names[p.argmax()]} ({p.max():.4f}): {file.name}", shown)
-        records.write_rows(Path(output) / "predictions.csv", ("file", "class", "probability"), rows)
-        page.write(Path(output) / result_page.NAME)
-        for file, name, probability in rows[:SHOWN]:
+        for first in range(0, len(files), BATCH_SIZE):
+            batch = files[first : first + BATCH_SIZE]
+            x = np.stack([read_image(file, model) for file in batch])
+            for file, p, image in zip(batch, classify(x), x, strict=True):
+                best = int(p.argmax())
+                name, probability = names[best] if names else str(best), f"{p[best]:.4f}"
+                rows.append((str(file), name, probability))
+                page.single(f"{name} ({probability}): {file.name}", image)
+        records.write_rows(folder / "predictions.csv", ("file", "class", "probability"), rows)
+        page.title += f": {len(rows)} images classified"
+        for file, name, probability in rows[:PRINTED]:
             print(f"{file}: {name} ({probability})")
-        print(f"{len(rows)} images classified in {Path(output) / 'predictions.csv'}")
+        return f"{len(rows)} images classified in {folder / 'predictions.csv'}"
 
-    def evaluate(self, run: str, /, **options):
-        """Measures a run's images, beside real ones, and its classifier on real test images.
-
-        A model that knows classes is asked for each of them equally often. The classifier is
-        measured on real test images, 10,000 at most, whatever the samples are compared with. Also
-        written to the run's evaluation.json, and with images to its evaluation/index.html.
-
-        Args:
-            run: the run's folder.
-
-        Example:
-            {program} evaluate RUN
-            {program} evaluate RUN --count 2000 --show 100
-        """
-        super().evaluate(run, **options)
-
-    def evaluate_further(
-        self, run: Run, model: Adversarial, data: LabelledImages, page: ResultPage, show: int
-    ) -> dict[str, dict]:
-        x, labels = data.arrays("test", generated_images.COUNT)
-        right = looking(model, model.classify)(x).argmax(axis=1) == labels
-        of_classes = [float(right[labels == label].mean()) for label in np.unique(labels)]
+    def evaluate(self, evaluation: Evaluation):
+        """Also evaluates the model's classifier on real test images, 10,000 at most."""
+        model = evaluation.model
+        x, labels = evaluation.data.arrays("test", generated_images.COUNT)
+        correct = batched_on_images(model, model.classify)(x).argmax(axis=1) == labels
         result = {
             "count": len(x),
-            "accuracy": float(right.mean()),
-            "worst_class": min(of_classes),
+            "accuracy": float(correct.mean()),
+            "worst_class": min(float(correct[labels == k].mean()) for k in np.unique(labels)),
         }
-        said = (
-            f"the model's own classifier: right on {result['accuracy']:.2%} of {len(x)} real test "
-            f"images, on {result['worst_class']:.2%} of its worst class"
+        evaluation.add(
+            "classifier",
+            result,
+            f"the model's classifier: {result['accuracy']:.2%} accuracy on {len(x)} real test "
+            f"images, {result['worst_class']:.2%} on the worst class",
         )
-        print(said)
-        page.note(said)
-        return {"classifier": result}
 
     def signatures(self, model: Adversarial) -> dict[str, tuple[Endpoint, list[tf.TensorSpec]]]:
-        """serving_classify: image, float32 (B, S, S, C), to probability (B, classes)."""
+        """serving_classify: image, float32 (B, S, S, C), to probability (B, K)."""
 
         def classify(image):
             return {"probability": model.classify(image)}
 
-        return {"serving_classify": (classify, [images_of(model)])}
+        return {"serving_classify": (classify, [image_spec(model)])}
+
+
+class LinearProbe(Capability):
+    """The discriminator's features serve a linear classifier.
+
+    The model's instances have `features`, a graph of float32 (B, S, S, C) in [-1, 1] -> float32
+    (B, F).
+    """
+
+    all_networks = True
+
+    def evaluate(self, evaluation: Evaluation):
+        """Also evaluates a linear probe of the discriminator's features, if the data have labels.
+
+        Linear classifiers of the features, and of the pixels for comparison, are fitted to 1,000
+        training images and tested on real test images, 10,000 at most.
+        """
+        model, data = evaluation.model, evaluation.data
+        if data.classes < 2:
+            return
+        train, test = data.arrays("train", LABELLED), data.arrays("test", generated_images.COUNT)
+
+        def accuracy(features):
+            return linear_accuracy(*((features(x), labels) for x, labels in (train, test)))
+
+        result = {
+            "labels": len(train[0]),
+            "count": len(test[0]),
+            "accuracy": accuracy(batched_on_images(model, model.features)),
+            "accuracy_of_pixels": accuracy(lambda x: image_file.to_unit(x).reshape(len(x), -1)),
+        }
+        evaluation.add(
+            "features",
+            result,
+            f"linear probe of the discriminator's features, {result['labels']} labels: "
+            f"{result['accuracy']:.2%} accuracy on {result['count']} real test images "
+            f"({result['accuracy_of_pixels']:.2%} with pixels)",
+        )

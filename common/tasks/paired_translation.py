@@ -1,11 +1,11 @@
-"""What a user does with a translator of paired images: samples, predict, evaluate, export."""
+"""The task of translators of paired images."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from common import errors
 from common.adversarial import Adversarial
 from common.data.paired import PairedImages
 from common.errors import UserError
@@ -13,35 +13,34 @@ from common.evaluation import paired
 from common.evaluation.inception import keras_inception_fid
 from common.images import image_file
 from common.images.grid import grid
-from common.inference.image_to_image import Translate, compiled, translate_files
-from common.io.records import write_json
+from common.inference.image_to_image import Translator, compiled, convert_files, write_translated
 from common.reports.result_page import THUMBNAIL, ResultPage
 from common.serving.translator import export_translator, load_translator
-from common.tasks.base import Task, refuse_what_is_fixed
+from common.signatures import given
+from common.tasks.base import Checkpoint, EvaluationOptions, Task, is_saved_model
 from common.training.run_folder import Run
 
 import numpy as np
-import tensorflow as tf
 
 
-@dataclass
-class Inference:
-    """What is on at inference.
+@dataclass(frozen=True)
+class InferenceOptions(Checkpoint):
+    """Checkpoint and inference mode.
 
     Args:
-        inference_dropout: keep dropout on, or switch it off; default as trained.
-        inference_statistics: normalise by each image's own statistics or by moving averages;
-            default as trained.
-        inference_seed: which dropout mask is drawn; default as trained.
+        inference_dropout: apply dropout at inference; default: the run's setting.
+        inference_statistics: statistics for normalization at inference, each image's own or moving
+            averages; default: the run's setting.
+        inference_seed: seed for the dropout masks at inference; default: the run's setting.
     """
 
     inference_dropout: bool | None = None
     inference_statistics: Literal["image", "moving"] | None = None
     inference_seed: int | None = None
 
-    def given(self) -> dict:
-        """The options that were given, to use in place of the run's."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+    def mode(self) -> dict:
+        """Returns the given options of the inference mode, by name."""
+        return {name: value for name, value in given(self).items() if name != "best"}
 
 
 class PairedTranslation(Task):
@@ -51,20 +50,22 @@ class PairedTranslation(Task):
         model_class: the model. Its instances have `sampler`, `multiple`, `channels_in` and
             `image_size`; its constructor takes `inference_dropout`, `inference_statistics` and
             `inference_seed`.
+        capabilities: what the model can do besides translating.
     """
 
     data = PairedImages
-    metrics: ClassVar[dict[str, int]] = {"l1": -1, "psnr": 1, "ssim": 1}  # 1: more is better
+    metrics: ClassVar[dict[str, int]] = {"l1": -1, "psnr": 1, "ssim": 1}
+    option_groups: ClassVar[dict[type, type]] = {Checkpoint: InferenceOptions}
 
-    # While training.
+    # During training.
 
-    def sampler(
+    def sample_grid(
         self, model: Adversarial, data: PairedImages, count: int = 4
     ) -> Callable[[], np.ndarray]:
-        """A function that draws a grid with the model as it is when it is called.
+        """Returns a function that draws a grid, uint8 (H, W, C), with the current weights.
 
-        The pairs are the first held-out ones, the same in every run with this data and seed. The
-        grid, uint8 (H, W, C), has a row for each: condition, translation, original.
+        There is a row of input, output and target for each of the first `count` validation pairs,
+        the same ones in every run with this data and seed.
         """
         fixed = [(x, y) for _, x, y in data.pairs("val", count)]
         if not fixed:
@@ -80,7 +81,7 @@ class PairedTranslation(Task):
     def measure(
         self, model: Adversarial, data: PairedImages, count: int
     ) -> Callable[[], dict[str, float]]:
-        """A function that measures the model on the first `count` pairs of val."""
+        """Returns a function that evaluates the model on the first `count` validation pairs."""
         translate = compiled(model.sampler)
 
         def measured() -> dict[str, float]:
@@ -97,128 +98,92 @@ class PairedTranslation(Task):
         run: str,
         inputs: list[str],
         /,
-        inference: Inference,
+        checkpoint: Checkpoint,
         output: str,
         tile: int = 512,
-        best: bool = False,
     ):
-        """Translates images of any size; each comes out under its own name as PNG.
+        """Translates images of any size.
+
+        Each is written to OUTPUT as PNG, under its own name.
 
         Args:
-            run: a run's folder, or the folder of one version of an exported SavedModel.
+            run: folder of a run, or of one version of an exported SavedModel.
             inputs: images, or folders of images.
-            output: folder for the translations.
-            tile: pixels; larger images go through the network in overlapping tiles of this side.
-            best: use the checkpoint that --keep_best kept, not the newest.
+            output: folder for the translated images.
+            tile: side in pixels of the overlapping tiles that larger images are split into.
 
         Example:
             {program} predict RUN image.png --output DIR
             {program} predict RUN/export/{model}/1 FOLDER MORE.jpg --output DIR
         """
-        translate, multiple, channels = self._translator(run, inference, best)
-        page = ResultPage(self.name, {"run": run, **inference.given()}, side=THUMBNAIL)
-        translate_files(translate, multiple, channels, inputs, output, tile, page)
+        write = partial(write_translated, self._translator(run, checkpoint), tile)
+        page = ResultPage(self.name, {"run": run, **checkpoint.mode()}, side=THUMBNAIL)
+        convert_files(write, inputs, output, page, "translated")
 
     def evaluate(
         self,
         run: str,
         /,
-        inference: Inference,
+        checkpoint: Checkpoint,
+        options: EvaluationOptions,
         split: Literal["val", "test"] = "test",
-        dataset: str | None = None,
-        data_dir: str | None = None,
-        skip_bad_images: bool = False,
-        best: bool = False,
-        show: int = 20,
     ):
-        """Measures a run on held-out pairs, beside two predictors that learn next to nothing.
+        """Evaluates the translations of held-out pairs, and those of two trivial baselines.
 
-        L1 is in units of [-1, 1], PSNR in dB, SSIM as of Wang et al. 2004, each the mean over the
-        pairs. The mean photo is one image for every input; label colour gives each input colour
-        the mean colour that it has in training. Also written to the run's evaluation.json, and with
-        images to its evaluation/index.html.
+        L1 is in units of [-1, 1], PSNR in dB, SSIM as in Wang et al. 2004, each averaged over the
+        pairs. The baselines are the mean photo, the same for every input, and label colour, which
+        maps each input colour to its mean target colour in training. Prints the results, and writes
+        them to the run's evaluation.json and, with images, to its evaluation/index.html.
 
         Args:
-            run: the run's folder.
-            split: which pairs.
-            dataset: where the run's data lie now, if they have moved.
-            data_dir: where named sets lie, if that has changed.
-            skip_bad_images: leave out pairs that cannot be read.
-            best: use the checkpoint that --keep_best kept, not the newest.
-            show: pairs on the page.
+            run: folder of the run.
+            split: split of the pairs.
 
         Example:
             {program} evaluate RUN
             {program} evaluate RUN --dataset FOLDER --show 100
         """
-        errors.not_negative(show=show)
-        opened = Run.open(run, self.name)
-        model = self.load(opened, best, **inference.given())
-        moved = {"dataset": dataset, "data_dir": data_dir, "skip_bad_images": skip_bad_images}
-        data = self.data_of(opened, **moved)
-        translate = compiled(model.sampler)
+        evaluation = self.start_evaluation(run, checkpoint, options)
+        data, page = evaluation.data, evaluation.page
+        batched = compiled(evaluation.model.sampler)
+
+        def translate(x: np.ndarray) -> np.ndarray:
+            return batched(x[None])[0]
+
         baselines = {
             "mean photo": paired.mean_image((x, y) for _, x, y in data.pairs("train")),
             "label colour": paired.label_colour((x, y) for _, x, y in data.pairs("train")),
         }
         held_out = ((x, y) for _, x, y in data.pairs(split))
-        results = paired.evaluate_pairs(lambda x: translate(x[None])[0], held_out, baselines)
+        results = paired.evaluate_pairs(translate, held_out, baselines)
         print(paired.format_table(results))
         fid = keras_inception_fid(
             (y for _, _, y in data.pairs(split)),
-            (translate(x[None])[0] for _, x, _ in data.pairs(split)),
+            (translate(x) for _, x, _ in data.pairs(split)),
             data.channels[1],
         )
-        report = {
-            "step": opened.step(best),
+        evaluation.report |= {
             "dataset": data.name,
             "split": split,
-            "inference": inference.given(),
+            "inference": checkpoint.mode(),
             "results": results,
             "keras_inception_fid": fid,
         }
-        write_json(opened.evaluation_file, report)
-        page = self.page(opened, report)
         page.table(paired.table(results))
-        for name, x, y in data.pairs(split, show):
-            shown = {"input": x, "output": translate(x[None])[0], "target": y}
+        for name, x, y in data.pairs(split, evaluation.show):
+            shown = {"input": x, "output": translate(x), "target": y}
             page.row(name, {caption: image_file.to_uint8(one) for caption, one in shown.items()})
-        page.write(opened.evaluation_page)
-
-    def export(
-        self,
-        run: str,
-        /,
-        inference: Inference,
-        output: str | None = None,
-        version: int | None = None,
-        best: bool = False,
-    ):
-        """Writes a SavedModel for TensorFlow Serving to OUTPUT/MODEL/VERSION/.
-
-        Args:
-            run: the run's folder.
-            output: folder above the model's; default RUN/export.
-            version: a positive integer; default the next free one.
-            best: use the checkpoint that --keep_best kept, not the newest.
-
-        Example:
-            {program} export RUN
-            {program} export RUN --output models --version 3
-        """
-        self.export_from(run, output, version, best=best, **inference.given())
+        evaluation.finish()
 
     def save_model(self, model: Adversarial, run: Run, base: Path, version: int) -> Path:
         sides = model.image_size, model.image_size
         facts = model.multiple, model.channels_in, sides
         return export_translator(model.sampler, base, self.name, version, *facts)
 
-    def _translator(self, run: str, inference: Inference, best: bool) -> tuple[Translate, int, int]:
-        """A run's or a SavedModel's translator, what its input's sides must be multiples of, and
-        the input's channels."""
-        if not tf.saved_model.contains_saved_model(run):
-            model = self.load(Run.open(run, self.name), best, **inference.given())
-            return compiled(model.sampler), model.multiple, model.channels_in
-        refuse_what_is_fixed([*inference.given(), *(["best"] if best else [])], run)
-        saved = load_translator(run)
-        return saved, 1, saved.channels_in
+    def _translator(self, run: str, checkpoint: Checkpoint) -> Translator:
+        """Returns the translator of a run or of a SavedModel."""
+        if is_saved_model(run, checkpoint):
+            saved = load_translator(run)
+            return Translator(saved, 1, saved.channels_in)
+        model = self.load(Run.open(run, self.name), checkpoint)
+        return Translator(compiled(model.sampler), model.multiple, model.channels_in)

@@ -1,12 +1,12 @@
-"""What a user does with a network that enlarges images: samples, predict, evaluate, export."""
+"""The task of super-resolution networks."""
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import ClassVar
 
-from common import errors
 from common.adversarial import Adversarial
 from common.data.reading import BadImages
 from common.data.sources.super_resolution import parts_of
@@ -16,17 +16,29 @@ from common.evaluation import super_resolution
 from common.images import bicubic, image_file, listing
 from common.images.grid import grid
 from common.images.tiling import Upscaler
-from common.inference.upscaling import enlarge_files, of_model
-from common.io.records import write_json
+from common.inference.image_to_image import convert_files, upscaler_of, write_enlarged
 from common.reports.result_page import THUMBNAIL, ResultPage
 from common.serving.upscaler import export_upscaler, load_upscaler
-from common.tasks.base import Task, refuse_what_is_fixed
+from common.tasks.base import Checkpoint, Evaluation, EvaluationOptions, Task, is_saved_model
 from common.training.run_folder import Run
 
 import numpy as np
-import tensorflow as tf
 
-SAMPLE_SIDE = 128  # px, the most that a sample shows of an image
+SAMPLE_SIDE = 128  # px, maximum side of an image in the sample grid
+
+
+@dataclass(frozen=True)
+class StepCheckpoint(Checkpoint):
+    """Checkpoint to use.
+
+    Args:
+        step: use the checkpoint of this step, such as the last one of the first stage.
+    """
+
+    step: int | None = None
+
+    def step_in(self, run: Run) -> int:
+        return super().step_in(run) if self.step is None else self.step
 
 
 class SuperResolution(Task):
@@ -34,20 +46,22 @@ class SuperResolution(Task):
 
     Args:
         model_class: the model. Its instances have `sampler`, `scale`, `halo` and `image_size`.
+        capabilities: what the model can do besides enlarging images.
     """
 
     data = HighResolutionImages
-    metrics: ClassVar[dict[str, int]] = {"psnr": 1, "ssim": 1}  # more is better
+    metrics: ClassVar[dict[str, int]] = {"psnr": 1, "ssim": 1}
+    option_groups: ClassVar[dict[type, type]] = {Checkpoint: StepCheckpoint}
 
-    # While training.
+    # During training.
 
-    def sampler(
+    def sample_grid(
         self, model: Adversarial, data: HighResolutionImages, count: int = 4
     ) -> Callable[[], np.ndarray]:
-        """A function that draws a grid with the model as it is when it is called.
+        """Returns a function that draws a grid, uint8 (H, W, 3), with the current weights.
 
-        A row for each of the first held-out images, or of its middle: made small (with pixels
-        as large as they are now), by bicubic, by the model, the original. uint8 (H, W, 3).
+        There is a row for each of the first `count` validation images, or for its centre: the input
+        with enlarged pixels, the result of bicubic interpolation, that of the model, the target.
         """
         scale = model.scale
         held_out = data.originals("val", count, super_resolution.min_side(scale))
@@ -55,25 +69,25 @@ class SuperResolution(Task):
         if not originals:
             raise UserError(f"--dataset {data.name}: none of its first val images can be read")
         side = min(SAMPLE_SIDE, *(min(image.shape[:2]) for image in originals))
-        fixed = [middle(image, side // scale * scale) for image in originals]
-        upscaler = of_model(model)
+        fixed = [centre(image, side // scale * scale) for image in originals]
+        upscaler = upscaler_of(model)
 
         def row(hr: np.ndarray) -> list[np.ndarray]:
             lr = bicubic.shrink(hr, scale)
-            blocks = lr.repeat(scale, axis=0).repeat(scale, axis=1)
-            return [blocks, bicubic.enlarge(lr, scale), upscaler.upscale(lr), hr]
+            pixels = lr.repeat(scale, axis=0).repeat(scale, axis=1)
+            return [pixels, bicubic.enlarge(lr, scale), upscaler.upscale(lr), hr]
 
         return lambda: grid([row(hr) for hr in fixed])
 
     def measure(
         self, model: Adversarial, data: HighResolutionImages, count: int
     ) -> Callable[[], dict[str, float]]:
-        """A function that measures the model on the first `count` images of val."""
-        upscaler = of_model(model)
+        """Returns a function that evaluates the model on the first `count` validation images."""
+        upscaler = upscaler_of(model)
 
         def measured() -> dict[str, float]:
             originals = data.originals("val", count, super_resolution.min_side(model.scale))
-            results = super_resolution.compare(originals, {"model": upscaler.whole}, model.scale)
+            results = super_resolution.compare(originals, {"model": upscaler.upscale}, model.scale)
             return results["mean"]["model"]
 
         return measured
@@ -85,150 +99,103 @@ class SuperResolution(Task):
         run: str,
         inputs: list[str],
         /,
+        checkpoint: Checkpoint,
         output: str,
         tile: int = 256,
-        best: bool = False,
-        step: int | None = None,
     ):
-        """Enlarges images of any size; each comes out under its own name as PNG.
+        """Enlarges images of any size.
 
-        A grey image stays grey. Transparency is enlarged by bicubic interpolation and kept.
+        Each is written to OUTPUT as PNG, under its own name. Grayscale images stay grayscale;
+        transparency is kept and enlarged by bicubic interpolation.
 
         Args:
-            run: a run's folder, or the folder of one version of an exported SavedModel.
+            run: folder of a run, or of one version of an exported SavedModel.
             inputs: images, or folders of images.
             output: folder for the enlarged images.
-            tile: pixels; larger images go through the network in overlapping tiles of this side,
-                which changes nothing but the memory.
-            best: use the checkpoint that --keep_best kept, not the newest.
-            step: use the checkpoint of this step, such as the end of the first stage.
+            tile: side in pixels of the overlapping tiles that larger images are split into; it
+                changes the memory needed, not the result.
 
         Example:
             {program} predict RUN image.png --output DIR
             {program} predict RUN/export/{model}/1 FOLDER MORE.jpg --output DIR
         """
-        upscaler = self._upscaler(run, best, step)
+        write = partial(write_enlarged, self._upscaler(run, checkpoint), tile)
         page = ResultPage(self.name, {"run": run}, side=THUMBNAIL)
-        enlarge_files(upscaler, inputs, output, tile, page)
+        convert_files(write, inputs, output, page, "enlarged")
 
     def evaluate(
         self,
         run: str,
         /,
+        checkpoint: Checkpoint,
+        options: EvaluationOptions,
         images: str | None = None,
         tile: int = 256,
-        dataset: str | None = None,
-        data_dir: str | None = None,
-        skip_bad_images: bool = False,
-        best: bool = False,
-        step: int | None = None,
-        show: int = 20,
     ):
-        """Measures a run beside bicubic: PSNR in dB, SSIM and sharpness, a row for each image.
+        """Evaluates super-resolution and bicubic interpolation by PSNR, SSIM and sharpness.
 
-        Each image is made small by MATLAB's bicubic and enlarged again; what counts is luma, as
-        many pixels cut off at each border as the factor. Sharpness is the variance of the
-        Laplacian, as a share of the original's. Of a run in two stages the end of the first is
-        measured too. Also written to the run's evaluation.json, and with images to its
-        evaluation/index.html.
+        Each image is downscaled by MATLAB's bicubic interpolation and enlarged again. PSNR, in dB,
+        and SSIM are computed on luma, without as many pixels at each border as the scale factor.
+        Sharpness is the variance of the Laplacian relative to the original's. For a run of two
+        stages the end of the first stage is evaluated too. Prints the results, and writes them to
+        the run's evaluation.json and, with images, to its evaluation/index.html. The checkpoint of
+        --best was selected on the run's validation images, so evaluate it on others.
 
         Args:
-            run: the run's folder.
-            images: a folder of images, or several with commas between them; default the
-                images that the run has held out.
-            tile: pixels; as of predict.
-            dataset: where the run's data lie now, if they have moved.
-            data_dir: where named sets lie, if that has changed.
-            skip_bad_images: leave out images that cannot be read.
-            best: use the checkpoint that --keep_best kept, not the newest. It was chosen by the
-                images that the run has held out, so measure it on others.
-            step: use the checkpoint of this step.
-            show: images of each set, or the middles of large ones, on the page.
+            run: folder of the run.
+            images: folder of images, or several separated by commas; default the run's validation
+                images.
+            tile: side in pixels of the tiles, as for predict.
 
         Example:
             {program} evaluate RUN
             {program} evaluate RUN --images FOLDER,ANOTHER
         """
-        errors.not_negative(show=show)
-        opened = Run.open(run, self.name)
-        models = self._stages(opened, best, step)
-        reached = max(models)
-        scale = models[reached].scale
+        evaluation = self.start_evaluation(run, checkpoint, options)
+        page, scale = evaluation.page, evaluation.model.scale
         methods = {
-            f"step {number}": lambda lr, model=model: of_model(model).upscale(lr, tile)
-            for number, model in models.items()
+            f"step {step}": partial(upscaler_of(model).upscale, tile=tile)
+            for step, model in self._stages(evaluation).items()
         }
         if images is not None:
+            dataset = images
             sets = {
-                folder: partial(originals_in, folder, skip_bad_images)
+                folder: partial(originals_in, folder, options.skip_bad_images)
                 for folder in parts_of(images)
             }
         else:
-            moved = {"dataset": dataset, "data_dir": data_dir, "skip_bad_images": skip_bad_images}
-            data = self.data_of(opened, **moved)
+            data = evaluation.data
+            dataset = data.name
             held_out = partial(data.originals, "val", least=super_resolution.min_side(scale))
             sets = {f"{data.name}, held out": held_out}
-        report = {
-            "step": reached,
-            "dataset": data.name if images is None else images,
-            "scale": scale,
-            "sets": {},
-        }
-        page = self.page(opened, report)
+        report = evaluation.report
+        report |= {"dataset": dataset, "scale": scale, "sets": {}}
         for name, originals in sets.items():
             report["sets"][name] = super_resolution.compare(originals(), methods, scale)
             print(f"{name}, x{scale}\n{super_resolution.format_table(report['sets'][name])}")
             page.table(super_resolution.table(report["sets"][name]), name)
-            show_enlarged(page, islice(originals(), show), methods, scale)
-        write_json(opened.evaluation_file, report)
-        page.write(opened.evaluation_page)
-
-    def export(
-        self,
-        run: str,
-        /,
-        output: str | None = None,
-        version: int | None = None,
-        best: bool = False,
-        step: int | None = None,
-    ):
-        """Writes a SavedModel for TensorFlow Serving to OUTPUT/MODEL/VERSION/.
-
-        Args:
-            run: the run's folder.
-            output: folder above the model's; default RUN/export.
-            version: a positive integer; default the next free one.
-            best: use the checkpoint that --keep_best kept, not the newest.
-            step: use the checkpoint of this step, such as the end of the first stage.
-
-        Example:
-            {program} export RUN
-            {program} export RUN --output models --version 3
-        """
-        self.export_from(run, output, version, best=best, step=step)
+            show_enlarged(page, islice(originals(), evaluation.show), methods, scale)
+        evaluation.finish()
 
     def save_model(self, model: Adversarial, run: Run, base: Path, version: int) -> Path:
         facts = model.scale, model.halo, model.image_size // model.scale
         return export_upscaler(model.sampler, base, self.name, version, *facts)
 
-    def _upscaler(self, run: str, best: bool, step: int | None) -> Upscaler:
-        """A run's or a SavedModel's."""
-        if not tf.saved_model.contains_saved_model(run):
-            return of_model(self.load(Run.open(run, self.name), best, step=step))
-        given = {"best": best, "step": step is not None}
-        refuse_what_is_fixed([option for option, asked in given.items() if asked], run)
-        return load_upscaler(run)
+    def _upscaler(self, run: str, checkpoint: Checkpoint) -> Upscaler:
+        """Returns the upscaler of a run or of a SavedModel."""
+        if is_saved_model(run, checkpoint):
+            return load_upscaler(run)
+        return upscaler_of(self.load(Run.open(run, self.name), checkpoint))
 
-    def _stages(self, run: Run, best: bool, step: int | None) -> dict[int, Adversarial]:
-        """By step, the model that is asked for, after those of the milestones on the way to it."""
-        last = self.load(run, best, step=step)
-        reached = run.step(best) if step is None else step
-        models = {m: self.load(run, step=m) for m in last.milestones if m < reached}
-        return models | {reached: last}
+    def _stages(self, evaluation: Evaluation) -> dict[int, Adversarial]:
+        """Returns models by step: at the end of each earlier stage, and of the checkpoint."""
+        run, model, step = evaluation.run, evaluation.model, evaluation.report["step"]
+        earlier = {m: self.load(run, StepCheckpoint(step=m)) for m in model.milestones if m < step}
+        return earlier | {step: model}
 
 
-def middle(image: np.ndarray, side: int) -> np.ndarray:
-    """The middle (side, side, C) of an image that is as large or larger."""
+def centre(image: np.ndarray, side: int) -> np.ndarray:
+    """Crops an image, at least as large, to its central (side, side, C)."""
     top, left = ((length - side) // 2 for length in image.shape[:2])
     return image[top : top + side, left : left + side]
 
@@ -239,11 +206,10 @@ def show_enlarged(
     methods: dict[str, super_resolution.Enlarge],
     scale: int,
 ):
-    """Adds a row for each image, or its middle: made small, by bicubic, by the methods, as it
-    is."""
+    """Adds a row for each image, or its centre: input, bicubic, the methods' results, target."""
     for name, image in originals:
         side = min(2 * SAMPLE_SIDE, *image.shape[:2]) // scale * scale
-        hr = middle(image, side)
+        hr = centre(image, side)
         lr = bicubic.shrink(hr, scale)
         shown = {"input": lr, "bicubic": bicubic.enlarge(lr, scale)}
         shown |= {method: enlarge(lr) for method, enlarge in methods.items()}
@@ -251,7 +217,7 @@ def show_enlarged(
 
 
 def originals_in(folder: str, skip_bad: bool) -> Iterator[tuple[str, np.ndarray]]:
-    """Names and images of a folder: uint8 (H, W, 1 or 3), as many channels as the file has."""
+    """Yields names and images of a folder: uint8 (H, W, 1 or 3), with the channels of the file."""
     bad = BadImages(skip_bad)
     for path in listing.image_files([folder]):
         try:

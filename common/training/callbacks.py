@@ -183,8 +183,8 @@ class StopOnSignal(StepCallback):
             os.write(1, b"\nstopping after this step; repeat to stop at once\n")
 
     def after_step(self, step, losses):
-        if self.replicas.agreed:
-            self.received = self.replicas.agreed
+        if self.replicas.agreed_signal:
+            self.received = self.replicas.agreed_signal
             self.model.stop_training = True
 
     def release(self):

@@ -164,7 +164,7 @@ def _out_of_memory(error: Exception, loop: _Loop) -> bool:
 
 
 def _worker_lost(error: Exception, loop: _Loop) -> bool:
-    return isinstance(error, tf.errors.OpError) and loop.model.group.is_lost(error)
+    return isinstance(error, tf.errors.OpError) and loop.model.replicas.is_lost(error)
 
 
 def _not_compiled(error: Exception, loop: _Loop) -> bool:

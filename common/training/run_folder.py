@@ -4,13 +4,13 @@ import json
 import platform
 import time
 from dataclasses import dataclass
-from inspect import signature
 from pathlib import Path
 
 from common.adversarial import Adversarial
 from common.errors import UserError
 from common.io import records
 from common.reports import result_page
+from common.signatures import pick
 from common.training import checkpoint
 
 import keras
@@ -219,23 +219,3 @@ class Run:
             kept = ", ".join(map(str, checkpoint.steps(self.checkpoints)))
             raise UserError(f"--step {step}: {self.folder} has checkpoints of steps {kept}")
         return self.best_checkpoint() if best else path
-
-
-def pick(function, options: dict) -> dict:
-    """Those of the options that `function` has parameters for."""
-    return {name: options[name] for name in parameters(function) if name in options}
-
-
-def parameters(function) -> dict:
-    """Parameters by name; of a class whose constructor takes **keywords, also those of its parents."""
-    if not isinstance(function, type):
-        return dict(signature(function).parameters)
-    found: dict = {}
-    for each in function.__mro__:
-        if "__init__" in vars(each):
-            _, *own = signature(each.__init__).parameters.values()
-            found = {p.name: p for p in own if p.kind is not p.VAR_KEYWORD} | found
-            if all(p.kind is not p.VAR_KEYWORD for p in own):
-                break
-    found.pop("name", None)
-    return found

@@ -9,11 +9,12 @@ from common.adversarial import Adversarial, Jit
 from common.distributed.replicas import Replicas, replicas_of
 from common.errors import UserError
 from common.reports.animation import animate
+from common.signatures import pick
 from common.staged import plan_of
 from common.training import callbacks, checkpoint, logging
 from common.training.loop import fit, say_stopped
 from common.training.options import FREE_PER_WORKER, SCHEDULES, TrainingOptions
-from common.training.run_folder import Run, pick
+from common.training.run_folder import Run
 
 import keras
 import tensorflow as tf
@@ -121,8 +122,8 @@ def prepare(
         checkpoint.load(checkpoint.path_of(run.checkpoints, start), model)
     else:
         begin(model)
-    replicas.spread()
-    if replicas.place.workers > 1:
+    replicas.broadcast()
+    if replicas.worker.world_size > 1:
         _check_workers_agree(replicas, start, options, fingerprint, model)
     return Job(model, data, options, fingerprint, (start, total), epoch, rows, rate)
 
@@ -169,7 +170,7 @@ def _check_workers_agree(
     """Raises UserError if the workers differ in what they start from."""
     shared = {name: value for name, value in options.items() if name not in FREE_PER_WORKER}
     weights = checkpoint.checksum(model)
-    replicas.check_alike(first_step=start, options=shared, data=fingerprint, weights=weights)
+    replicas.check_equal(first_step=start, options=shared, data=fingerprint, weights=weights)
 
 
 def chief_hooks(
@@ -183,7 +184,7 @@ def chief_hooks(
     """
     start, total = job.span
     model, data = job.model, job.data
-    draw = task.sampler(model, data)  # may refuse the data, so before the folder is made
+    draw = task.sample_grid(model, data)  # may refuse the data, so before the folder is made
     measurements = _measurements(task, run, settings, job)
     lock = callbacks.RunLock(start, run, new=not settings.resume)
     run.write_config(model.name, job.options | plan_of(model).resolved, job.fingerprint)

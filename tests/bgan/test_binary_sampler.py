@@ -3,6 +3,7 @@
 from bgan.bgan import BGAN
 from common.images.grid import square_grid
 from common.images.image_file import to_uint8
+from common.tasks.binary_pixels import BinaryPixels
 from common.tasks.generation import Generation
 from common.training import checkpoint
 from tests.helpers.models import changed, random_batch, values
@@ -38,11 +39,12 @@ def test_samples_are_binary_and_depend_on_their_own_noise_alone(discrete):
 
 
 def test_sample_grids_show_the_probabilities_beside_the_samples(discrete):
-    (shades,) = discrete.also_drawn
+    shades = discrete.probabilities
     noise = discrete.latent.of_seed(3, 5).numpy()
     g = np.asarray(discrete.generator(noise[:, :6], training=False))
     np.testing.assert_allclose(shades(noise, training=False), 2 * expit(g) - 1, atol=1e-5)
-    grid = Generation(BGAN).sampler(discrete, None)()
+    task = Generation(BGAN, [BinaryPixels])
+    grid = task.sample_grid(discrete, None)()
     assert grid.shape == (82, 164, 1)
     noise = discrete.latent.of_seed(0, 64)
     samples, probabilities = (
@@ -51,7 +53,7 @@ def test_sample_grids_show_the_probabilities_beside_the_samples(discrete):
     )
     np.testing.assert_array_equal(grid[:, :82], samples)
     assert np.abs(grid[:, 82:].astype(int) - probabilities).max() <= 1
-    assert not small(objective="continuous").also_drawn
+    assert task.sample_grid(small(objective="continuous"), None)().shape == (82, 82, 1)
 
 
 def test_samples_are_bernoulli_with_the_generators_logits(discrete):

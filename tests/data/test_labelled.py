@@ -120,20 +120,15 @@ def test_arrays_are_cropped_resized_and_converted(oblong, side, channels, mode):
 
 def test_an_array_has_its_own_size_and_channels_by_default(square, oblong, tmp_path):
     data = LabelledImages(0, square)
-    assert data.found == {
-        "dataset": square,
-        "image_size": 6,
-        "channels": 3,
-        "classes": 3,
-        "class_names": ["4", "7", "9"],
-    }
+    sizes = {"image_size": 6, "channels": 3, "classes": 3}
+    assert data.found == sizes | {"dataset": square, "class_names": ["4", "7", "9"]}
     assert data.description == f"{square} (11 images, 6x6, 3 channels, 3 classes)"
     assert LabelledImages(0, oblong).image_size == 6
-    np.savez(tmp_path / "grey.npz", x_train=X_TRAIN[..., 0], x_test=X_TEST[..., 0])
-    grey = LabelledImages(0, str(tmp_path / "grey.npz"))
-    assert (grey.channels, grey.classes, grey.class_names) == (1, 0, [])
-    assert grey.description.endswith("(11 images, 6x6, 1 channel, no labels)")
-    assert not training(grey)[1].any() and not grey.arrays("test")[1].any()
+    np.savez(tmp_path / "grayscale.npz", x_train=X_TRAIN[..., 0], x_test=X_TEST[..., 0])
+    grayscale = LabelledImages(0, str(tmp_path / "grayscale.npz"))
+    assert (grayscale.channels, grayscale.classes, grayscale.class_names) == (1, 0, [])
+    assert grayscale.description.endswith("(11 images, 6x6, 1 channel, no labels)")
+    assert not training(grayscale)[1].any() and not grayscale.arrays("test")[1].any()
 
 
 def test_resolved_options_find_the_same_data_again(oblong):
@@ -163,9 +158,9 @@ def test_files_are_cropped_resized_and_labelled(folder):
 def test_files_are_rgb_of_64_pixels_by_default(folder):
     data = LabelledImages(0, str(folder))
     assert data.found["image_size"] == 64 and data.found["channels"] == 3
-    grey = LabelledImages(0, str(folder), image_size=10, channels=1)
+    grayscale = LabelledImages(0, str(folder), image_size=10, channels=1)
     expected = {fitted(noise(20 + n, 16, n), 10, "L").tobytes() for n in range(9)}
-    assert {one.tobytes() for one in grey.arrays("train")[0]} == expected
+    assert {one.tobytes() for one in grayscale.arrays("train")[0]} == expected
 
 
 @pytest.mark.parametrize("split", ["train", "test"])

@@ -157,10 +157,10 @@ def test_held_out_images_of_one_name_get_distinct_names(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("dataset", "said"), [("none_such", "no such folder"), ("embedded,gone", "--dataset gone")]
+    ("dataset", "message"), [("none_such", "no such folder"), ("embedded,gone", "--dataset gone")]
 )
-def test_a_missing_dataset_is_refused_by_name(dataset, said):
-    with pytest.raises(UserError, match=said):
+def test_a_missing_dataset_is_refused_by_name(dataset, message):
+    with pytest.raises(UserError, match=message):
         found(dataset)
 
 

@@ -87,8 +87,8 @@ def test_equal_counts_are_not_paired(tmp_path):
     """With one permutation for both, image n of A would always meet image n of B."""
     for split in ("trainA", "trainB"):
         for number in range(8):
-            grey = np.full((8, 8, 3), 30 * number, np.uint8)
-            image_file.write(tmp_path / split / f"{number}.png", grey)
+            grayscale = np.full((8, 8, 3), 30 * number, np.uint8)
+            image_file.write(tmp_path / split / f"{number}.png", grayscale)
     for split in ("testA", "testB"):
         image_file.write(tmp_path / split / "0.png", noise(8, 8, 0))
     a, b = training(unpaired(tmp_path, image_size=8), stop=40)
@@ -123,15 +123,15 @@ def test_sizes_by_default(folder):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"channels": 4}, "--channels 4: give 3"),
         ({"image_size": 0}, "--image_size 0: give 1"),
         ({"load_size": 15}, "--load_size 15: give at least 16"),
     ],
 )
-def test_invalid_options_are_refused_by_name(folder, options, said):
-    with pytest.raises(UserError, match=said):
+def test_invalid_options_are_refused_by_name(folder, options, message):
+    with pytest.raises(UserError, match=message):
         unpaired(folder, **options)
 
 
@@ -141,11 +141,11 @@ def test_an_image_size_too_small_for_facades_is_refused():
 
 
 def test_grayscale_images(folder):
-    colour, grey = (
+    colour, grayscale = (
         training(unpaired(folder), 2, stop=3),
         training(unpaired(folder, channels=1), 2, stop=3),
     )
-    for rgb, one in zip(colour, grey, strict=True):
+    for rgb, one in zip(colour, grayscale, strict=True):
         assert one.shape == (6, 16, 16, 1)
         luma = rgb @ np.float32([[0.299], [0.587], [0.114]])  # ITU-R 601, rounded to 8 bits
         np.testing.assert_allclose(one, luma, atol=1.1 / 127.5)

@@ -1,4 +1,4 @@
-"""Two replicas in one process, for test_replicas.py: its CPU passes for two devices.
+"""Two replicas in one process, for test_replicas.py: its CPU is split into two logical devices.
 
 python3 tests/distributed/mirrored.py FOLDER DATA writes the losses of MODELS and the devices of two
 replicas' variables to FOLDER/mirrored.json, and trains in FOLDER/mirrored.
@@ -29,7 +29,7 @@ def main(folder: Path, data: str):
     groups = []
     train.replicas_of = lambda strategy: groups.append(replicas_of(strategy)) or groups[-1]
     run = f"--strategy mirrored --run {folder / 'mirrored'} {OPTIONS} --dataset {data}"
-    cli.main(Tiny, PairedTranslation, run.split())
+    cli.main(Tiny, PairedTranslation, arguments=run.split())
     facts["devices"] = [
         sorted({v.value.device[-5:] for group in model.state().values() for v in group})
         for model in groups[0].models

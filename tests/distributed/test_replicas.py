@@ -1,4 +1,4 @@
-"""Replicas that act as one: two processes against one, who writes, and what ends them."""
+"""Data parallelism: equal results with one and two replicas, the chief worker, lost workers."""
 
 import csv
 import json
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from common import registry
 from common.distributed.replicas import Replicas
-from common.distributed.tf_config import Place, read_config
+from common.distributed.tf_config import Worker, read_config
 from common.errors import UserError
 from common.training import checkpoint
 from tests.distributed.workers import MODELS, Draws, losses_of
@@ -26,7 +26,7 @@ import numpy as np
 import pytest
 
 WORKERS = Path(__file__).with_name("workers.py")
-PATIENCE = 900  # s, where cores are shared; on two that are free two workers take 30
+PATIENCE = 900  # s; two workers take 30 on two idle cores
 
 
 def config(ports, index, kind="worker"):
@@ -43,7 +43,7 @@ def free_ports(count):
 
 
 def two_workers(folder, data, *jobs):
-    """Runs both workers to their end: the exit status and what was printed of each."""
+    """Runs both workers; returns the exit status and the output of each."""
     ports = free_ports(2)
     processes = []
     for index in range(2):
@@ -70,14 +70,14 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def together(folder, pairs_folder):
-    """Two workers that compare, train, are stopped, and of which one is killed at last."""
+    """Two workers that compute facts, train, are stopped, and of which one is killed last."""
     jobs = ("facts", "different", "whole", "terminated", "killed")
     return two_workers(folder, pairs_folder, *jobs)
 
 
 @pytest.fixture(scope="module")
 def mirrored(folder, pairs_folder):
-    """What tests/mirrored.py tells of two replicas in one process."""
+    """The results of two replicas in one process, by mirrored.py."""
     command = [sys.executable, str(WORKERS.with_name("mirrored.py")), folder, pairs_folder]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -93,27 +93,27 @@ def facts(together, folder):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_two_replicas_have_the_losses_of_one(facts, mirrored, name):
-    alone = losses_of(name, Replicas())
+    single = losses_of(name, Replicas())
     assert facts[0][name] == facts[1][name]
     for theirs in (facts[0][name], mirrored[name]):
-        for step, ours in zip(theirs, alone, strict=True):
+        for step, ours in zip(theirs, single, strict=True):
             assert step == pytest.approx(ours, rel=1e-4, abs=1e-4)
-    assert alone[0] != alone[-1]
+    assert single[0] != single[-1]
 
 
-def test_two_devices_do_what_two_workers_do(together, mirrored, folder):
+def test_two_devices_and_two_workers_end_with_equal_checkpoints(together, mirrored, folder):
     assert arrays(folder / "mirrored", 12) == arrays(folder / "whole", 12)
-    assert mirrored["devices"] == [["CPU:0"], ["CPU:1"]]  # of weights and optimizers alike
+    assert mirrored["devices"] == [["CPU:0"], ["CPU:1"]]  # weights and optimizers
 
 
-def test_replicas_draw_the_rows_of_one_draw(facts):
+def test_replicas_draw_the_rows_of_the_global_noise(facts):
     rows = np.concatenate([each["draws"] for each in facts])
     np.testing.assert_allclose(rows, Draws()(4), rtol=1e-6)
     assert (np.array(facts[0]["draws"]) != facts[1]["draws"]).any(axis=(0, 2)).all()
 
 
 def test_an_overflow_in_one_worker_skips_the_update_in_all(facts):
-    assert not any(each["moved_by_overflow"] for each in facts)
+    assert not any(each["updated_despite_overflow"] for each in facts)
 
 
 def test_workers_that_differ_are_refused(together):
@@ -125,7 +125,7 @@ def test_workers_that_differ_are_refused(together):
 
 
 def test_only_the_chief_writes(together, folder):
-    assert "whole ended with 0" in together[1][1]  # its process cannot write
+    assert "whole ended with 0" in together[1][1]  # where writing raises
     names = {path.name for path in (folder / "whole").iterdir()}
     assert names >= {"config.json", "metrics.csv", "samples", "tensorboard", "checkpoints"}
     assert checkpoint.steps(folder / "whole" / "checkpoints") == [9, 12]
@@ -140,7 +140,7 @@ def test_a_signal_to_one_worker_stops_all_after_the_same_step(together, folder):
 
 def test_a_killed_worker_ends_the_others_and_resuming_is_exact(together, folder, pairs_folder):
     (status, text), (killed, _) = together
-    assert killed == -9 and status == 0  # of the jobs; that of the run:
+    assert killed == -9 and status == 0  # of the process; the status of the run:
     assert "killed ended with 2" in text
     (line,) = (line for line in text.splitlines() if "a worker was lost" in line)
     assert line.startswith("error: ") and "step 6, is kept in" in line and "--resume" in line
@@ -149,27 +149,27 @@ def test_a_killed_worker_ends_the_others_and_resuming_is_exact(together, folder,
     for status, text in again:
         assert status == 0 and "steps 6 to 12 on the CPU, 2 replicas" in text
     assert arrays(folder / "killed", 12) == arrays(folder / "whole", 12)
-    # Where one gives up before the first step, the other one does not wait for ever.
+    # If one exits before the first step, the other does not wait forever.
     assert "a worker was lost before the first step" in again[0][1]
     assert "--dataset missing" in again[1][1]
     assert all("refused ended with 2" in text for _, text in again)
 
 
 def test_a_batch_that_cannot_be_shared_is_refused():
-    group = Replicas(["CPU:0"], Place(1, ("a:1", "b:1", "c:1")))
+    group = Replicas(["CPU:0"], Worker(1, ("a:1", "b:1", "c:1")))
     assert group.rows(6) == range(2, 4)
     with pytest.raises(UserError, match="--batch_size 4: give a multiple of 3"):
         group.rows(4)
 
 
-def test_jit_on_is_refused_where_replicas_exchange_sums():
-    group = Replicas(["CPU:0"], Place(0, ("a:1", "b:1")))
+def test_jit_on_is_refused_with_several_replicas():
+    group = Replicas(["CPU:0"], Worker(0, ("a:1", "b:1")))
     with pytest.raises(UserError, match=r"--jit on: 2 replicas .* use --jit auto"):
         Tiny().compile("on", group)
 
 
 def test_the_commands_of_the_readme_train_together(tmp_path):
-    """As they stand there, but for the ports, and options that make them small."""
+    """The commands of the README, with other ports and with options that make them small."""
     (block,) = (
         each
         for each in blocks((registry.ROOT / "README.md").read_text(), "bash")
@@ -203,21 +203,21 @@ def test_the_commands_of_the_readme_train_together(tmp_path):
     assert (run / "export" / "dcgan" / "1" / "saved_model.pb").is_file()
     with open(run / "metrics.csv") as rows:
         assert [row["step"] for row in csv.DictReader(rows)] == ["2"]
-    # One worker has written it: the files' names end in process, number and suffix.
+    # Only one worker has written: the file names end in process, number and suffix.
     events = [path.name.split(".") for path in (run / "tensorboard").iterdir()]
     assert len({name[-3] for name in events}) == 1 < len(events)
 
 
 @pytest.mark.parametrize("layer", [keras.layers.Dropout(0.5), keras.layers.BatchNormalization()])
-def test_a_model_that_would_be_wrong_is_refused(layer):
+def test_a_model_with_layers_that_ignore_replicas_is_refused(layer):
     model = Tiny()
     model.extra = layer
     with pytest.raises(UserError, match=f"--strategy: {layer.name} of tiny would look at"):
-        model.compile("off", Replicas(["CPU:0"], Place(0, ("a:1", "b:1"))))
+        model.compile("off", Replicas(["CPU:0"], Worker(0, ("a:1", "b:1"))))
     model.compile("off")
 
 
-def test_mirrored_on_one_device_is_no_strategy(run_cli, no_export, finished, tmp_path):
+def test_mirrored_on_one_device_equals_no_strategy(run_cli, no_export, finished, tmp_path):
     options = json.loads((finished / "config.json").read_text())["options"]
     line = "--steps 3 --sample_every 3 --jit off --seed 4 --strategy mirrored"
     assert not run_cli(f"{line} --dataset {options['dataset']} --run {tmp_path / 'run'}").status
@@ -225,7 +225,7 @@ def test_mirrored_on_one_device_is_no_strategy(run_cli, no_export, finished, tmp
 
 
 @pytest.mark.parametrize(
-    "text, said",
+    "text, message",
     [
         (None, "--strategy multi_worker: set TF_CONFIG"),
         ("", "--strategy multi_worker: set TF_CONFIG"),
@@ -234,11 +234,11 @@ def test_mirrored_on_one_device_is_no_strategy(run_cli, no_export, finished, tmp
         ('{"cluster": {"worker": ["localhost:1"]}}', "TF_CONFIG: not of the form"),
         (config([1, 2], 2), "TF_CONFIG: the cluster has no task worker 2"),
         (config([1, 2], 0, "ps"), "TF_CONFIG: the cluster has no task ps 0"),
-        (config(["x"], 0), "TF_CONFIG: the cluster has HOST:PORT"),
+        (config(["x"], 0), "TF_CONFIG: the cluster needs HOST:PORT"),
     ],
 )
-def test_a_place_that_is_wrong_is_refused_in_one_line(
-    run_cli, monkeypatch, tmp_path, pairs_folder, text, said
+def test_a_wrong_tf_config_is_refused_in_one_line(
+    run_cli, monkeypatch, tmp_path, pairs_folder, text, message
 ):
     monkeypatch.delenv("TF_CONFIG", raising=False)
     if text is not None:
@@ -246,17 +246,17 @@ def test_a_place_that_is_wrong_is_refused_in_one_line(
     line = f"--strategy multi_worker --dataset {pairs_folder} --run {tmp_path / 'run'}"
     result = run_cli(line)
     assert result.status == 2 and len(result.err.splitlines()) == 1
-    assert result.err.startswith(f"error: {said}") and '"task"' in result.err
+    assert result.err.startswith(f"error: {message}") and '"task"' in result.err
 
 
-def test_workers_need_one_folder_by_name(run_cli, pairs_folder):
+def test_workers_need_a_run_folder(run_cli, pairs_folder):
     result = run_cli(f"--strategy multi_worker --dataset {pairs_folder}")
     assert result.status == 2 and "give --run" in result.err
 
 
-def test_the_chief_comes_before_the_workers(monkeypatch):
+def test_the_chief_has_rank_0(monkeypatch):
     cluster = {"chief": ["h:1"], "worker": ["h:2", "h:3"]}
     task = {"type": "worker", "index": 1}
     monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": task}))
-    place = read_config()
-    assert (place.worker, place.workers, place.address) == (2, 3, "h:3")
+    worker = read_config()
+    assert (worker.rank, worker.world_size, worker.address) == (2, 3, "h:3")

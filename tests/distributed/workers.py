@@ -1,7 +1,6 @@
-"""One worker of two, for test_replicas.py: a process of its own, with TF_CONFIG set.
+"""One of two workers, for test_replicas.py: a separate process with TF_CONFIG set.
 
-python3 tests/distributed/workers.py FOLDER DATA JOB... does the jobs, functions of this file, in
-turn.
+python3 tests/distributed/workers.py FOLDER DATA JOB... runs the jobs, methods of `Job`, in order.
 """
 
 import json
@@ -47,7 +46,7 @@ MODELS = {
 
 
 def batch_of(name, step):
-    """The batch of four of a step."""
+    """The global batch of a step, of four samples."""
     random = np.random.default_rng(step)
     if name == "dcgan":
         return random.uniform(-1, 1, (4, 16, 16, 1)).astype(np.float32), np.zeros(4, np.int32)
@@ -55,11 +54,11 @@ def batch_of(name, step):
 
 
 def losses_of(name, group, count=5):
-    """Losses of some steps through the function that `fit` calls."""
+    """Losses of a few steps of the compiled training function."""
     keras.utils.set_random_seed(1)
     model = group.build(MODELS[name])
     model.compile("off", group)
-    group.spread()
+    group.broadcast()
     model.make_train_function()
     rows = group.rows(4) or range(4)
     batches = ([part[rows.start : rows.stop] for part in batch_of(name, s)] for s in range(count))
@@ -68,7 +67,7 @@ def losses_of(name, group, count=5):
 
 
 class Draws:
-    """Noise as models draw it, and what dropout and Gaussian noise make of ones."""
+    """Latent noise, and the outputs of the noise layers for ones."""
 
     def __init__(self):
         self.seed = keras.random.SeedGenerator(1)
@@ -83,7 +82,7 @@ class Draws:
 
 @contextmanager
 def signalled(here, step, number):
-    """After a step this process, if it is the one, sends a signal to itself."""
+    """Sends a signal to this process after a step, if `here`."""
     plain = callbacks.FiniteLosses.after_step
 
     def after_step(self, done, losses):
@@ -96,15 +95,15 @@ def signalled(here, step, number):
     callbacks.FiniteLosses.after_step = plain
 
 
-class Worker:
-    """What both workers do, at the same time."""
+class Job:
+    """What both workers do at the same time."""
 
     def __init__(self, folder, data, cluster):
         self.folder, self.data, self.cluster = folder, data, cluster
-        self.number = cluster.place.worker
+        self.rank = cluster.worker.rank
         PairedTranslation.export_trained = lambda *_: "nowhere"
         train.replicas_of = lambda strategy: self.group()  # a process can join one cluster only
-        if self.number:
+        if self.rank:
 
             def write(*_, **__):
                 raise AssertionError("a second writer")
@@ -113,28 +112,29 @@ class Worker:
                 setattr(module, name, write)
 
     def group(self):
-        return Replicas([replica.device for replica in self.cluster.replicas], self.cluster.place)
+        devices = [replica.device for replica in self.cluster.replicas]
+        return Replicas(devices, self.cluster.worker)
 
     def facts(self):
-        """Writes what the replicas compute to facts_WORKER.json."""
+        """Writes what the replicas compute to facts_RANK.json."""
         facts = {name: losses_of(name, self.group()) for name in MODELS}
-        facts["draws"] = self.acting(partial(Draws(), 2)).numpy().tolist()
-        facts["moved_by_overflow"] = self.moved_by_overflow()
-        (self.folder / f"facts_{self.number}.json").write_text(json.dumps(facts))
+        facts["draws"] = self.in_replica(partial(Draws(), 2)).numpy().tolist()
+        facts["updated_despite_overflow"] = self.updated_despite_overflow()
+        (self.folder / f"facts_{self.rank}.json").write_text(json.dumps(facts))
 
-    def acting(self, function, group=None):
-        """What a function gives in this process's replica."""
+    def in_replica(self, function, group=None):
+        """Calls a function in the scope of this process's replica."""
         (replica,) = (group or self.group()).replicas
 
         @tf.function(autograph=False)
         def traced():
-            with replica.acting():
+            with replica.scope():
                 return function()
 
         return traced()
 
-    def moved_by_overflow(self):
-        """Whether gradients that are infinite in worker 1 alone move this one's weights."""
+    def updated_despite_overflow(self):
+        """Whether infinite gradients in worker 1 do not stop the update of this worker."""
         group = self.group()
         keras.config.set_dtype_policy("mixed_float16")
         model = group.build(Tiny)
@@ -142,19 +142,19 @@ class Worker:
         model.compile("off", group)
         update = model.players["generator"]
         before = [v.numpy() for v in update.variables]
-        gradient = np.inf if self.number == 1 else 1.0
+        gradient = np.inf if self.rank == 1 else 1.0
 
         gradients = [tf.fill(v.shape, gradient) for v in update.variables]
-        self.acting(lambda: model._apply({"generator": gradients}), group)
+        self.in_replica(lambda: model._apply({"generator": gradients}), group)
         same = [(v.numpy() == b).all() for v, b in zip(update.variables, before, strict=True)]
         return not all(same)
 
     def train(self, run, options=""):
-        """Calls the command line and says how it ended."""
+        """Trains from the command line and prints the exit status."""
         line = f"--strategy multi_worker --run {self.folder / run} {options}"
         status = 0
         try:
-            cli.main(Tiny, PairedTranslation, line.split())
+            cli.main(Tiny, PairedTranslation, arguments=line.split())
         except SystemExit as end:
             status = end.code
         print(f"{run} ended with {status}", flush=True)
@@ -164,30 +164,30 @@ class Worker:
 
     def terminated(self):
         """Worker 1 gets a signal in step 4."""
-        with signalled(self.number == 1, 4, signal.SIGTERM):
+        with signalled(self.rank == 1, 4, signal.SIGTERM):
             self.train("terminated", f"{OPTIONS} --dataset {self.data}")
 
     def killed(self):
         """Worker 1 is killed in step 8."""
-        with signalled(self.number == 1, 8, signal.SIGKILL):
+        with signalled(self.rank == 1, 8, signal.SIGKILL):
             self.train("killed", f"{OPTIONS} --dataset {self.data}")
 
     def different(self):
         """Worker 1 has another seed."""
-        self.train("different", f"{OPTIONS} --dataset {self.data} --seed {self.number}")
+        self.train("different", f"{OPTIONS} --dataset {self.data} --seed {self.rank}")
 
     def resumed(self):
-        """Both go on with the run that was killed."""
+        """Both resume the run that was killed."""
         self.train("killed", "--resume")
 
     def refused(self):
-        """Worker 1 has no data, and goes."""
-        data = "missing" if self.number else self.data
+        """Worker 1 has no data and exits."""
+        data = "missing" if self.rank else self.data
         self.train("refused", f"{OPTIONS} --dataset {data}")
 
 
 if __name__ == "__main__":
     folder, data, *jobs = sys.argv[1:]
-    worker = Worker(Path(folder), data, replicas_of("multi_worker"))
-    for job in jobs:
-        getattr(worker, job)()
+    job = Job(Path(folder), data, replicas_of("multi_worker"))
+    for name in jobs:
+        getattr(job, name)()

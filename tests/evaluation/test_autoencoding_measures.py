@@ -5,11 +5,18 @@ import json
 from aae.aae import AAE
 from common.evaluation import reference_classifier
 from common.images import image_file
+from common.inference.autoencoder import Coder, prior_codes
 from common.metrics.representation import reconstruction_mse
 from common.tasks import generation
-from common.tasks.autoencoding import AutoEncoding, Coder, prior_codes
 from common.training.run_folder import Run
-from tests.helpers.autoencoders import PIXELS, assert_same, data_of, model_of, reconstructed
+from tests.helpers.autoencoders import (
+    PIXELS,
+    assert_same,
+    data_of,
+    model_of,
+    reconstructed,
+    task,
+)
 from tests.helpers.page_reader import shown_on
 
 import keras
@@ -93,7 +100,7 @@ def test_evaluate_plots_two_dimensional_codes(aae_cli, make_run, reference_set, 
 def test_sample_grid(make_run, options):
     model = model_of(make_run(**options))
     data = data_of(make_run())
-    draw = AutoEncoding(AAE).sampler(model, data)
+    draw = task().sample_grid(model, data)
     before = draw()
     rows = 2 + (3 if options else 6)
     assert before.shape == (rows * 10 + 2, 102, 1)
@@ -116,12 +123,12 @@ def test_sample_grid(make_run, options):
 def test_metrics_during_training(make_run, reference_set):
     model = model_of(make_run())
     data = data_of(make_run())
-    measured = AutoEncoding(AAE).measure(model, data, 5)()
+    measured = task().measure(model, data, 5)()
     x, _ = data.arrays("train", 5)
     x_hat = model.decoder(model.encoder(image_file.to_unit(x)))
     error = (((np.asarray(x_hat) - image_file.to_unit(x)) / 2) ** 2).mean()
     assert measured == {"fid": 5.0, "reconstruction_mse": pytest.approx(error, rel=1e-3)}
-    assert set(measured) <= set(AutoEncoding.metrics)
+    assert set(measured) <= set(task().metrics_of(model, data))
 
 
 def test_unlabelled_data_have_reconstruction_and_code_metrics_only(aae_cli, make_run):
@@ -141,11 +148,10 @@ def test_unlabelled_data_have_reconstruction_and_code_metrics_only(aae_cli, make
     alts = [alt for alt, _ in shown_on(Run(run).evaluation_page)]
     assert alts[:2] == ["made by aae: Images", "real, test: Images"] and len(alts) == 6
 
-    task = AutoEncoding(AAE)
-    assert task.metrics_of(model, data) == {"reconstruction_mse": -1}
+    assert task().metrics_of(model, data) == {"reconstruction_mse": -1}
     x, _ = data.arrays("train", 5)
     expected = reconstruction_mse(x, Coder(model).decode(Coder(model).encode(x)))
-    assert task.measure(model, data, 5)() == {"reconstruction_mse": pytest.approx(expected)}
+    assert task().measure(model, data, 5)() == {"reconstruction_mse": pytest.approx(expected)}
 
 
 def test_load_sampler_loads_only_the_decoder(make_run):

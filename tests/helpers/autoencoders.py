@@ -3,6 +3,8 @@
 from aae.aae import AAE
 from common.images import image_file
 from common.tasks.autoencoding import AutoEncoding
+from common.tasks.base import Checkpoint
+from common.tasks.generation import Generation
 from common.training import checkpoint
 from common.training.run_folder import Run
 from tests.helpers.command_line import command_line
@@ -40,7 +42,7 @@ def make_run(tmp_path_factory):
         if key in runs:
             return runs[key]
         name = "noise.npz" if classes else "unlabelled.npz"
-        data = AutoEncoding.data(seed=5, dataset=str(folder / name))
+        data = Generation.data(seed=5, dataset=str(folder / name))
         model = AAE(PIXELS, 1, classes, **({"code_size": 3, "hidden": 16} | options))
         run = Run(folder / f"run{len(runs)}")
         about = {"seed": 5, "class_names": NAMES[:classes], "code_size": 3, "hidden": 16} | options
@@ -57,16 +59,19 @@ def make_run(tmp_path_factory):
 
 @pytest.fixture
 def aae_cli(capsys):
-    return command_line(capsys, AAE, AutoEncoding)
+    return command_line(capsys, AAE, Generation, AutoEncoding)
 
 
 def model_of(run):
-    opened = Run(run)
-    return AutoEncoding(AAE).load(opened, best=False)
+    return task().load(Run(run), Checkpoint())
+
+
+def task():
+    return Generation(AAE, [AutoEncoding])
 
 
 def data_of(run):
-    return AutoEncoding.data(seed=5, dataset=Run(run).config()["options"]["dataset"])
+    return Generation.data(seed=5, dataset=Run(run).config()["options"]["dataset"])
 
 
 def reconstructed(model, code):

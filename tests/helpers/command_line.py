@@ -6,14 +6,14 @@ from types import SimpleNamespace
 from common import cli
 
 
-def command_line(capsys, model, task):
-    """Returns call, where call("predict a b") -> status, out, err."""
+def command_line(capsys, model, task, *capabilities):
+    """Calls a command line in this process: call("predict a b") -> status, out, err."""
 
     def call(line, model=model, task=task):
         capsys.readouterr()
         status = 0
         try:
-            cli.main(model, task, shlex.split(str(line)))
+            cli.main(model, task, *capabilities, arguments=shlex.split(str(line)))
         except SystemExit as end:
             status = end.code or 0
         out, err = capsys.readouterr()

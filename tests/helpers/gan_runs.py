@@ -3,8 +3,9 @@
 from functools import cache
 
 from common.images import image_file
+from common.signatures import pick
 from common.training import checkpoint
-from common.training.run_folder import Run, pick
+from common.training.run_folder import Run
 from tests.helpers.tiny_gan import TinyGan
 
 import keras

@@ -29,12 +29,12 @@ def commands(text):
 
 @cache
 def parser(name, verb):
-    """Parser of a model's verb."""
-    model, task = registry.classes(name)
+    """The parser of a model's verb."""
+    task = registry.task_of(name)
     program = f"python3 {name}/{name}.py"
     if verb == "train":
-        return cli.train_parser(model, task(model), program)
-    return cli.verb_parser(getattr(task(model), verb), program)
+        return cli.train_parser(task.model_class, task, program)
+    return cli.verb_parser(getattr(task, verb), program)
 
 
 def parse(arguments):

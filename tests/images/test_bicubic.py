@@ -1,4 +1,4 @@
-"""Bicubic as MATLAB has it, against a slow implementation of what its documentation says."""
+"""MATLAB's bicubic, compared with a slow implementation of its documentation."""
 
 from common.images import bicubic
 
@@ -14,7 +14,7 @@ def random_image(height, width, channels=3):
 
 
 def imresize_along_columns(line, length):
-    """One axis of MATLAB's imresize, pixel by pixel, in 1-based coordinates as there."""
+    """One axis of MATLAB's imresize, pixel by pixel, in 1-based coordinates like MATLAB's."""
     source, scale = len(line), length / len(line)
     width = 4 / scale if scale < 1 else 4.0
     out = np.zeros((length, *line.shape[1:]))
@@ -55,15 +55,15 @@ def imresize(image, height, width):
         ((23, 17), (11, 31)),
     ],
 )
-def test_it_is_matlabs_imresize(source, target):
+def test_resize_equals_matlabs_imresize(source, target):
     image = random_image(*source)
     ours, plain = bicubic.resize(image, *target), imresize(image, *target)
     assert ours.dtype == np.uint8 and ours.shape == (*target, 3)
-    assert np.abs(ours.astype(int) - plain).max() <= 1  # float32 on the edge of two levels
+    assert np.abs(ours.astype(int) - plain).max() <= 1  # float32 rounding between two levels
     assert (ours != plain).mean() < 0.01
 
 
-def test_away_from_the_border_it_is_tensorflows_antialiased():
+def test_away_from_the_border_it_equals_tensorflow_with_antialiasing():
     image = random_image(64, 96)
     theirs = tf.image.resize(image.astype("float32"), (16, 24), "bicubic", antialias=True)
     ours = bicubic.shrink(image, 4).astype(float)
@@ -71,14 +71,14 @@ def test_away_from_the_border_it_is_tensorflows_antialiased():
     assert np.abs(ours[inside] - np.clip(theirs.numpy(), 0, 255)[inside]).max() <= 0.501
 
 
-def test_shrinking_smooths():
+def test_downscaling_antialiases():
     stripes = np.zeros((16, 64, 1), np.uint8)
     stripes[:, ::2] = 200
     assert np.all(np.abs(bicubic.shrink(stripes, 4)[:, 2:-2].astype(int) - 100) <= 2)
 
 
-def test_flat_stays_flat_and_factors_must_fit():
+def test_constant_images_stay_constant_and_factors_must_divide():
     flat = np.full((9, 5, 1), 77, np.uint8)
     assert (bicubic.enlarge(flat, 4) == 77).all() and bicubic.enlarge(flat, 4).shape == (36, 20, 1)
-    with pytest.raises(ValueError, match="5x9 px are no multiples of 3"):
+    with pytest.raises(ValueError, match="5x9 px is not a multiple of 3"):
         bicubic.shrink(flat, 3)

@@ -1,4 +1,4 @@
-"""Images with their own channels, and transparency apart from colour."""
+"""Images with their own channels and a separate alpha channel."""
 
 from common.images import image_file
 from common.images.image_file import BadImage
@@ -17,7 +17,7 @@ def random(channels):
 @pytest.mark.parametrize(
     ("mode", "channels"), [("L", 1), ("LA", 2), ("RGB", 3), ("RGBA", 4), ("1", 1)]
 )
-def test_channels_are_the_files_own_and_alpha_is_apart(tmp_path, mode, channels):
+def test_channels_are_those_of_the_file_and_alpha_is_separate(tmp_path, mode, channels):
     shown = random(channels)
     if mode == "1":
         shown = np.uint8(255) * (shown > 127)
@@ -32,7 +32,7 @@ def test_channels_are_the_files_own_and_alpha_is_apart(tmp_path, mode, channels)
         assert alpha is None
 
 
-def test_16_bit_grey_stays_grey(tmp_path):
+def test_16_bit_grayscale_stays_grayscale(tmp_path):
     wide = RANDOM.integers(0, 65536, (6, 9), np.uint16)
     Image.fromarray(wide).save(tmp_path / "x.png")
     image, alpha = image_file.read_layers(tmp_path / "x.png")
@@ -50,7 +50,7 @@ def test_a_transparent_colour_of_a_palette_is_alpha(tmp_path):
     assert alpha[0, 0] == 0 and (alpha.ravel()[1:] == 255).all()
 
 
-def test_it_is_turned_upright_and_bad_ones_are_named(tmp_path):
+def test_images_are_rotated_upright_and_bad_ones_are_named(tmp_path):
     shown = random(3)
     exif = Image.Exif()
     exif[0x0112] = 6  # a quarter turn

@@ -1,4 +1,4 @@
-"""Images of a folder in one order on every machine, under names that tell them apart."""
+"""Images of a folder in one order on every machine, with distinct names."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from common.images import listing
 import pytest
 
 
-def test_find_sorts_naturally_and_skips_the_rest(tmp_path):
+def test_find_sorts_naturally_and_skips_other_files(tmp_path):
     for name in ("10.png", "9.JPG", "a2.tiff", "a10.webp", ".hidden.png", "notes.txt", "01.gif"):
         (tmp_path / name).touch()
     (tmp_path / "folder.png").mkdir()

@@ -1,8 +1,8 @@
-"""`predict` of a generator: which images, under which names, from a run and from a SavedModel."""
+"""`predict` of a generator: which images under which names, from a run and from a SavedModel."""
 
 from common.errors import UserError
 from common.images import image_file
-from common.inference.draw import asked_classes, file_names
+from common.inference.draw import file_names, select_classes
 from common.serving import sampler
 from common.training import checkpoint
 from tests.helpers.gan_runs import assert_same, cells, make_run, network_of, own_images, written
@@ -23,7 +23,7 @@ def test_predict(predict, plain):
     assert len({image.tobytes() for image in shown.values()}) == 5
 
 
-def test_predict_makes_64_by_default_and_the_same_ones_again(predict, plain):
+def test_predict_generates_64_images_by_default_and_the_same_ones_again(predict, plain):
     shown = written(predict(plain))
     assert len(shown) == 64
     few = written(predict(plain, "--count 2"))
@@ -33,7 +33,7 @@ def test_predict_makes_64_by_default_and_the_same_ones_again(predict, plain):
     assert not np.array_equal(other["0000.png"], shown["0000.png"])
 
 
-def test_predict_takes_classes_in_turn_and_says_which(predict, conditional):
+def test_predict_takes_classes_in_turn_and_names_them(predict, conditional):
     folder = predict(conditional, "--count 4")
     names = ["0000_label_0.png", "0001_label_1.png", "0002_label_2.png", "0003_label_0.png"]
     assert sorted(path.name for path in folder.iterdir()) == [*names, "index.html"]
@@ -53,7 +53,7 @@ def test_predict_one_class_by_number_or_name(predict, conditional, label):
 
 @pytest.mark.parametrize("kind", ["plain", "conditional"])
 @pytest.mark.parametrize("options", ["--count 7", "--grid --seed 2", "--interpolate 3"])
-def test_a_saved_model_gives_the_images_of_its_run(request, predict, kind, options):
+def test_a_saved_model_generates_the_images_of_its_run(request, predict, kind, options):
     run = request.getfixturevalue(kind)
     of_run = written(predict(run, options))
     of_saved = written(predict(run / "export" / "tiny_gan" / "1", options))
@@ -90,7 +90,8 @@ def test_interpolation_goes_from_one_seed_to_the_other(predict, plain):
     assert_same(frames[0], own_images(plain, 3, 1)[0])
     assert_same(frames[-1], own_images(plain, 8, 1)[0])
     model = network_of(plain)
-    middle = (model.latent.of_seed(3, 1) + model.latent.of_seed(8, 1)) / 2  # uniform: straight
+    # Uniform noise: the middle of a straight line.
+    middle = (model.latent.of_seed(3, 1) + model.latent.of_seed(8, 1)) / 2
     assert_same(frames[2], image_file.to_uint8(model.sampler(middle, training=False))[0])
     with Image.open(folder / "interpolation.gif") as gif:
         shown = [
@@ -103,16 +104,16 @@ def test_interpolation_goes_from_one_seed_to_the_other(predict, plain):
         assert_same(image, frames[number])
 
 
-def test_interpolation_has_every_class_on_the_same_way(predict, conditional):
+def test_interpolation_of_every_class_through_the_same_noise(predict, conditional):
     folder = predict(conditional, "--interpolate 3 --count 4")
-    rows = cells(image_file.read(folder / "interpolation.png"), 6, 3)  # two ways of each class
+    rows = cells(image_file.read(folder / "interpolation.png"), 6, 3)  # two of each class
     for number, row in enumerate(rows):
-        label, way = divmod(number, 2)
-        assert_same(row[0], own_images(conditional, 0, 2, [label] * 2)[way])
-        assert_same(row[-1], own_images(conditional, 1, 2, [label] * 2)[way])
+        label, column = divmod(number, 2)
+        assert_same(row[0], own_images(conditional, 0, 2, [label] * 2)[column])
+        assert_same(row[-1], own_images(conditional, 1, 2, [label] * 2)[column])
 
 
-def test_between_two_classes_the_noise_stays(predict, conditional):
+def test_interpolation_between_two_classes_keeps_the_noise(predict, conditional):
     for source in (conditional, conditional / "export/tiny_gan/1"):
         options = "--interpolate 3 --label zero --label_to 2 --seed 4 --count 2"
         frames = cells(image_file.read(predict(source, options) / "interpolation.png"), 2, 3)
@@ -124,7 +125,7 @@ def test_between_two_classes_the_noise_stays(predict, conditional):
         assert_same(frames[:, 1], image_file.to_uint8(middle))
 
 
-def test_between_two_classes_the_noise_moves_where_it_is_told_to(predict, conditional):
+def test_interpolation_between_two_classes_and_two_seeds(predict, conditional):
     folder = predict(conditional, "--interpolate 2 --label 1 --label_to 0 --seed 4 --seed_to 9")
     (frames,) = cells(image_file.read(folder / "interpolation.png"), 1, 2)
     assert_same(frames[0], own_images(conditional, 4, 1, [1])[0])
@@ -132,7 +133,7 @@ def test_between_two_classes_the_noise_moves_where_it_is_told_to(predict, condit
 
 
 @pytest.mark.parametrize("kind", ["plain", "conditional"])
-def test_sums_of_noise(request, predict, kind):
+def test_latent_arithmetic(request, predict, kind):
     run = request.getfixturevalue(kind)
     with_class = kind == "conditional"
     options = "--arithmetic '0,3 - 4 + 2,5' --seed 6" + (" --label 1" if with_class else "")
@@ -148,11 +149,11 @@ def test_sums_of_noise(request, predict, kind):
         for shown, noise in zip(row, noises, strict=False):
             inputs = [noise[None], one_hot] if with_class else noise[None]
             assert_same(shown, image_file.to_uint8(model.sampler(inputs, training=False))[0])
-    assert (grid[1, 2] == 255).all()  # a short row
+    assert (grid[1, 2] == 255).all()  # a row that is shorter
     assert (grid[3, 1] != grid[3, 0]).any() and (grid[3, 1] != grid[3, 2]).any()  # neighbours
 
 
-def test_averaged_weights_are_what_is_shown(predict, tmp_path):
+def test_averaged_weights_are_used(predict, tmp_path):
     run = make_run(tmp_path / "averaged", ema=0.9)
     model = TinyGan(ema=0.9)
     checkpoint.load(checkpoint.path_of(run / "checkpoints", 4), model)
@@ -164,7 +165,7 @@ def test_averaged_weights_are_what_is_shown(predict, tmp_path):
     assert_same(shown, image_file.to_uint8(model.average_generator(noise, training=False))[0])
 
 
-def test_predict_refuses_what_it_cannot_do(refused, plain, conditional, tmp_path):
+def test_errors_are_one_line(refused, plain, conditional, tmp_path):
     def check(run, options, *said):
         refused(f"predict {run} --output {tmp_path / 'out'} {options}", *said)
         assert not (tmp_path / "out").exists()
@@ -175,16 +176,18 @@ def test_predict_refuses_what_it_cannot_do(refused, plain, conditional, tmp_path
     check(plain, "--interpolate 1", "--interpolate 1")
     check(plain, "--interpolate 4 --grid", "--grid")
     check(plain, "--seed_to 4", "--seed_to 4", "--interpolate")
-    check(plain, "--label 1", "--label 1", "knows no classes")
-    check(plain, "--interpolate 4 --label 1 --label_to 0", "knows no classes")
+    check(plain, "--label 1", "--label 1", "takes no class")
+    check(plain, "--interpolate 4 --label 1 --label_to 0", "takes no class")
     check(conditional, "--label 1 --label_to 0", "--label_to 0", "--interpolate")
     check(conditional, "--interpolate 4 --label_to 0", "--label_to 0", "--label")
     check(conditional, "--interpolate 4 --label 1 --label_to 3", "--label_to 3", "0 to 2")
     check(conditional, "--arithmetic 1-2", "--arithmetic 1-2", "--label")
     check(plain, "--arithmetic 1-", "--arithmetic 1-", "3,17,25-4,9,12+1,2,6")
     check(plain, "--arithmetic ''", "--arithmetic", "3,17,25-4,9,12+1,2,6")
-    for other in ("--grid", "--interpolate 3", "--count 5", "--seed_to 3", "--label_to 1"):
+    for other in ("--grid", "--interpolate 3", "--count 5"):
         check(plain, f"--arithmetic 1-2 {other}", f"{other.split()[0]}: --arithmetic")
+    both = "--interpolate 3 --seed_to 3 --arithmetic 1-2"
+    check(plain, both, "--interpolate: --arithmetic")
     check(conditional, "--label 3", "--label 3", "0 to 2", "zero, one, many")
     check(conditional, "--label two", "--label two", "zero, one, many")
     check(plain, "--best", "--keep_best")
@@ -195,23 +198,23 @@ def test_predict_refuses_what_it_cannot_do(refused, plain, conditional, tmp_path
     refused(f"predict {plain} --output {tmp_path / 'file' / 'x'} --count 1", "cannot be written")
 
 
-def test_a_saved_model_from_before_mixtures(predict, refused, conditional, monkeypatch, tmp_path):
+def test_a_saved_model_without_class_weights(predict, refused, conditional, monkeypatch, tmp_path):
     monkeypatch.setattr(sampler, "MIXTURE", "serving_something_else")
     options = f"--output {tmp_path / 'out'} --interpolate 3 --label 0 --label_to 1"
     refused(f"predict {conditional / 'export/tiny_gan/1'} {options}", "--label_to 1", "again")
 
 
-def test_classes_are_found_by_name_first():
-    assert asked_classes(["3", "1", "2"], "1", "r") == [1]
-    assert asked_classes(["3", "1", "2"], "0", "r") == [0]
-    assert asked_classes(["a", "b"], None, "r") == [0, 1]
-    assert asked_classes([], None, "r") == []
+def test_classes_are_selected_by_name_first():
+    assert select_classes(["3", "1", "2"], "1") == [1]
+    assert select_classes(["3", "1", "2"], "0") == [0]
+    assert select_classes(["a", "b"], None) == [0, 1]
+    assert select_classes([], None) == []
     for label in ("-1", "2", "1.0", "A", ""):
         with pytest.raises(UserError, match="--label"):
-            asked_classes(["a", "b"], label, "r")
+            select_classes(["a", "b"], label)
 
 
-def test_names_sort_as_their_numbers():
+def test_file_names_sort_as_their_numbers():
     assert file_names(None, 2) == ["0000.png", "0001.png"]
     many = file_names(np.arange(10001) % 10, 10001)
     assert many[7] == "00007_label_7.png" and many[-1] == "10000_label_0.png"

@@ -1,4 +1,4 @@
-"""Ways through the noise against geometry, and animations against what Pillow reads back."""
+"""Interpolated noise against geometry, and animations as Pillow reads them."""
 
 import io
 
@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageSequence
 
 
-def test_normal_noise_is_led_along_an_arc():
+def test_normal_noise_is_interpolated_along_an_arc():
     a, b = np.array([[3.0, 0.0]]), np.array([[0.0, 3.0]])
     angles = np.linspace(0, np.pi / 2, 5)
     expected = 3 * np.stack([np.cos(angles), np.sin(angles)], -1)
@@ -25,11 +25,11 @@ def test_normal_noise_is_led_along_an_arc():
     np.testing.assert_allclose(way[:, 0], z[:3], atol=1e-5)
     np.testing.assert_allclose(way[:, -1], z[3:], atol=1e-5)
     norms = np.linalg.norm(way, axis=-1)
-    assert norms.min() > 0.9 * norms[:, [0, -1]].min()  # a straight line would come to 0.7
+    assert norms.min() > 0.9 * norms[:, [0, -1]].min()  # 0.7 along a straight line
 
 
 @pytest.mark.parametrize("end", [1.0, 2.0, -1.0])
-def test_an_arc_between_parallel_vectors_is_a_line(end):
+def test_parallel_vectors_are_interpolated_along_a_line(end):
     a = np.array([[1.0, 2.0, 0.0]])
     way = interpolation.between(a, end * a, 3, "normal")[0]
     np.testing.assert_allclose(way, [a[0], (1 + end) / 2 * a[0], end * a[0]], atol=1e-6)
@@ -45,7 +45,7 @@ def test_an_animation_has_its_frames(tmp_path, channels):
         assert gif.n_frames == 4 and gif.info["loop"] == 0
         for shown, frame in zip(ImageSequence.Iterator(gif), frames, strict=True):
             pixels = np.asarray(shown.convert("RGB")).astype(int)
-            assert np.abs(pixels - frame).max() <= 2  # of a palette
+            assert np.abs(pixels - frame).max() <= 2  # GIF has a palette
 
 
 def test_an_animation_that_cannot_be_written(tmp_path):

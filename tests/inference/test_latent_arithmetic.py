@@ -1,4 +1,4 @@
-"""Sums of noise: how they are written, and what they are by NumPy."""
+"""Latent arithmetic: expressions, and sums against NumPy."""
 
 from common.errors import UserError
 from common.inference.latent_arithmetic import Term, combined, parse
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 
-def test_a_sum_is_read():
+def test_expressions_are_parsed():
     assert parse("3,17,25-4,9,12+1,2,6") == [
         Term(1, [3, 17, 25]),
         Term(-1, [4, 9, 12]),
@@ -17,11 +17,11 @@ def test_a_sum_is_read():
     assert parse("0") == [Term(1, [0])]
 
 
-NO_SUMS = ["", "a", "1,", "1--2", "1+", ",1", "-1", "1.5", "1*2", "3 17", "1,2 3", "10000"]
+INVALID = ["", "a", "1,", "1--2", "1+", ",1", "-1", "1.5", "1*2", "3 17", "1,2 3", "10000"]
 
 
-@pytest.mark.parametrize("wrong", [*NO_SUMS, pytest.param("9" * 5000, id="endless")])
-def test_what_is_no_sum_is_refused(wrong):
+@pytest.mark.parametrize("wrong", [*INVALID, pytest.param("9" * 5000, id="endless")])
+def test_invalid_expressions_are_refused(wrong):
     with pytest.raises(UserError, match="--arithmetic"):
         parse(wrong)
 

@@ -1,4 +1,4 @@
-"""The sampler of a model: its noise, and that it follows the model."""
+"""The sampler of a model: its noise, its weights and its class names."""
 
 from common.inference.sampler import sampler_of
 from common.nn.latent import Latent
@@ -10,7 +10,7 @@ import tensorflow as tf
 
 
 @pytest.mark.parametrize("distribution", ["normal", "uniform"])
-def test_noise_is_what_the_model_was_trained_with(distribution):
+def test_noise_has_the_distribution_of_training(distribution):
     noise = sampler_of(TinyGan(distribution=distribution)).noise(0, 5000)
     assert noise.shape == (5000, 5) and noise.dtype == np.float32
     if distribution == "uniform":
@@ -20,7 +20,7 @@ def test_noise_is_what_the_model_was_trained_with(distribution):
 
 
 @pytest.mark.parametrize("distribution", ["normal", "uniform"])
-def test_a_noise_vector_does_not_depend_on_how_many_there_are(distribution):
+def test_noise_vectors_do_not_depend_on_their_number(distribution):
     latent = Latent(7, distribution)
     many = latent.of_seed(3, 1000).numpy()
     for count in (1, 5, 999):
@@ -28,7 +28,7 @@ def test_a_noise_vector_does_not_depend_on_how_many_there_are(distribution):
     assert len(np.unique(many, axis=0)) == 1000
 
 
-def test_latent_in_a_graph_is_latent_outside():
+def test_noise_is_the_same_in_a_graph_and_outside():
     latent = Latent(4, "normal")
     graph = tf.function(lambda seed: latent.of_seed(seed, 3))
     for seed in (0, 2**31, 2**62):
@@ -36,7 +36,7 @@ def test_latent_in_a_graph_is_latent_outside():
         np.testing.assert_array_equal(graph(tf.constant(seed, tf.int64)), outside)
 
 
-def test_a_sampler_follows_the_weights_of_its_model():
+def test_a_sampler_uses_the_current_weights_of_its_model():
     model = TinyGan()
     sampler = sampler_of(model)
     noise = sampler.noise(0, 1)
@@ -46,7 +46,7 @@ def test_a_sampler_follows_the_weights_of_its_model():
     assert not np.array_equal(sampler.all(noise), before)
 
 
-def test_classes_are_called_by_their_numbers_where_they_have_no_names():
+def test_classes_without_names_are_named_by_their_numbers():
     assert sampler_of(TinyGan(conditional=True)).class_names == ["0", "1", "2"]
     assert sampler_of(TinyGan(conditional=True), ["a", "b", "c"]).class_names == ["a", "b", "c"]
     assert sampler_of(TinyGan(), ["a", "b", "c"]).class_names == []

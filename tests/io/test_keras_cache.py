@@ -29,7 +29,7 @@ def test_get_file_passes_its_arguments_to_keras(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "error, said",
+    "error, message",
     [
         (Exception(f"URL fetch failure on {URL}: 404 -- Not Found"), "404 -- Not Found"),
         (ValueError("Incomplete or corrupted file\ndetected."), "corrupted file detected"),
@@ -38,11 +38,11 @@ def test_get_file_passes_its_arguments_to_keras(tmp_path, monkeypatch):
         (EOFError(), "^EOFError$"),
     ],
 )
-def test_every_failure_gives_a_message_of_one_line(tmp_path, monkeypatch, error, said):
+def test_every_failure_gives_a_message_of_one_line(tmp_path, monkeypatch, error, message):
     def fail(*_, **__):
         raise error
 
     monkeypatch.setattr(keras.utils, "get_file", fail)
-    with pytest.raises(NotDownloaded, match=said) as caught:
+    with pytest.raises(NotDownloaded, match=message) as caught:
         get_file("w.h5", URL, tmp_path, None)
     assert "\n" not in str(caught.value) and "fetch failure" not in str(caught.value)

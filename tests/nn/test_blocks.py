@@ -1,4 +1,4 @@
-"""PatchGAN: sizes, counts and what one unit sees."""
+"""Blocks: shapes, padding, receptive fields and parameter counts."""
 
 from common.nn.blocks import conv, conv_transpose, hidden_units, patchgan
 
@@ -17,7 +17,7 @@ def patchgan_model(**options):
     return keras.Model(inputs, patchgan(inputs, **options))
 
 
-def test_patchgan_has_the_papers_size():
+def test_patchgan_has_the_size_of_the_paper():
     model = patchgan_model()
     assert model.output_shape == (None, 30, 30, 1)
     biases_that_normalisation_cancels = 128 + 256 + 512
@@ -25,10 +25,10 @@ def test_patchgan_has_the_papers_size():
 
 
 @pytest.mark.parametrize(("strided", "field"), [(1, 16), (2, 34), (3, 70), (4, 142)])
-def test_one_unit_sees_exactly_its_patch(strided, field):
-    """The gradient of one output with respect to the input is non-zero on a square of that side.
+def test_patchgan_has_the_receptive_field_of_the_paper(strided, field):
+    """The gradient of an output with respect to the input is non-zero in a square of that side.
 
-    Normalisation spreads over the whole map, so it is left out here.
+    Normalisation depends on the whole map, so it is left out here.
     """
     inputs = keras.Input((256, 256, 1))
     no_norm = lambda: keras.layers.Activation("linear")  # noqa: E731
@@ -56,14 +56,24 @@ def test_logits_are_unbounded_and_float32_in_mixed_precision():
     assert model.layers[-1].activation is keras.activations.linear
 
 
-def test_convolutions_halve_keep_and_double():
+def test_shapes_of_convolutions():
     x = np.zeros((1, 16, 16, 3), "float32")
     assert conv(x, 4).shape == (1, 8, 8, 4)
     assert conv(x, 4, strides=1).shape == (1, 15, 15, 4)
     assert conv_transpose(x, 4).shape == (1, 32, 32, 4)
 
 
-def test_weights_start_as_normal_numbers_of_deviation_0_02():
+@pytest.mark.parametrize(("kernel", "last"), [(4, 2), (5, 3)])
+def test_padding_of_strided_convolutions(kernel, last):
+    """Output j of `conv`, and input j of `conv_transpose`, meet the pixels 2j - 1 to 2j + last."""
+    x = tf.eye(16)[:, :, None, None] * tf.ones((1, 1, 16, 1))  # a row of ones in each image
+    seen = np.abs(conv(x, 1, kernel=kernel)[:, :, 4, 0]) > 0  # (16 pixels, 8 outputs)
+    np.testing.assert_array_equal(np.flatnonzero(seen[:, 4]), np.arange(7, 9 + last))
+    spread = np.abs(conv_transpose(x, 1, kernel=kernel)[:, :, 16, 0]) > 0  # (16, 32 outputs)
+    np.testing.assert_array_equal(np.flatnonzero(spread[4]), np.arange(7, 9 + last))
+
+
+def test_initial_weights_have_standard_deviation_0_02():
     kernel = patchgan_model().get_weights()[0]  # (4, 4, 6, 64)
     assert np.std(kernel) == pytest.approx(0.02, rel=0.05)
     assert np.mean(kernel) == pytest.approx(0, abs=0.001)
@@ -73,5 +83,5 @@ def test_weights_start_as_normal_numbers_of_deviation_0_02():
     ("size", "asked", "units"),
     [(20, None, 1024), (28, None, 1024), (32, None, 0), (64, None, 0), (28, 0, 0), (64, 9, 9)],
 )
-def test_where_a_hidden_dense_layer_is_the_default(size, asked, units):
+def test_small_images_have_a_hidden_dense_layer_by_default(size, asked, units):
     assert hidden_units(size, asked) == units

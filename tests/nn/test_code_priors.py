@@ -1,4 +1,4 @@
-"""Priors: what the functions make of normal noise, against their closed forms."""
+"""Code priors, compared with their closed forms."""
 
 from common.nn.code_priors import PRIORS, gaussian, mixture, swiss_roll, uniform
 from common.nn.latent import Latent
@@ -15,7 +15,7 @@ def noise(size):
     return np.random.default_rng(0).normal(size=(COUNT, size)).astype("float32")
 
 
-def test_the_normal_distribution_function():
+def test_uniform_is_the_normal_cdf():
     z = np.linspace(-7, 7, 400, dtype="float32")
     np.testing.assert_allclose(uniform(z), stats.norm.cdf(z), atol=1e-6)
 
@@ -32,7 +32,7 @@ def test_mixture_has_ten_equal_petals():
     petal = np.rint(angle / (2 * np.pi / 10)).astype(int) % 10
     shares = np.bincount(petal, minlength=10) / COUNT
     np.testing.assert_allclose(shares, 0.1, atol=0.01)
-    for number in range(10):  # each turned back so that it points along the first axis
+    for number in range(10):  # rotated so that its radius is along the first axis
         turn = 2 * np.pi / 10 * number
         back = [[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]
         own = code[petal == number] @ np.array(back)
@@ -40,7 +40,7 @@ def test_mixture_has_ten_equal_petals():
         np.testing.assert_allclose(own.std(0), [0.5, 0.2], atol=0.04)
 
 
-def test_mixture_of_noise_at_the_ends_of_the_line():
+def test_mixture_of_extreme_noise():
     extreme = np.array([[-9, 0, 0], [9, 0, 0], [0.01, 0, 0]], "float32")
     last = [np.cos(-2 * np.pi / 10), np.sin(-2 * np.pi / 10)]
     np.testing.assert_allclose(mixture(extreme), 2 * np.array([[1, 0], last, [-1, 0]]), atol=1e-5)
@@ -50,10 +50,10 @@ def test_swiss_roll_is_a_spiral_of_even_density():
     z = noise(2)
     thin = np.asarray(swiss_roll(np.stack([z[:, 0], 0 * z[:, 0]], 1)))
     radius = np.linalg.norm(thin, axis=1)
-    turn = radius * 4 * np.pi / 3  # in a spiral the angle grows as the radius does
+    turn = radius * 4 * np.pi / 3  # on a spiral the angle is proportional to the radius
     on_it = radius[:, None] * np.stack([np.cos(turn), np.sin(turn)], 1)
     np.testing.assert_allclose(thin, on_it, atol=1e-3)
-    # Length grows as the square of the radius, nearly: evenly spread, radius^2 / 9 is uniform.
+    # Length grows nearly as the square of the radius, so radius^2 / 9 is uniform.
     assert stats.kstest(radius**2 / 9, "uniform").statistic < 0.01
     thickness = np.linalg.norm(np.asarray(swiss_roll(z)) - thin, axis=1)
     np.testing.assert_allclose(np.sqrt((thickness**2).mean()), 0.1, atol=0.005)

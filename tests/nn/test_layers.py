@@ -1,4 +1,4 @@
-"""Layers in training and at inference, against NumPy and Keras' own layers."""
+"""Layers in training and at inference, compared with NumPy and Keras' own layers."""
 
 from functools import partial
 
@@ -24,7 +24,7 @@ def built(layer):
     return layer
 
 
-def test_training_normalises_by_the_batch():
+def test_training_normalises_by_batch_statistics():
     layer = built(BatchNormalization(gamma_initializer="ones"))
     mean, variance = X.mean((0, 1, 2)), X.var((0, 1, 2))
     expected = (X - mean) / np.sqrt(variance + 1e-5)
@@ -34,7 +34,7 @@ def test_training_normalises_by_the_batch():
 
 @pytest.mark.parametrize("jit", [None, True])
 @pytest.mark.parametrize("shape", [(3, 6, 5, 4), (1, 4, 4, 2), (2, 1, 1, 3), (8, 5)])
-def test_training_is_keras_own_in_value_gradient_and_averages(shape, jit):
+def test_training_equals_keras_in_value_gradient_and_averages(shape, jit):
     random = np.random.default_rng(2)
     ours = BatchNormalization(gamma_initializer=keras.initializers.RandomNormal(1.0, 0.1, seed=3))
     theirs = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5)
@@ -57,7 +57,7 @@ def test_training_is_keras_own_in_value_gradient_and_averages(shape, jit):
         np.testing.assert_allclose(our, their, rtol=1e-5, atol=1e-6)
 
 
-def test_inference_by_image_normalises_each_by_itself_and_changes_nothing():
+def test_inference_by_image_normalises_each_image_and_changes_no_state():
     layer = built(BatchNormalization("image", gamma_initializer="ones"))
     before = [v.numpy() for v in layer.variables]
     expected = (X - X.mean((1, 2), keepdims=True)) / np.sqrt(X.var((1, 2), keepdims=True) + 1e-5)
@@ -67,13 +67,13 @@ def test_inference_by_image_normalises_each_by_itself_and_changes_nothing():
         np.testing.assert_array_equal(variable, value)
 
 
-def test_at_batch_size_one_inference_by_image_is_what_training_does():
+def test_at_batch_size_one_inference_by_image_equals_training():
     layer = built(BatchNormalization("image"))
     inference = layer(X[:1], training=False)
     np.testing.assert_allclose(layer(X[:1], training=True), inference, atol=1e-5)
 
 
-def test_inference_by_moving_averages_is_keras():
+def test_inference_by_moving_averages_equals_keras():
     ours = built(BatchNormalization("moving"))
     theirs = built(keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5))
     theirs.set_weights(ours.get_weights())
@@ -107,7 +107,7 @@ def test_dropout_stays_on_at_inference_with_one_mask_for_all_images():
     np.testing.assert_array_equal(layer.seed_generator.state, state)
 
 
-def test_another_seed_drops_other_units():
+def test_different_seeds_drop_different_units():
     ones = np.ones((1, 16, 16, 8), "float32")
     masks = [np.asarray(Dropout(0.5, inference_seed=s)(ones, training=False)) for s in (0, 1)]
     assert (masks[0] != masks[1]).mean() > 0.3
@@ -117,7 +117,7 @@ def test_dropout_without_inference_seed_is_off_at_inference():
     np.testing.assert_array_equal(Dropout(0.5)(X, training=False), X)
 
 
-def test_dropout_in_training_draws_anew_and_differs_between_images():
+def test_dropout_in_training_differs_between_calls_and_images():
     layer, ones = Dropout(0.5, inference_seed=7), np.ones((2, 16, 16, 8), "float32")
     first, second = (np.asarray(layer(ones, training=True)) for _ in range(2))
     assert (first != second).any()
@@ -135,8 +135,8 @@ def test_instance_normalisation(training):
     np.testing.assert_array_equal(layer(one_pixel), np.zeros_like(one_pixel))
 
 
-def test_instance_normalisation_sums_in_float32():
-    """Half precision would lose a variance of 1 beside a mean of 1000, or overflow."""
+def test_instance_normalisation_computes_statistics_in_float32():
+    """In half precision a variance of 1 would be lost beside a mean of 1000, or overflow."""
     layer = InstanceNormalization(dtype="float16")
     x = (1000 + 8 * np.random.default_rng(0).normal(size=(1, 64, 64, 1))).astype("float16")
     y = np.asarray(layer(x), "float32")
@@ -145,7 +145,7 @@ def test_instance_normalisation_sums_in_float32():
 
 
 @pytest.mark.parametrize("padding", [1, 3])
-def test_reflection_padding_is_numpys(padding):
+def test_reflection_padding_equals_numpy(padding):
     layer = ReflectionPadding(padding)
     around = [(0, 0), (padding, padding), (padding, padding), (0, 0)]
     np.testing.assert_array_equal(layer(X), np.pad(X, around, mode="reflect"))
@@ -154,7 +154,7 @@ def test_reflection_padding_is_numpys(padding):
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
 @pytest.mark.parametrize("sides", [(4, 5), (None, None)])
-def test_a_doubling_convolution_is_a_cropped_one(policy, sides):
+def test_a_doubling_convolution_equals_a_cropped_one(policy, sides):
     keras.config.set_dtype_policy(policy)
     x = keras.Input((*sides, 2))
     doubling = keras.Model(x, DoublingConvolution(3)(x))
@@ -190,12 +190,12 @@ def test_a_doubling_convolution_is_a_cropped_one(policy, sides):
     ],
     ids=lambda x: x.name,
 )
-def test_layers_come_back_from_their_configuration(layer):
+def test_layers_can_be_restored_from_their_configuration(layer):
     assert type(layer).from_config(layer.get_config()).get_config() == layer.get_config()
 
 
 @pytest.mark.parametrize("factor", [2, 3])
-def test_pixel_shuffle_makes_blocks_of_channels(factor):
+def test_pixel_shuffle_turns_channels_into_blocks(factor):
     x = np.random.default_rng(0).normal(size=(2, 4, 5, factor**2 * 3)).astype("float32")
     expected = np.empty((2, 4 * factor, 5 * factor, 3), "float32")
     for dy in range(factor):

@@ -1,4 +1,4 @@
-"""Content losses: what VGG19 is shown, what is measured, and what happens without its weights."""
+"""Content losses: preprocessing, layers, distances, and the fallback without weights."""
 
 from common.errors import UserError
 from common.io import keras_cache
@@ -16,7 +16,7 @@ def features():
     return perceptual.vgg19_features("block2_conv2")
 
 
-def test_features_are_those_of_keras_for_its_own_preprocessing(features):
+def test_features_equal_those_of_keras_with_its_preprocessing(features):
     vgg = keras.applications.VGG19(include_top=False, weights=None)
     plain = keras.Model(vgg.input, vgg.get_layer("block2_conv2").output)
     plain.set_weights(features.get_weights())
@@ -28,7 +28,7 @@ def test_features_are_those_of_keras_for_its_own_preprocessing(features):
     assert not features.trainable_variables
 
 
-def test_the_papers_layers():
+def test_the_layers_are_those_of_the_paper():
     vgg = keras.applications.VGG19(include_top=False, weights=None)
     names = [layer.name for layer in vgg.layers]
     for key, pooling, convolution in (("vgg54", 5, 4), ("vgg22", 2, 2)):
@@ -40,7 +40,7 @@ def test_the_papers_layers():
     assert "block2_conv2" in names
 
 
-def test_distance_is_the_mean_square_of_scaled_features():
+def test_distance_is_the_mean_squared_difference_of_scaled_features():
     def stub(x, training):
         return 3.0 * x[:, ::2]
 
@@ -64,23 +64,23 @@ def no_weights(monkeypatch):
     monkeypatch.setattr(keras_cache, "weights_file", missing)
 
 
-def test_without_weights_the_pixel_loss_is_taken_and_said(no_weights, capsys):
-    assert perceptual.chosen(None) == ("mse", losses.mse)
-    said = capsys.readouterr().out
-    assert "w.h5" in said and "--content mse" in said
+def test_without_weights_the_default_is_the_pixel_loss(no_weights, capsys):
+    assert perceptual.content_loss(None) == ("mse", losses.mse)
+    output = capsys.readouterr().out
+    assert "w.h5" in output and "--content mse" in output
 
 
 def test_a_loss_asked_for_by_name_is_never_replaced(no_weights):
     with pytest.raises(UserError, match=r"--content vgg22: VGG19 needs .* --content mse"):
-        perceptual.chosen("vgg22")
-    assert perceptual.chosen("mse") == ("mse", losses.mse)
+        perceptual.content_loss("vgg22")
+    assert perceptual.content_loss("mse") == ("mse", losses.mse)
 
 
-def test_with_weights_vgg_is_taken(monkeypatch):
+def test_with_weights_the_default_is_vgg(monkeypatch):
     asked = []
     monkeypatch.setattr(keras_cache, "weights_file", lambda *a: asked.append(a) or "w.h5")
     monkeypatch.setattr(perceptual, "vgg19_features", lambda layer, path: (layer, path))
     monkeypatch.setattr(perceptual, "distance", lambda features: features)
-    assert perceptual.chosen(None) == ("vgg54", ("block5_conv4", "w.h5"))
-    assert perceptual.chosen("vgg22") == ("vgg22", ("block2_conv2", "w.h5"))
+    assert perceptual.content_loss(None) == ("vgg54", ("block5_conv4", "w.h5"))
+    assert perceptual.content_loss("vgg22") == ("vgg22", ("block2_conv2", "w.h5"))
     assert asked[0][0].endswith("_notop.h5") and asked[0][1].endswith(asked[0][0])

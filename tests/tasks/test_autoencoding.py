@@ -1,4 +1,4 @@
-"""An auto-encoder's predict: images to codes, and images from codes."""
+"""Predict and export of an auto-encoder: images to codes, and codes to images."""
 
 import csv
 
@@ -15,18 +15,18 @@ pytest_plugins = ["tests.helpers.autoencoders"]
 
 @pytest.fixture
 def inputs(tmp_path):
-    """Two images, one of another shape and of colours."""
+    """Two images, one of another shape and in RGB."""
     image_file.write(tmp_path / "in" / "1.png", noise(PIXELS, PIXELS, 1, channels=1))
     image_file.write(tmp_path / "in" / "2.png", noise(11, 20, 2))
     return tmp_path / "in"
 
 
-def seen(file):
-    """An image as the model sees it: uint8 (1, 8, 8, 1)."""
+def model_input(file):
+    """An image as the model takes it: uint8 (1, 8, 8, 1)."""
     return image_file.square(image_file.read(file, 1), PIXELS)[None]
 
 
-def in_grid(file, rows, columns):
+def grid_cells(file, rows, columns):
     """The images of a grid, (rows, columns, 8, 8)."""
     grid = image_file.read(file, 1)[..., 0]
     step = PIXELS + 2
@@ -38,12 +38,12 @@ def in_grid(file, rows, columns):
     return np.array(cells).astype(int)
 
 
-def rows_of(file):
+def read_rows(file):
     with open(file, newline="", encoding="utf-8") as lines:
         return list(csv.DictReader(lines))
 
 
-def test_images_come_out_beside_their_reconstructions(aae_cli, make_run, inputs, tmp_path):
+def test_images_are_written_beside_their_reconstructions(aae_cli, make_run, inputs, tmp_path):
     run = make_run()
     result = aae_cli(f"predict '{run}' '{inputs}' --output '{tmp_path}/o'")
     assert result.status == 0, result.err
@@ -53,55 +53,55 @@ def test_images_come_out_beside_their_reconstructions(aae_cli, make_run, inputs,
         "codes.csv",
         "index.html",
     ]
-    model, rows = model_of(run), rows_of(tmp_path / "o" / "codes.csv")
+    model, rows = model_of(run), read_rows(tmp_path / "o" / "codes.csv")
     for file, row in zip(sorted(inputs.iterdir()), rows, strict=True):
-        x = seen(file)
+        x = model_input(file)
         code = model.encoder(image_file.to_unit(x)).numpy()
-        (own, made) = in_grid(tmp_path / "o" / file.name, 1, 2)[0]
+        (own, made) = grid_cells(tmp_path / "o" / file.name, 1, 2)[0]
         assert_same(own, x)
         assert_same(made, reconstructed(model, code))
         assert row.pop("file") == str(file) and list(row) == ["z1", "z2", "z3"]
         np.testing.assert_allclose([float(v) for v in row.values()], code[0], atol=1e-5)
-    assert "2 images, with their codes" in result.out
+    assert "2 images with their codes" in result.out
 
 
 def test_the_best_checkpoint_has_other_codes(aae_cli, make_run, inputs, tmp_path):
     for name, option in (("newest", ""), ("best", "--best")):
         line = f"predict '{make_run()}' '{inputs}' {option} --output '{tmp_path / name}'"
         assert aae_cli(line).status == 0
-    newest, best = (rows_of(tmp_path / name / "codes.csv")[0] for name in ("newest", "best"))
+    newest, best = (read_rows(tmp_path / name / "codes.csv")[0] for name in ("newest", "best"))
     assert newest["file"] == best["file"] and newest["z1"] != best["z1"]
 
 
-def test_a_decoder_that_must_be_told_shows_every_class_or_the_asked_one(
+def test_a_decoder_that_takes_the_class_shows_every_class_or_that_of_label(
     aae_cli, make_run, inputs, tmp_path
 ):
     run = make_run(supervised=True)
-    model, x = model_of(run), seen(inputs / "1.png")
+    model, x = model_of(run), model_input(inputs / "1.png")
     z = model.encoder(image_file.to_unit(x)).numpy()
-    told = [reconstructed(model, np.concatenate([z, np.eye(3)[[k]]], 1)) for k in range(3)]
-    for options, asked in (("", [0, 1, 2]), ("--label light", [2]), ("--label 1", [1])):
-        folder = tmp_path / f"o{len(asked)}{asked[0]}"
+    expected = [reconstructed(model, np.concatenate([z, np.eye(3)[[k]]], 1)) for k in range(3)]
+    for options, class_ids in (("", [0, 1, 2]), ("--label light", [2]), ("--label 1", [1])):
+        folder = tmp_path / f"o{len(class_ids)}{class_ids[0]}"
         line = f"predict '{run}' '{inputs / '1.png'}' {options} --output '{folder}'"
         assert aae_cli(line).status == 0
-        _, *made = in_grid(folder / "1.png", 1, 1 + len(asked))[0]
-        for one, k in zip(made, asked, strict=True):
-            assert_same(one, told[k])
+        _, *made = grid_cells(folder / "1.png", 1, 1 + len(class_ids))[0]
+        for one, k in zip(made, class_ids, strict=True):
+            assert_same(one, expected[k])
 
 
-def test_an_encoder_that_says_the_class(aae_cli, make_run, inputs, tmp_path):
+def test_an_encoder_that_predicts_the_class(aae_cli, make_run, inputs, tmp_path):
     run = make_run(labels=3)
-    model, x = model_of(run), seen(inputs / "1.png")
+    model, x = model_of(run), model_input(inputs / "1.png")
     code = model.encoder(image_file.to_unit(x)).numpy()
     line = f"predict '{run}' '{inputs / '1.png'}' --output '{tmp_path}/o'"
     assert aae_cli(line).status == 0
-    assert_same(in_grid(tmp_path / "o" / "1.png", 1, 2)[0, 1], reconstructed(model, code))
-    (row,) = rows_of(tmp_path / "o" / "codes.csv")
+    assert_same(grid_cells(tmp_path / "o" / "1.png", 1, 2)[0, 1], reconstructed(model, code))
+    (row,) = read_rows(tmp_path / "o" / "codes.csv")
     assert list(row) == ["file", "z1", "z2", "z3", *NAMES]
     assert [float(row[name]) for name in NAMES] == pytest.approx(code[0, 3:].tolist(), abs=1e-5)
     assert aae_cli(f"{line} --label grey").status == 0
     other = np.concatenate([code[:, :3], np.eye(3)[[1]]], 1)
-    assert_same(in_grid(tmp_path / "o" / "1.png", 1, 2)[0, 1], reconstructed(model, other))
+    assert_same(grid_cells(tmp_path / "o" / "1.png", 1, 2)[0, 1], reconstructed(model, other))
 
 
 def test_interpolation_goes_from_code_to_code(aae_cli, make_run, inputs, tmp_path):
@@ -109,8 +109,9 @@ def test_interpolation_goes_from_code_to_code(aae_cli, make_run, inputs, tmp_pat
     line = f"predict '{run}' '{inputs}' --interpolate 5 --output '{tmp_path}/o'"
     assert aae_cli(line).status == 0
     model = model_of(run)
-    a, b = (model.encoder(image_file.to_unit(seen(inputs / f"{i}.png"))).numpy() for i in (1, 2))
-    frames = in_grid(tmp_path / "o" / "interpolation.png", 1, 5)[0]
+    x = (image_file.to_unit(model_input(inputs / name)) for name in ("1.png", "2.png"))
+    a, b = (model.encoder(each).numpy() for each in x)
+    frames = grid_cells(tmp_path / "o" / "interpolation.png", 1, 5)[0]
     for frame, share in zip(frames, (0, 0.25, 0.5, 0.75, 1), strict=True):
         assert_same(frame, reconstructed(model, (1 - share) * a + share * b))
     assert (tmp_path / "o" / "interpolation.gif").is_file()
@@ -120,11 +121,11 @@ def test_interpolation_goes_from_code_to_code(aae_cli, make_run, inputs, tmp_pat
 def test_interpolation_in_every_class(aae_cli, make_run, inputs, tmp_path):
     line = f"predict '{make_run(supervised=True)}' '{inputs}' --interpolate 4"
     assert aae_cli(f"{line} --output '{tmp_path}/o'").status == 0
-    frames = in_grid(tmp_path / "o" / "interpolation.png", 3, 4)
+    frames = grid_cells(tmp_path / "o" / "interpolation.png", 3, 4)
     assert len({frame.tobytes() for row in frames for frame in row}) == 12
 
 
-def test_without_images_noise_becomes_images(aae_cli, make_run, tmp_path):
+def test_images_are_generated_without_inputs(aae_cli, make_run, tmp_path):
     result = aae_cli(f"predict '{make_run()}' --count 2 --output '{tmp_path}/o'")
     assert result.status == 0, result.err
     names = ["0000.png", "0001.png", "index.html"]
@@ -136,14 +137,14 @@ def test_without_images_noise_becomes_images(aae_cli, make_run, tmp_path):
     [
         ("'{run}' nowhere.png", "nowhere.png: no such image"),
         ("'{run}' '{inputs}' --grid", "--grid: is for images from noise"),
-        ("'{run}' '{inputs}' --count 3", "--count: is for images from noise"),
-        ("'{run}' '{inputs}' --label dark", "--label dark: .*knows no classes"),
+        ("'{run}' '{inputs}' --count 3", "--count: is for images from noise.*to encode"),
+        ("'{run}' '{inputs}' --label dark", "--label dark: .*takes no class"),
         ("'{run}' '{inputs}' --interpolate 1", "--interpolate 1: give 2 frames"),
         ("'{run}' '{inputs}/1.png' --interpolate 3", "--interpolate 3: takes two images, not 1"),
         ("'{inputs}' '{inputs}'", "no run in this folder"),
     ],
 )
-def test_what_cannot_be_is_refused_in_a_line(aae_cli, make_run, inputs, tmp_path, arguments, said):
+def test_errors_are_one_line(aae_cli, make_run, inputs, tmp_path, arguments, said):
     given = arguments.format(run=make_run(), inputs=inputs)
     result = aae_cli(f"predict {given} --output '{tmp_path}/o'")
     assert result.status == 2
@@ -173,4 +174,4 @@ def test_the_export_encodes_and_reconstructs(aae_cli, make_run, tmp_path, option
 def test_a_saved_model_does_not_encode(aae_cli, inputs, tmp_path, monkeypatch):
     monkeypatch.setattr(tf.saved_model, "contains_saved_model", lambda *_: True)
     result = aae_cli(f"predict somewhere '{inputs}' --output '{tmp_path}/o'")
-    assert result.status == 2 and "somewhere: a SavedModel only makes images" in result.err
+    assert result.status == 2 and "somewhere: a SavedModel only generates images" in result.err

@@ -1,4 +1,4 @@
-"""The classifier's verbs: which images are of which class, a CSV file, accuracy on real ones."""
+"""Capabilities of a discriminator: classification, and a linear probe of its features."""
 
 import csv
 import json
@@ -6,7 +6,8 @@ import json
 from common.evaluation import reference_classifier
 from common.images import image_file
 from common.tasks import generation
-from common.tasks.discriminator import ClassifyingGeneration
+from common.tasks.discriminator import Classification, LinearProbe
+from common.tasks.generation import Generation
 from common.training import checkpoint
 from common.training.run_folder import Run
 from tests.helpers.command_line import command_line
@@ -18,20 +19,27 @@ import pytest
 import tensorflow as tf
 
 NAMES = ["black", "grey", "white"]
-GREY = {"black": 20, "grey": 127, "white": 230}
+LEVELS = {"black": 20, "grey": 127, "white": 230}
 
 
 class TinyClassifier(TinyGan):
-    """A tiny generator whose classifier goes by the mean brightness.
+    """A tiny generator with a classifier of the mean brightness.
 
     Args:
         image_size: side of the images in pixels.
-        channels: of the images.
-        classes: of the data set.
+        channels: channels of the images.
+        classes: number of classes.
+        conditional: whether the sampler takes the class too.
     """
 
-    def __init__(self, image_size: int = 8, channels: int = 1, classes: int = 3):
-        super().__init__(image_size, channels, classes, conditional=True)
+    def __init__(
+        self,
+        image_size: int = 8,
+        channels: int = 1,
+        classes: int = 3,
+        conditional: bool = True,
+    ):
+        super().__init__(image_size, channels, classes, conditional=conditional)
         x = keras.Input((image_size, image_size, channels))
         h = keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(x))
         self.classifier = keras.Model(x, h, name="classifier")
@@ -43,6 +51,9 @@ class TinyClassifier(TinyGan):
     def classify(self, x):
         return tf.nn.softmax(self.classifier(x, training=False))
 
+    def features(self, x):
+        return tf.reduce_mean(x, axis=(1, 2))
+
 
 def brightness_weights(scale):
     """Logits -scale m, scale / 2, scale m for a mean m in [-1, 1]: three classes of brightness."""
@@ -50,74 +61,95 @@ def brightness_weights(scale):
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """A run of 4 steps on 9 + 8 flat images; the best checkpoint has another classifier."""
-    folder = tmp_path_factory.mktemp("classifier")
-    y = np.arange(9) % 3
-    levels = np.array(list(GREY.values()))
-    x = np.broadcast_to(levels[y][:, None, None], (9, 8, 8)).astype(np.uint8)
-    # Of the eight test images one white one is called black.
-    y_test = np.array([0, 0, 1, 1, 1, 2, 2, 0])
-    x_test = np.broadcast_to(levels[[0, 0, 1, 1, 1, 2, 2, 2]][:, None, None], (8, 8, 8)).astype(
-        np.uint8
-    )
-    np.savez(folder / "flat.npz", x_train=x, y_train=y, x_test=x_test, y_test=y_test)
-    data = ClassifyingGeneration.data(seed=5, dataset=str(folder / "flat.npz"))
+def make_run(tmp_path_factory):
+    """make_run(name, ...) -> a run of 4 steps on 9 + 8 flat images.
 
-    keras.utils.set_random_seed(3)
-    model = TinyClassifier()
-    run = Run(folder / "run")
-    options = {"seed": 5} | data.found | {"class_names": NAMES}
-    run.write_config("test_classification", options, data.fingerprint())
-    model.classifier.set_weights(brightness_weights(4))
-    checkpoint.save(run.checkpoints, 4, model)
-    model.classifier.set_weights(brightness_weights(-4))
-    run.keep_best(model, 2, "fid", 1.0)
-    return run.folder
+    The best checkpoint has another classifier. Of the eight test images a white one is labelled
+    black.
+    """
+    folder = tmp_path_factory.mktemp("classifier")
+    levels = np.array(list(LEVELS.values()))
+
+    def flat(labels):
+        return np.broadcast_to(levels[labels][:, None, None], (len(labels), 8, 8)).astype(np.uint8)
+
+    y, shown = np.arange(9) % 3, np.array([0, 0, 1, 1, 1, 2, 2, 2])
+    y_test = np.array([*shown[:-1], 0])
+    np.savez(folder / "flat.npz", x_train=flat(y), y_train=y, x_test=flat(shown), y_test=y_test)
+
+    def make(name, **options):
+        data = Generation.data(seed=5, dataset=str(folder / "flat.npz"))
+        keras.utils.set_random_seed(3)
+        model = TinyClassifier(**options)
+        run = Run(folder / name)
+        noted = {"seed": 5} | data.found | {"class_names": NAMES} | options
+        run.write_config("test_discriminator", noted, data.fingerprint())
+        model.classifier.set_weights(brightness_weights(4))
+        checkpoint.save(run.checkpoints, 4, model)
+        model.classifier.set_weights(brightness_weights(-4))
+        run.keep_best(model, 2, "fid", 1.0)
+        return run.folder
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def run(make_run):
+    """A run whose sampler takes the class; not to be changed."""
+    return make_run("run")
 
 
 @pytest.fixture
 def run_cli(capsys):
-    return command_line(capsys, TinyClassifier, ClassifyingGeneration)
+    return command_line(capsys, TinyClassifier, Generation, Classification)
 
 
 @pytest.fixture
-def flat(tmp_path):
-    """Three images of other sides and colours than the model's."""
-    for name, level in GREY.items():
+def inputs(tmp_path):
+    """Three RGB images of other sides than the model's."""
+    for name, level in LEVELS.items():
         image_file.write(tmp_path / "in" / f"{name}.png", np.full((11, 20, 3), level, np.uint8))
     return tmp_path / "in"
 
 
-def rows_of(file):
+def read_rows(file):
     with open(file, newline="", encoding="utf-8") as lines:
         return list(csv.DictReader(lines))
 
 
-def test_images_are_classified(run_cli, run, flat, tmp_path):
-    result = run_cli(f"predict '{run}' '{flat}' '{flat / 'white.png'}' --output '{tmp_path}/o'")
+def test_images_are_classified(run_cli, run, inputs, tmp_path):
+    result = run_cli(f"predict '{run}' '{inputs}' '{inputs / 'white.png'}' --output '{tmp_path}/o'")
     assert result.status == 0, result.err
-    rows = rows_of(tmp_path / "o" / "predictions.csv")
+    rows = read_rows(tmp_path / "o" / "predictions.csv")
     assert [row["class"] for row in rows] == [*NAMES, "white"]
-    files = [str(flat / f"{name}.png") for name in [*NAMES, "white"]]
+    files = [str(inputs / f"{name}.png") for name in [*NAMES, "white"]]
     assert [row["file"] for row in rows] == files
     for row in rows:
-        mean = GREY[row["class"]] / 127.5 - 1
+        mean = LEVELS[row["class"]] / 127.5 - 1
         logits = np.array([-4 * mean, 2, 4 * mean])
         probability = np.exp(logits.max()) / np.exp(logits).sum()
         assert float(row["probability"]) == pytest.approx(probability, abs=1e-4)
         assert f"{row['file']}: {row['class']} ({row['probability']})" in result.out
     assert "4 images classified" in result.out
+    assert "4 images classified" in (tmp_path / "o" / "index.html").read_text()
 
 
-def test_the_best_checkpoint_is_another_classifier(run_cli, run, flat, tmp_path):
-    line = f"predict '{run}' '{flat}' --best --output '{tmp_path}/o'"
+def test_a_classifier_beside_a_sampler_without_classes(run_cli, make_run, inputs, tmp_path):
+    run = make_run("unconditional", conditional=False)
+    assert run_cli(f"predict '{run}' '{inputs}' --output '{tmp_path}/o'").status == 0
+    assert [r["class"] for r in read_rows(tmp_path / "o" / "predictions.csv")] == NAMES
+    assert run_cli(f"predict '{run}' --output '{tmp_path}/noise' --count 1").status == 0
+    assert (tmp_path / "noise" / "0000.png").is_file()
+
+
+def test_the_best_checkpoint_is_another_classifier(run_cli, run, inputs, tmp_path):
+    line = f"predict '{run}' '{inputs}' --best --output '{tmp_path}/o'"
     assert run_cli(line).status == 0
-    rows = rows_of(tmp_path / "o" / "predictions.csv")
+    rows = read_rows(tmp_path / "o" / "predictions.csv")
     assert [row["class"] for row in rows] == ["white", "white", "black"]
 
 
-def test_without_images_noise_becomes_images(run_cli, run, tmp_path):
+def test_images_are_generated_without_inputs(run_cli, run, tmp_path):
     result = run_cli(f"predict '{run}' --output '{tmp_path}/o' --count 2 --label white")
     assert result.status == 0, result.err
     assert sorted(path.name for path in (tmp_path / "o").iterdir()) == [
@@ -132,13 +164,13 @@ def test_without_images_noise_becomes_images(run_cli, run, tmp_path):
     [
         ("'{run}' nowhere.png", "nowhere.png: no such image"),
         ("'{run}' '{run}/config.json'", "config.json"),
-        ("'{run}' '{flat}' --grid", "--grid: is for images from noise"),
-        ("'{run}' '{flat}' --label white", "--label: is for images from noise"),
-        ("'{flat}' '{flat}'", "no run in this folder"),
+        ("'{run}' '{inputs}' --grid", "--grid: is for images from noise"),
+        ("'{run}' '{inputs}' --label white", "leave it out to classify"),
+        ("'{inputs}' '{inputs}'", "no run"),
     ],
 )
-def test_what_cannot_be_is_refused_in_a_line(run_cli, run, flat, tmp_path, arguments, said):
-    line = f"predict {arguments} --output '{tmp_path}/o'".format(run=run, flat=flat)
+def test_errors_are_one_line(run_cli, run, inputs, tmp_path, arguments, said):
+    line = f"predict {arguments} --output '{tmp_path}/o'".format(run=run, inputs=inputs)
     result = run_cli(line)
     assert result.status == 2
     (line,) = result.err.splitlines()
@@ -146,16 +178,16 @@ def test_what_cannot_be_is_refused_in_a_line(run_cli, run, flat, tmp_path, argum
     assert not (tmp_path / "o").exists()
 
 
-def test_a_saved_model_does_not_classify(run_cli, flat, tmp_path, monkeypatch):
+def test_a_saved_model_does_not_classify(run_cli, inputs, tmp_path, monkeypatch):
     monkeypatch.setattr(tf.saved_model, "contains_saved_model", lambda *_: True)
-    result = run_cli(f"predict somewhere '{flat}' --output '{tmp_path}/o'")
+    result = run_cli(f"predict somewhere '{inputs}' --output '{tmp_path}/o'")
     assert result.status == 2
-    assert "somewhere: a SavedModel only makes images" in result.err
+    assert "somewhere: a SavedModel only generates images; classify with the run" in result.err
 
 
 def test_the_export_classifies_as_the_run_does(run_cli, run, tmp_path):
     assert run_cli(f"export '{run}' --output '{tmp_path}'").status == 0
-    loaded = tf.saved_model.load(str(tmp_path / "test_classification" / "1"))
+    loaded = tf.saved_model.load(str(tmp_path / "test_discriminator" / "1"))
     x = np.full((3, 8, 8, 1), [[[[-0.9]]], [[[0.1]]], [[[0.9]]]], "float32")
     said = loaded.signatures["serving_classify"](image=tf.constant(x))["probability"]
     logits = np.array([[-4 * m, 2, 4 * m] for m in (-0.9, 0.1, 0.9)])
@@ -164,30 +196,122 @@ def test_the_export_classifies_as_the_run_does(run_cli, run, tmp_path):
 
 
 class ReferenceSet:
-    """Stands in for one whose reference classifier would have to be trained."""
+    """Stub for the real one, whose reference classifier would have to be trained."""
 
     def __init__(self, data, count, split):
         self.count = count
 
-    def table(self, shown, labels):
-        return {"fid": len(shown)}
+    def table(self, images, labels):
+        return {"fid": len(images)}
 
 
-def test_evaluate_adds_the_accuracy_on_real_test_images(run_cli, run, monkeypatch):
+def test_evaluate_adds_the_test_accuracy(run_cli, run, monkeypatch):
     monkeypatch.setattr(reference_classifier, "SMALLEST", 1)
-    monkeypatch.setattr(generation.samples, "ReferenceSet", ReferenceSet)
+    monkeypatch.setattr(generation.generated_images, "ReferenceSet", ReferenceSet)
     for written in ("format_table", "reference_note"):
-        monkeypatch.setattr(generation.samples, written, str)
-    monkeypatch.setattr(generation.samples, "table", lambda results: [["", "fid"], ["a", "6"]])
+        monkeypatch.setattr(generation.generated_images, written, str)
+    table = [["", "fid"], ["a", "6"]]
+    monkeypatch.setattr(generation.generated_images, "table", lambda results: table)
     result = run_cli(f"evaluate '{run}' --count 6")
     assert result.status == 0, result.err
     report = json.loads(Run(run).evaluation_file.read_text())
     assert report["results"] == {"fid": 6}
     classifier = report["classifier"]
     assert classifier == {"count": 8, "accuracy": 7 / 8, "worst_class": pytest.approx(2 / 3)}
-    assert "right on 87.50% of 8 real test images, on 66.67% of its worst class" in result.out
+    assert "87.50% accuracy on 8 real test images, 66.67% on the worst class" in result.out
 
     other = run_cli(f"evaluate '{run}' --count 6 --best --split train")
     assert other.status == 0, other.err
     report = json.loads(Run(run).evaluation_file.read_text())
     assert (report["split"], report["classifier"]["accuracy"]) == ("train", 1 / 8)
+
+
+@pytest.fixture
+def no_reference_classifier(monkeypatch):
+    """Training it would take too long."""
+    monkeypatch.setattr(
+        reference_classifier, "unavailable_reason", lambda data: "no reference classifier"
+    )
+
+
+def test_capabilities_combine(capsys, make_run, no_reference_classifier):
+    run = make_run("both", conditional=False)
+    call = command_line(capsys, TinyClassifier, Generation, LinearProbe, Classification)
+    result = call(f"evaluate '{run}' --count 6")
+    assert result.status == 0, result.err
+    report = json.loads(Run(run).evaluation_file.read_text())
+    assert report["classifier"]["accuracy"] == report["features"]["accuracy"] == 7 / 8
+    words = " ".join(call("evaluate --help").out.split())
+    assert "Also evaluates a linear probe" in words
+    assert "Also evaluates the model's classifier" in words
+
+
+class Edges(TinyGan):
+    """A tiny generator whose feature is the edge in the middle of an image.
+
+    Args:
+        image_size: side of the images in pixels.
+        channels: channels of the images.
+        classes: number of classes.
+    """
+
+    def __init__(self, image_size: int = 8, channels: int = 1, classes: int = 2):
+        super().__init__(image_size, channels, classes)
+
+    def features(self, x):
+        return tf.abs(x[:, 4, 3] - x[:, 4, 4])
+
+
+def edges(count, seed):
+    """Images whose left and right half are black and white, or both alike: no pixel tells which."""
+    random = np.random.default_rng(seed)
+    left, edge = random.integers(0, 2, (2, count))
+    x = np.repeat(np.stack([left, left ^ edge], axis=1)[:, None], 8, axis=1).repeat(4, axis=2)
+    return (255 * x).astype(np.uint8), edge
+
+
+@pytest.fixture(scope="module")
+def edge_runs(tmp_path_factory):
+    """Untrained runs on images of edges, labelled and unlabelled."""
+    folder = tmp_path_factory.mktemp("features")
+    (x, y), (x_test, y_test) = edges(60, 0), edges(30, 1)
+    runs = {}
+    for name, labels in {"labelled": {"y_train": y, "y_test": y_test}, "unlabelled": {}}.items():
+        np.savez(folder / f"{name}.npz", x_train=x, x_test=x_test, **labels)
+        data = Generation.data(seed=0, dataset=str(folder / f"{name}.npz"))
+        run = Run(folder / name)
+        run.write_config("test_discriminator", {"seed": 0} | data.found, data.fingerprint())
+        checkpoint.save(run.checkpoints, 1, Edges())
+        runs[name] = run.folder
+    return runs
+
+
+@pytest.fixture
+def edges_cli(capsys):
+    return command_line(capsys, Edges, Generation, LinearProbe)
+
+
+def test_the_linear_probe_compares_features_with_pixels(
+    edge_runs, edges_cli, no_reference_classifier
+):
+    result = edges_cli(f"evaluate '{edge_runs['labelled']}' --count 20")
+    assert result.status == 0, result.err
+    features = json.loads((edge_runs["labelled"] / "evaluation.json").read_text())["features"]
+    assert features["accuracy"] == 1
+    assert features["accuracy_of_pixels"] < 0.8
+    assert (features["labels"], features["count"]) == (60, 30)
+    said = "60 labels: 100.00% accuracy on 30 real test images"
+    assert said in result.out
+    assert said in (edge_runs["labelled"] / "evaluation" / "index.html").read_text()
+
+
+def test_images_without_labels_have_no_linear_probe(edge_runs, edges_cli):
+    result = edges_cli(f"evaluate '{edge_runs['unlabelled']}' --count 20")
+    assert result.status == 0, result.err
+    assert "linear" not in result.out
+    assert "features" not in json.loads((edge_runs["unlabelled"] / "evaluation.json").read_text())
+
+
+def test_predict_takes_no_images_without_a_capability_for_them(edges_cli):
+    assert "INPUTS" not in edges_cli("predict --help").out
+    assert edges_cli("predict run image.png --output x").status == 2

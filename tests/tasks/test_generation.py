@@ -1,14 +1,18 @@
-"""The verbs of a generator but predict, and what training asks of it: grids and measurements."""
+"""Generation: sample grids and metrics during training, evaluate, export and resuming."""
 
 import json
 import shutil
+from typing import ClassVar
 
 from common.errors import UserError
+from common.evaluation import inception
 from common.images import image_file
 from common.inference.sampler import sampler_of
 from common.tasks import generation
+from common.tasks.capability import Capability
 from common.tasks.generation import Generation
 from tests.helpers.checkpoints import arrays
+from tests.helpers.command_line import command_line
 from tests.helpers.gan_runs import NAMES, assert_same, cells, make_run, own_images
 from tests.helpers.page_reader import shown_on
 from tests.helpers.tiny_gan import TinyGan
@@ -19,52 +23,87 @@ import pytest
 pytest_plugins = ["tests.helpers.gan_fixtures"]
 
 
-# While training
+# During training
 
 
-def bytes_of_state(model):
+def state_bytes(model):
     return {name: [v.numpy().tobytes() for v in group] for name, group in model.state().items()}
 
 
-def test_the_sample_grid_is_fixed_and_leaves_the_model_alone():
+def test_the_sample_grid_is_fixed_and_does_not_change_the_model():
     model = TinyGan()
-    draw = Generation(TinyGan).sampler(model, None)
-    before = bytes_of_state(model)
+    draw = Generation(TinyGan).sample_grid(model, None)
+    before = state_bytes(model)
     grid = draw()
     assert grid.dtype == np.uint8
     shown = cells(grid, 8, 8).reshape(64, 8, 8, 1)
     assert_same(shown, sampler_of(model).all(model.latent.of_seed(0, 64).numpy()))
-    assert bytes_of_state(model) == before
+    assert state_bytes(model) == before
     np.testing.assert_array_equal(draw(), grid)
     for variable in model.generator.trainable_variables:
         variable.assign(-variable)
     assert not np.array_equal(draw(), grid)
 
 
+def test_the_sample_grid_of_a_capability_takes_the_place_of_the_tasks():
+    class Black(Capability):
+        def sample_grid(self, model, data):
+            return lambda: np.zeros((4, 4, 1), np.uint8)
+
+    draw = Generation(TinyGan, [Capability, Black]).sample_grid(TinyGan(), None)
+    np.testing.assert_array_equal(draw(), np.zeros((4, 4, 1)))
+
+
 def test_the_sample_grid_of_classes():
     model = TinyGan(classes=12, conditional=True, channels=3)
-    grid = cells(Generation(TinyGan).sampler(model, None)(), 10, 10)
+    grid = cells(Generation(TinyGan).sample_grid(model, None)(), 10, 10)
     noise = model.latent.of_seed(0, 10).numpy()
     for label in (0, 9):
         assert_same(grid[label], sampler_of(model).all(noise, np.full(10, label)))
 
 
-def test_the_metrics_of_a_model():
+def test_metrics_depend_on_the_model_and_the_data():
     task, data = Generation(TinyGan), Labelled()
     of_all = task.metrics_of(TinyGan(), data)
     of_classes = task.metrics_of(TinyGan(classes=12, conditional=True), data)
     assert "fid" in of_all and "accuracy" not in of_all
     assert of_classes == task.metrics and of_classes["accuracy"] == 1
+    with pytest.raises(UserError, match="no labels"):
+        task.metrics_of(TinyGan(), Unlabelled(5, "here"))
+
+
+def test_a_capability_has_metrics_of_its_own(reference_sets):
+    class Brightness(Capability):
+        metrics: ClassVar = {"brightness": -1}
+
+        def measure(self, model, data, count):
+            return lambda: {"brightness": float(count)}
+
+    task, model = Generation(TinyGan, [Brightness]), TinyGan()
+    assert task.metrics_of(model, Unlabelled(5, "here")) == {"brightness": -1}
+    assert task.measure(model, Unlabelled(5, "here"), 7)() == {"brightness": 7.0}
+    assert set(task.measure(model, Labelled(), 7)()) == {"fid", "brightness"}
+    assert task.metrics_of(model, Labelled()).keys() > {"fid", "brightness"}
+
+
+def test_a_capability_may_change_the_reference_of_the_metrics(reference_sets):
+    class Other(Capability):
+        def evaluation_data(self, model, data):
+            return ("other", data)
+
+    data = Labelled()
+    Generation(TinyGan, [Other]).measure(TinyGan(), data, 7)
+    assert reference_sets()[-1].data == ("other", data)
 
 
 class Labelled:
-    """As much of a data set as tells whether it can have a reference classifier."""
+    """The part of a dataset that decides whether it has a reference classifier."""
 
     name, image_size, channels, classes = "here", 16, 1, 3
 
 
 class ReferenceSet:
-    """Stands in for the real one, which needs a reference classifier: notes what it is given."""
+    """Stub for the real one, which needs a reference classifier: records what it is given."""
 
     made = ()
 
@@ -81,8 +120,8 @@ class ReferenceSet:
 
 
 @pytest.fixture
-def yardsticks(monkeypatch):
-    """The yardsticks that were made."""
+def reference_sets(monkeypatch):
+    """reference_sets() -> those that were created."""
     monkeypatch.setattr(ReferenceSet, "made", ())
     monkeypatch.setattr(generation.generated_images, "ReferenceSet", ReferenceSet)
     monkeypatch.setattr(
@@ -98,19 +137,19 @@ def yardsticks(monkeypatch):
 
 
 @pytest.mark.parametrize("with_class", [False, True])
-def test_measure(yardsticks, with_class):
-    model, data = TinyGan(conditional=with_class), object()
+def test_measure(reference_sets, with_class):
+    model, data = TinyGan(conditional=with_class), Labelled()
     task = Generation(TinyGan)
-    before = bytes_of_state(model)
+    before = state_bytes(model)
     measure = task.measure(model, data, 300)
     first, second = measure(), measure()
     assert first == second and set(first) <= set(task.metrics)
-    (reference_set,) = yardsticks()
+    (reference_set,) = reference_sets()
     assert reference_set.data is data and reference_set.count == 300
     shown, labels = reference_set.seen[0]
     assert shown.dtype == np.uint8 and shown.shape == (300, 8, 8, 1)
     assert (np.bincount(labels).tolist() == [100] * 3) if with_class else labels is None
-    assert bytes_of_state(model) == before
+    assert state_bytes(model) == before
     for variable in model.generator.trainable_variables:
         variable.assign(-variable)
     assert measure() != first
@@ -120,7 +159,7 @@ def test_measure(yardsticks, with_class):
 
 
 class Data(Labelled):
-    """Stands in for the data set of a run."""
+    """Stub for the dataset of a run."""
 
     def __init__(self, seed: int, dataset=None, data_dir=None, skip_bad_images=False):
         self.seed, self.name, self.data_dir, self.skipping = (
@@ -138,8 +177,8 @@ class Data(Labelled):
 
 
 @pytest.fixture
-def evaluate(gan_cli, yardsticks, monkeypatch):
-    """evaluate(run, options) -> what the reference_set was given, evaluation.json, what was printed."""
+def evaluate(gan_cli, reference_sets, monkeypatch):
+    """evaluate(run, options) -> the reference set, evaluation.json, standard output."""
     monkeypatch.setattr(Generation, "data", Data)
 
     def call(run, options=""):
@@ -147,7 +186,7 @@ def evaluate(gan_cli, yardsticks, monkeypatch):
         if result.status:
             return result
         report = json.loads((run / "evaluation.json").read_text())
-        return yardsticks()[-1], report, result.out
+        return reference_sets()[-1], report, result.out
 
     return call
 
@@ -173,14 +212,14 @@ def test_evaluate(evaluate, plain):
     assert reference_set.data.seed == 5 and not reference_set.data.skipping
 
 
-def test_evaluate_asks_for_all_classes_equally(evaluate, conditional):
+def test_evaluate_generates_all_classes_equally_often(evaluate, conditional):
     reference_set, _, _ = evaluate(conditional, "--count 600 --split train")
     ((shown, labels),) = reference_set.seen
     assert np.bincount(labels).tolist() == [200, 200, 200] and reference_set.split == "train"
     assert_same(shown[:4], own_images(conditional, 0, 4, labels[:4]))
 
 
-def test_evaluate_where_the_data_have_moved(evaluate, plain):
+def test_evaluate_with_data_that_were_moved(evaluate, plain):
     reference_set, report, _ = evaluate(
         plain, "--count 4 --dataset there --data_dir d --skip_bad_images"
     )
@@ -196,7 +235,7 @@ def test_evaluate_where_the_data_have_moved(evaluate, plain):
 
 
 class Unlabelled(Data):
-    """The same in RGB, but without labels."""
+    """The same in RGB and without labels."""
 
     channels, classes = 3, 0
 
@@ -206,42 +245,43 @@ class Unlabelled(Data):
 
 
 @pytest.fixture
-def inception(monkeypatch):
-    """What is given to Inception, whose features here are pixels."""
+def inception_inputs(monkeypatch):
+    """Lists the images given to Inception, whose features are pixels here."""
     seen = []
 
     def features(shown, network):
         seen.append(np.stack(list(shown)))
         return seen[-1].reshape(len(seen[-1]), -1)[:, :3].astype(np.float64)
 
-    monkeypatch.setattr("common.evaluation.inception.keras_inception", lambda: "network")
-    monkeypatch.setattr("common.evaluation.inception.keras_inception_features", features)
+    monkeypatch.setattr(inception, "keras_inception", lambda: "network")
+    monkeypatch.setattr(inception, "keras_inception_features", features)
     return seen
 
 
 @pytest.fixture
-def colours(tmp_path):
-    return make_run(tmp_path / "colours", channels=3)
+def rgb(tmp_path):
+    return make_run(tmp_path / "rgb", channels=3)
 
 
-def test_evaluate_without_labels(evaluate, gan_cli, colours, inception, yardsticks, monkeypatch):
+def test_evaluate_without_labels(capsys, rgb, inception_inputs, reference_sets, monkeypatch):
     monkeypatch.setattr(Generation, "data", Unlabelled)
-    monkeypatch.setattr(Generation, "evaluate_further", lambda *_: {"further": {"a": 1}})
-    result = gan_cli(f"evaluate '{colours}' --count 60 --seed 2")
+    monkeypatch.setattr(Capability, "evaluate", lambda _, e: e.add("further", {"a": 1}, "more"))
+    gan_cli = command_line(capsys, TinyGan, Generation, Capability)
+    result = gan_cli(f"evaluate '{rgb}' --count 60 --seed 2")
     assert result.status == 0, result.err
-    assert yardsticks() == ()
-    real, drawn = inception
-    assert_same(drawn, own_images(colours, 2, 60))
+    assert reference_sets() == ()
+    real, drawn = inception_inputs
+    assert_same(drawn, own_images(rgb, 2, 60))
     np.testing.assert_array_equal(real, Unlabelled(5).arrays("test", 60)[0])
-    report = json.loads((colours / "evaluation.json").read_text())
+    report = json.loads((rgb / "evaluation.json").read_text())
     fid = report.pop("keras_inception_fid")
     assert fid > 0 and f"Keras-Inception FID: {fid:.1f} (60 images)" in result.out
     assert report == {
         **{"step": 4, "dataset": "here", "split": "test", "count": 60, "seed": 2},
         "further": {"a": 1},
     }
-    reason = "skipped; --dataset here: its images have no labels"
-    page = colours / "evaluation" / "index.html"
+    reason = "left out; --dataset here: its images have no labels"
+    page = rgb / "evaluation" / "index.html"
     assert reason in result.out and reason in page.read_text()
     (alt, grid), (other, held_out) = shown_on(page)
     assert alt.startswith("made by tiny_gan") and other.startswith("real, test")
@@ -251,22 +291,22 @@ def test_evaluate_without_labels(evaluate, gan_cli, colours, inception, yardstic
 
 @pytest.mark.parametrize("weights", ["there", "missing"])
 def test_evaluate_without_labels_or_inception(
-    gan_cli, plain, colours, inception, monkeypatch, tmp_path, weights
+    gan_cli, plain, rgb, inception_inputs, monkeypatch, tmp_path, weights
 ):
     def missing():
         raise UserError("the weights of InceptionV3 cannot be downloaded")
 
     if weights == "missing":
-        monkeypatch.setattr("common.evaluation.inception.keras_inception", missing)
-        data, run, reason = Unlabelled, colours, "skipped; the weights of InceptionV3"
+        monkeypatch.setattr(inception, "keras_inception", missing)
+        data, run, reason = Unlabelled, rgb, "left out; the weights of InceptionV3"
     else:
         data = type("Grey", (Data,), {"classes": 0})
         run = shutil.copytree(plain, tmp_path / "run")
-        reason = "skipped; it is defined for RGB images"
+        reason = "left out, it is defined for RGB images"
     monkeypatch.setattr(Generation, "data", data)
     result = gan_cli(f"evaluate '{run}' --count 5")
     assert result.status == 0, result.err
-    assert f"Keras-Inception FID: {reason}" in result.out and not inception
+    assert f"Keras-Inception FID: {reason}" in result.out and not inception_inputs
     assert json.loads((run / "evaluation.json").read_text())["keras_inception_fid"] is None
     assert len(shown_on(run / "evaluation" / "index.html")) == 2
 
@@ -286,12 +326,12 @@ def test_export_counts_versions(gan_cli, refused, plain, conditional, tmp_path):
     assert about == {"latent": {"size": 5, "distribution": "normal"}, "class_names": NAMES}
 
 
-# From training to images
+# From training to predict
 
 
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory):
-    """A data set of three classes, 8x8."""
+    """A dataset of three classes, 8x8."""
     path = tmp_path_factory.mktemp("data") / "digits.npz"
     x = np.random.default_rng(0).integers(0, 256, (12, 8, 8), np.uint8)
     y = np.arange(12, dtype=np.uint8) % 3
@@ -299,7 +339,9 @@ def digits(tmp_path_factory):
     return path
 
 
-def test_a_resumed_run_goes_on_with_the_same_noise(gan_cli, predict, digits, tmp_path, monkeypatch):
+def test_a_resumed_run_continues_with_the_same_noise(
+    gan_cli, predict, digits, tmp_path, monkeypatch
+):
     exported = []
 
     def export_trained(task, run):
@@ -323,9 +365,7 @@ def test_a_resumed_run_goes_on_with_the_same_noise(gan_cli, predict, digits, tmp
     assert len(list(predict(whole, "--count 3").glob("*.png"))) == 3
 
 
-def test_a_resumed_run_has_as_many_embedded_digits_as_before(
-    gan_cli, refused, tmp_path, monkeypatch
-):
+def test_a_resumed_run_keeps_the_number_of_embedded_digits(gan_cli, refused, tmp_path, monkeypatch):
     monkeypatch.setattr(Generation, "export_trained", lambda *_: "nowhere")
     run = tmp_path / "run"
     line = f"--dataset embedded --embedded_count 8 --batch_size 4 --jit off --run {run}"
@@ -336,7 +376,7 @@ def test_a_resumed_run_has_as_many_embedded_digits_as_before(
 
 
 @pytest.mark.parametrize("option", ["", "--keep_best fid"])
-def test_images_without_labels_cannot_be_measured_in_the_loop(refused, tmp_path, option):
+def test_images_without_labels_have_no_metrics_during_training(refused, tmp_path, option):
     np.savez(tmp_path / "a.npz", x_train=np.zeros((8, 16, 16), np.uint8))
     line = f"--dataset {tmp_path / 'a.npz'} --batch_size 4 --steps 2 --run {tmp_path / 'run'}"
     refused(f"{line} --evaluate_every 1 {option}", "no labels", "leave --evaluate_every out")
@@ -350,13 +390,13 @@ def test_images_without_labels_cannot_be_measured_in_the_loop(refused, tmp_path,
 def test_every_verb_helps(gan_cli, verb):
     result = gan_cli(f"{verb} --help")
     assert result.status == 0 and result.err == ""
-    assert "run's folder" in result.out and "--best" in result.out
+    assert "folder of " in result.out and "--best" in result.out
 
 
 def test_a_verb_may_take_any_number_of_inputs(gan_cli):
-    class Classification(Generation):
+    class Task(Generation):
         def predict(self, run: str, inputs: list[str] | None, /, output: str | None = None):
-            """Shows what it was given.
+            """Prints its arguments.
 
             Args:
                 run: one.
@@ -365,7 +405,7 @@ def test_a_verb_may_take_any_number_of_inputs(gan_cli):
             """
             print(run, inputs, output)
 
-    assert gan_cli("predict r", task=Classification).out == "r None None\n"
-    assert gan_cli("predict r --output o", task=Classification).out == "r None o\n"
-    assert gan_cli("predict r a b --output o", task=Classification).out == "r ['a', 'b'] o\n"
-    assert gan_cli("predict", task=Classification).status == 2
+    assert gan_cli("predict r", task=Task).out == "r None None\n"
+    assert gan_cli("predict r --output o", task=Task).out == "r None o\n"
+    assert gan_cli("predict r a b --output o", task=Task).out == "r ['a', 'b'] o\n"
+    assert gan_cli("predict", task=Task).status == 2

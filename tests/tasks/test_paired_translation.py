@@ -1,14 +1,15 @@
-"""The verbs of a translator: images in, images out; a table; SavedModels."""
+"""Paired translation: predict, evaluate and export."""
 
 import json
 import tracemalloc
+from functools import partial
 
 from common.data.paired import PairedImages
 from common.errors import UserError
 from common.evaluation import inception
 from common.evaluation.inception import keras_inception_fid
 from common.images import image_file
-from common.inference.image_to_image import translate_files
+from common.inference.image_to_image import Translator, convert_files, write_translated
 from common.reports.result_page import THUMBNAIL, ResultPage
 from common.training.run_folder import Run
 from tests.helpers.command_line import refusal
@@ -22,7 +23,7 @@ import pytest
 
 @pytest.fixture(scope="module")
 def translated(finished):
-    """What the run makes of an image: by its network itself, padded and cropped by NumPy."""
+    """translated(image) -> the network's output, padded and cropped by NumPy."""
     model = Run(finished).load_sampler(Tiny)
 
     def translate(image):
@@ -38,7 +39,7 @@ def translated(finished):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Images of odd sizes and other kinds."""
+    """Images of odd sizes and of several kinds."""
     folder = tmp_path_factory.mktemp("some images")
     image_file.write(folder / "wide.png", noise(7, 61, 1))
     image_file.write(folder / "tall.jpg", noise(45, 10, 2))
@@ -49,7 +50,7 @@ def folder(tmp_path_factory):
 
 
 def assert_same(image, expected):
-    """Equal but for roundings on the edge between two grey levels."""
+    """Equal up to rounding between two grey levels."""
     assert image.shape == expected.shape
     assert np.abs(image.astype(int) - expected).max() <= 1
 
@@ -103,19 +104,20 @@ def test_memory_does_not_grow_with_the_height_beyond_the_image(tmp_path, monkeyp
     source.touch()
 
     def peak(image):
-        """Bytes beside the image."""
+        """Peak memory in bytes, without the image."""
         page = ResultPage("translated", {}, side=THUMBNAIL)
         tracemalloc.start()
         with monkeypatch.context() as patch:
             patch.setattr(image_file, "read", lambda *_: image)
-            translate_files(lambda x: x, 8, 3, [str(source)], str(output), 64, page)
+            write = partial(write_translated, Translator(lambda x: x, 8, 3), 64)
+            convert_files(write, [str(source)], str(output), page, "translated")
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         np.testing.assert_array_equal(image_file.read(output / "x.png"), image)
         return peak
 
     low, high = noise(4000, 300, 0), noise(8000, 300, 0)
-    peak(low)  # what the first call imports and keeps
+    peak(low)  # imports and caches of the first call
     assert peak(high) - peak(low) < high.nbytes / 10
 
 
@@ -140,7 +142,7 @@ def refused(run_cli):
     return refusal(run_cli)
 
 
-def test_predict_refuses_what_it_cannot_do(refused, finished, folder, tmp_path):
+def test_errors_of_predict_are_one_line(refused, finished, folder, tmp_path):
     def predict(inputs, *said, options=""):
         refused(f"predict {finished} {inputs} --output '{tmp_path / 'out'}' {options}", *said)
         assert not (tmp_path / "out").exists()
@@ -162,12 +164,12 @@ def test_predict_never_overwrites_its_input(refused, finished, tmp_path):
     assert (tmp_path / "x.png").read_bytes() == before
 
 
-def test_predict_where_nothing_can_be_written(refused, finished, folder, tmp_path):
+def test_predict_to_a_folder_that_cannot_be_written(refused, finished, folder, tmp_path):
     (tmp_path / "file").touch()
     refused(f"predict {finished} '{folder}' --output {tmp_path / 'file'}", "file", "written")
 
 
-def test_options_that_a_saved_model_has_fixed_are_refused(refused, finished, folder, tmp_path):
+def test_options_that_are_fixed_in_a_saved_model_are_refused(refused, finished, folder, tmp_path):
     saved = finished / "export" / "tiny" / "1"
     line = f"predict {saved} '{folder}' --output {tmp_path} --inference_seed 3"
     refused(line, "--inference_seed", str(saved))
@@ -188,7 +190,7 @@ def test_evaluate(run_cli, no_inception, copy_of, finished, pairs_folder):
     table = result.out.lower()
     for word in ("l1", "psnr", "ssim", "mean photo", "label colour"):
         assert word in table
-    assert "skipped; the weights of InceptionV3 cannot be downloaded" in result.out
+    assert "left out; the weights of InceptionV3 cannot be downloaded" in result.out
 
     report = json.loads((run / "evaluation.json").read_text())
     assert report["step"] == 6 and report["split"] == "test"
@@ -202,7 +204,7 @@ def test_evaluate(run_cli, no_inception, copy_of, finished, pairs_folder):
     assert f"{own['l1']:.4f}" in result.out
 
     (losses,) = Reader(run / "evaluation" / "index.html").charts
-    assert losses["alt"] == "Training: losses and measurements over its steps"
+    assert losses["alt"] == "Training: losses and metrics by step"
     shown = shown_on(run / "evaluation" / "index.html")
     assert len(shown) == 3 * len(pairs)
     name, x, y = pairs[1]
@@ -225,9 +227,7 @@ def test_evaluate_another_split(run_cli, no_inception, copy_of, finished):
     assert reports[0]["results"] != reports[1]["results"]
 
 
-def test_the_frechet_distance_is_between_originals_and_translations(
-    pairs_folder, monkeypatch, capsys
-):
+def test_the_frechet_distance_compares_targets_with_translations(pairs_folder, monkeypatch, capsys):
     seen = []
 
     def features(shown, network):
@@ -244,7 +244,7 @@ def test_the_frechet_distance_is_between_originals_and_translations(
     assert fid > 0 and f"Keras-Inception FID: {fid:.1f} (2 images)" in capsys.readouterr().out
 
 
-def test_the_frechet_distance_is_left_out_for_grey_images(capsys):
+def test_the_frechet_distance_is_left_out_for_grayscale_images(capsys):
     assert keras_inception_fid([], [], 1) is None
     assert "skipped" in capsys.readouterr().out
 
@@ -276,6 +276,6 @@ def test_export_counts_versions(run_cli, refused, copy_of, finished, tmp_path):
     assert_same(*made)
 
 
-def test_export_before_there_is_anything(refused, tmp_path):
+def test_export_without_a_checkpoint(refused, tmp_path):
     Run(tmp_path).write_config("tiny", {}, {})
     refused(f"export {tmp_path}", str(tmp_path), "no checkpoint yet")

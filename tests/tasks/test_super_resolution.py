@@ -1,4 +1,4 @@
-"""The verbs of a network that enlarges: images in, larger ones out; a table; SavedModels."""
+"""Super-resolution: predict, evaluate and export; training in two stages."""
 
 import json
 import shutil
@@ -6,7 +6,7 @@ import shutil
 from common import cli
 from common.evaluation import super_resolution
 from common.images import bicubic, image_file
-from common.inference.upscaling import of_model
+from common.inference.image_to_image import upscaler_of
 from common.tasks.super_resolution import SuperResolution
 from common.training import checkpoint
 from common.training.run_folder import Run
@@ -50,18 +50,18 @@ def finished(tmp_path_factory, train_folder):
     folder = tmp_path_factory.mktemp("finished") / "run"
     options = "--pretrain_steps 3 --gan_steps 3 --checkpoint_every 1 --log_every 3"
     line = f"{SMALL} {options} --dataset {train_folder} --run {folder}"
-    cli.main(SRGAN, SuperResolution, line.split())
+    cli.main(SRGAN, SuperResolution, arguments=line.split())
     return folder
 
 
 @pytest.fixture(scope="module")
 def upscaler(finished):
-    return of_model(Run(finished).load_sampler(SRGAN))
+    return upscaler_of(Run(finished).load_sampler(SRGAN))
 
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory):
-    """Images of odd sizes and other kinds."""
+    """Images of odd sizes and of several kinds."""
     folder = tmp_path_factory.mktemp("some images")
     image_file.write(folder / "wide.png", noise(7, 61, 1))
     image_file.write(folder / "tall.jpg", noise(45, 10, 2))
@@ -77,13 +77,17 @@ def written(folder):
 
 
 def assert_same(image, expected):
-    """Equal but for roundings on the edge between two grey levels."""
+    """Equal up to rounding between two grey levels."""
     assert image.shape == expected.shape
     assert np.abs(image.astype(int) - expected).max() <= 1
 
 
-def test_what_a_finished_run_holds(finished, train_folder):
-    assert checkpoint.steps(finished / "checkpoints") == [3, 5, 6]  # the border and the newest two
+def test_contents_of_a_finished_run(finished, train_folder):
+    assert checkpoint.steps(finished / "checkpoints") == [
+        3,
+        5,
+        6,
+    ]  # the end of stage 1 and the latest two
     options = Run(finished).config()["options"]
     assert options["content"] == "mse" and options["dataset"] == str(train_folder)
     rows = [row.split(",") for row in (finished / "metrics.csv").read_text().splitlines()]
@@ -95,7 +99,7 @@ def test_what_a_finished_run_holds(finished, train_folder):
     small = bicubic.shrink(hr, 4)
     assert np.array_equal(lr[::4, ::4], small) and np.array_equal(lr[3::4, 3::4], small)
     assert np.array_equal(by_bicubic, bicubic.enlarge(small, 4))
-    assert_same(enlarged, of_model(Run(finished).load_sampler(SRGAN)).upscale(small))
+    assert_same(enlarged, upscaler_of(Run(finished).load_sampler(SRGAN)).upscale(small))
 
 
 def test_predict(run_cli, finished, inputs, upscaler, tmp_path):
@@ -117,7 +121,7 @@ def test_predict(run_cli, finished, inputs, upscaler, tmp_path):
     assert np.array_equal(made["clear.png"][..., 3:], bicubic.enlarge(alpha, 4))
 
 
-def test_tiles_and_a_saved_model_change_nothing(run_cli, finished, inputs, tmp_path):
+def test_results_do_not_depend_on_tiles_or_a_saved_model(run_cli, finished, inputs, tmp_path):
     saved = finished / "export" / "srgan" / "1"
     for name, line in {
         "whole": f"{finished}",
@@ -173,9 +177,9 @@ def test_evaluate(run_cli, finished, inputs, tmp_path):
     assert list(results) == ["0.png", "1.png", "mean"]
     hr = noise(43, 50, 70)[:40, :48]
     lr = bicubic.shrink(hr, 4)
-    assert results["0.png"]["bicubic"] == super_resolution.bicubic_scores(hr, 4)
+    assert results["0.png"]["bicubic"] == super_resolution.scores(hr, bicubic.enlarge(lr, 4), 4)
     for step in (3, 6):  # both stages
-        own = of_model(Run(finished).load_sampler(SRGAN, step=step)).upscale(lr)
+        own = upscaler_of(Run(finished).load_sampler(SRGAN, step=step)).upscale(lr)
         score = super_resolution.scores(hr, own, 4)["psnr"]
         assert results["0.png"][f"step {step}"]["psnr"] == pytest.approx(score, abs=0.05)
         assert f"step {step}" in result.out
@@ -191,7 +195,7 @@ def test_evaluate(run_cli, finished, inputs, tmp_path):
         assert_same(image, expected)
 
 
-def test_evaluate_on_what_was_held_out(run_cli, finished, train_folder):
+def test_evaluate_on_the_validation_images(run_cli, finished, train_folder):
     result = run_cli(f"evaluate {finished} --step 5")
     report = json.loads((finished / "evaluation.json").read_text())
     assert report["step"] == 5 and report["dataset"] == str(train_folder)
@@ -201,7 +205,7 @@ def test_evaluate_on_what_was_held_out(run_cli, finished, train_folder):
     assert "step 5" in result.out and "step 6" not in result.out
 
 
-def test_the_second_stage_begins_where_the_first_of_a_run_ended(finished):
+def test_the_second_stage_starts_from_the_end_of_the_first(finished):
     options = {"image_size": 16, "blocks": 1, "width": 4, "content": "mse", "stage": "gan"}
     model = SRGAN(**options, begin=str(finished), ema=0.5)
     begin(model)
@@ -220,10 +224,10 @@ def test_the_first_stage_alone(run_cli, train_folder, tmp_path, monkeypatch):
     assert groups == {"generator", "resnet_optimizer", "model"}
 
 
-def test_what_cannot_be_done_is_refused(refused, finished, inputs, train_folder, tmp_path):
+def test_errors_are_one_line(refused, finished, inputs, train_folder, tmp_path):
     saved = finished / "export" / "srgan" / "1"
     wide = f"'{inputs / 'wide.png'}' --output {tmp_path / 'out'}"
-    refused(f"predict {finished} {wide} --tile 20", "--tile 20", "at least 21")
+    refused(f"predict {finished} {wide} --tile 20", "--tile 20", "more than 20")
     refused(f"predict {finished} {wide} --step 4", "--step 4", "3, 5, 6")
     refused(f"predict {finished} {wide} --best", "--keep_best")
     refused(f"predict {saved} {wide} --step 3", "--step: fixed", str(saved))

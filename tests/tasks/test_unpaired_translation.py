@@ -1,4 +1,4 @@
-"""The verbs of translators between two domains: images, a table, one export for both ways."""
+"""Unpaired translation: predict, evaluate and export in both directions."""
 
 import json
 from types import SimpleNamespace
@@ -34,7 +34,7 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model():
-    """Its translators differ, and give colours as far apart as trained ones do."""
+    """Its translators differ, and their colours spread as much as those of trained ones."""
     made = CycleGAN(**OPTIONS)
     random = np.random.default_rng(0)
     for variable in made.generator.variables:
@@ -44,7 +44,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def run(data, model, tmp_path_factory):
-    """A run of 4 steps as far as the verbs look at it, with a SavedModel; not to be changed."""
+    """The files of a run of 4 steps that the verbs read, with a SavedModel; not to be changed."""
     run = Run(tmp_path_factory.mktemp("unpaired") / "run")
     run.write_config("cyclegan", OPTIONS | {"seed": 0} | data.found, data.fingerprint())
     checkpoint.save(run.checkpoints, 4, model)
@@ -60,7 +60,7 @@ def call(capsys):
 
 
 def translated(model, direction, image):
-    """By the network itself, padded and cropped by NumPy."""
+    """The network's output, padded and cropped by NumPy."""
     height, width = image.shape[:2]
     margins = [(0, -height % 8), (0, -width % 8), (0, 0)]
     x = np.pad(image_file.to_unit(image), margins, "reflect")
@@ -69,12 +69,12 @@ def translated(model, direction, image):
 
 
 def assert_same(image, expected):
-    """Equal but for roundings on the edge between two grey levels."""
+    """Equal up to rounding between two grey levels."""
     assert image.shape == expected.shape
     assert np.abs(image.astype(int) - expected).max() <= 1
 
 
-def test_predict_goes_both_ways_from_a_run_and_from_its_saved_model(call, run, model, tmp_path):
+def test_predict_in_both_directions_from_a_run_and_from_its_saved_model(call, run, model, tmp_path):
     shown = noise(13, 22, 5)
     image_file.write(tmp_path / "x.png", shown)
     made = {}
@@ -102,7 +102,7 @@ def test_predict_in_tiles_keeps_the_size(call, run, tmp_path):
     ("options", "said"),
     [("--direction AtoC", "direction"), ("--tile 0", "tile 0"), ("--best", "best")],
 )
-def test_predict_refuses_what_it_cannot_do(call, run, tmp_path, options, said):
+def test_errors_of_predict_are_one_line(call, run, tmp_path, options, said):
     image_file.write(tmp_path / "x.png", noise(9, 9, 1))
     for source in (run, run / "export" / "cyclegan" / "1"):
         line = f"predict {source} {tmp_path / 'x.png'} --output {tmp_path / 'out'} {options}"
@@ -143,9 +143,9 @@ def test_signatures(run, model):
     assert len(list(tf.data.TFRecordDataset(str(warm_up)))) == len(names)
 
 
-def test_the_grid_shows_both_directions_and_what_comes_back(data, model):
-    grid = UnpairedTranslation(CycleGAN).sampler(model, data)()
-    rows = 2  # there are no more of A
+def test_the_sample_grid_shows_both_directions_and_back(data, model):
+    grid = UnpairedTranslation(CycleGAN).sample_grid(model, data)()
+    rows = 2  # as many as A has
     assert grid.shape == (rows * 18 + 2, 6 * 18 + 2, 3)
     cells = grid[2:, 2:].reshape(rows, 18, 6, 18, 3).transpose(0, 2, 1, 3, 4)[:, :, :16, :16]
     G, F = (model.generator.get_layer(direction) for direction in ("AtoB", "BtoA"))
@@ -183,7 +183,7 @@ def test_evaluate(call, run, data, model, no_inception, tmp_path):
     copied = copy_of(run, tmp_path / "run")
     result = call(f"evaluate {copied.folder}")
     assert result.status == 0, result.err
-    assert result.out.count("skipped; the weights of InceptionV3") == len(no_inception) == 1
+    assert result.out.count("left out; the weights of InceptionV3") == len(no_inception) == 1
     report = json.loads(copied.evaluation_file.read_text())
     assert report["step"] == 4 and report["split"] == "test" and report["dataset"] == data.name
     assert report["keras_inception_fid"] == {"AtoB": None, "BtoA": None}
@@ -200,7 +200,7 @@ def test_evaluate(call, run, data, model, no_inception, tmp_path):
         assert_same(image, image_file.to_uint8(expected)[0])
 
 
-def test_the_frechet_distance_is_between_translations_and_their_domain(
+def test_the_frechet_distance_compares_translations_with_images_of_their_domain(
     call, run, data, model, monkeypatch, tmp_path
 ):
     seen = []
@@ -228,7 +228,7 @@ def test_evaluate_refuses_other_data(call, run, tmp_path):
     assert result.status == 2 and "trainA had 3 images" in result.err
 
 
-def test_digits_are_classified_in_domain_a(model, monkeypatch):
+def test_digits_are_judged_in_the_domain_of_the_reference_classifier(model, monkeypatch):
     """A reference classifier that reads a digit from the image's brightness."""
     digits = UnpairedImages(0, "digits_negatives")
 
@@ -239,18 +239,18 @@ def test_digits_are_classified_in_domain_a(model, monkeypatch):
     monkeypatch.setattr(
         cycle_consistency, "trained_classifier", lambda data: SimpleNamespace(logits=logits)
     )
-    classify = cycle_consistency.digit_classifier(digits)
+    judge = cycle_consistency.digit_classifier(digits)
     x = np.stack([one.x for one in digits.held_out("A", "test", 3)])
     brightness = (x[:, 2:-2, 2:-2].mean((1, 2, 3)) + 1) * 127.5
-    np.testing.assert_array_equal(classify(x), (brightness / 25.6).astype(int))
+    np.testing.assert_array_equal(judge(x), (brightness / 25.6).astype(int))
     measured = UnpairedTranslation(CycleGAN).metrics
     assert set(measured) == {"cycle_l1", "target_l1"}
 
 
-def test_measuring_while_training(data, model):
+def test_metrics_during_training(data, model):
     task = UnpairedTranslation(CycleGAN)
     found = task.measure(model, data, 2)()
-    assert set(found) == {"cycle_l1"}  # what a counterpart would be, nobody knows
+    assert set(found) == {"cycle_l1"}  # unpaired images have no targets
     known = UnpairedImages(0, "embedded", image_size=16)
     scores = task.measure(model, known, 2)()
     assert set(scores) == {"cycle_l1", "target_l1"} == task.metrics_of(model, known).keys()

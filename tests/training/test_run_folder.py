@@ -5,7 +5,7 @@ from pathlib import Path
 
 from common.errors import UserError
 from common.training import checkpoint
-from common.training.run_folder import Run, pick
+from common.training.run_folder import Run
 from tests.helpers.tiny import Tiny
 
 import numpy as np
@@ -78,10 +78,6 @@ def test_the_config_records_model_options_and_versions(tmp_path):
     assert config["model"] == "tiny" and config["options"] == {"seed": 3, "run": None}
     assert config["versions"]["numpy"] == np.__version__
     assert set(config["versions"]) == {"python", "tensorflow", "keras", "numpy"}
-
-
-def test_pick_takes_what_the_function_takes():
-    assert pick(lambda a, b=2: None, {"a": 1, "c": 3}) == {"a": 1}
 
 
 def test_a_run_without_checkpoint_has_no_sampler(tmp_path):

@@ -100,10 +100,10 @@ def test_a_signal_ends_the_run_with_a_checkpoint(
     number,
     status,
 ):
-    sampler = PairedTranslation.sampler
+    sample_grid = PairedTranslation.sample_grid
 
     def interrupting(*arguments):
-        draw = sampler(*arguments)
+        draw = sample_grid(*arguments)
 
         def interrupted():
             os.kill(os.getpid(), number)
@@ -113,7 +113,7 @@ def test_a_signal_ends_the_run_with_a_checkpoint(
 
     run = tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr(PairedTranslation, "sampler", interrupting)
+        patch.setattr(PairedTranslation, "sample_grid", interrupting)
         result = run_cli(f"{OPTIONS} --sample_every 2 --dataset {pairs_folder} --run {run}")
     assert result.status == status and result.err == ""
     assert f"stopped at step 2; to resume: --resume --run {run}" in result.out
@@ -253,7 +253,7 @@ def test_the_end_of_a_schedule_cannot_change(run_cli, copy_of, finished, option)
     options = Run(run).config()["options"] | {"schedule": "linear"}
     Run(run).write_config("tiny", options, {})
     result = run_cli(f"--resume --run {run} {option}")
-    assert result.status == 2 and f"{option}: the run was begun with" in result.err
+    assert result.status == 2 and f"{option}: the run was started with" in result.err
 
 
 def test_another_models_checkpoint_is_refused_on_resume(run_cli, copy_of, finished):

@@ -1,6 +1,7 @@
 """WGAN: the published networks, when G is updated, what is clipped, the sign of the estimate."""
 
 from common.errors import UserError
+from common.nn.optimizers import rmsprop
 from tests.helpers.models import (
     assert_close,
     assert_gradients,
@@ -15,7 +16,7 @@ from tests.helpers.models import (
     values,
     weight_counts,
 )
-from wgan.wgan import WGAN, rmsprop
+from wgan.wgan import WGAN
 
 import keras
 import numpy as np

@@ -181,5 +181,5 @@ def _ink(
         window = number, rows[:, k, :, None], columns[:, k, None]
         depth[window] = np.maximum(depth[window], near[:, k])  # depth below the edge of the ink
     depth = depth[:, margin:-margin, margin:-margin]
-    grey = np.clip(depth / softness[:, None, None] + 0.5, 0, 1)
-    return np.rint(255 * grey).astype(np.uint8)
+    ink = np.clip(depth / softness[:, None, None] + 0.5, 0, 1)
+    return np.rint(255 * ink).astype(np.uint8)

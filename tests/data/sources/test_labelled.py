@@ -39,8 +39,8 @@ def test_a_folder_of_images_has_no_labels(tmp_path, capsys):
     assert len(found.train) == 27 and len(found.test) == 3
     assert not found.train.labels.any() and found.train.labels.dtype == np.int32
     assert sorted(names(found.train) + names(found.test)) == sorted(f"{i}.png" for i in range(30))
-    said = f"{tmp_path}: no test split, so 3 of 30 training images are held out\n"
-    assert capsys.readouterr().out == said
+    message = f"{tmp_path}: no test split, so 3 of 30 training images are held out\n"
+    assert capsys.readouterr().out == message
 
 
 def test_folders_in_a_folder_are_classes(tmp_path, capsys):
@@ -122,8 +122,8 @@ def test_a_test_split_is_taken_from_an_array(tmp_path, capsys):
     arrays = save(tmp_path / "a.npz", count=50, test=0)
     whole = {x.tobytes(): y for x, y in zip(arrays["x_train"], arrays["y_train"], strict=True)}
     cuts = [find(str(tmp_path / "a.npz"), None, seed) for seed in (1, 1, 2)]
-    said = "a.npz: no test split, so 5 of 50 training images are held out\n"
-    assert capsys.readouterr().out.endswith(said)
+    message = "a.npz: no test split, so 5 of 50 training images are held out\n"
+    assert capsys.readouterr().out.endswith(message)
     held_out = []
     for found in cuts:
         seen = [found.train.take(np.arange(45)), found.test.take(np.arange(5))]

@@ -81,8 +81,8 @@ def test_splits_are_taken_at_random_from_unsplit_pairs(tmp_path, capsys, two_fol
     else:
         write_pairs(tmp_path, 30)
     cuts = [names(find_splits(str(tmp_path), None, seed)[1]) for seed in (1, 1, 2)]
-    said = capsys.readouterr().out.splitlines()
-    assert said[:2] == [
+    output = capsys.readouterr().out.splitlines()
+    assert output[:2] == [
         f"{tmp_path}: no val/, so 3 of 30 training pairs are held out",
         f"{tmp_path}: no test/, so 3 of 30 training pairs are held out",
     ]
@@ -101,8 +101,8 @@ def test_only_a_missing_split_is_taken(tmp_path, capsys):
     write_pairs(tmp_path / "val", 2, first=5)
     _, splits = find_splits(str(tmp_path), None, 0)
     assert [len(splits[split]) for split in ("train", "val", "test")] == [4, 2, 1]
-    said = capsys.readouterr().out
-    assert said == f"{tmp_path}: no test/, so 1 of 5 training pairs are held out\n"
+    output = capsys.readouterr().out
+    assert output == f"{tmp_path}: no test/, so 1 of 5 training pairs are held out\n"
 
 
 def test_a_held_out_split_has_at_most_a_hundred_pairs(tmp_path, capsys):

@@ -55,8 +55,8 @@ def test_test_splits_are_taken_at_random(tmp_path, capsys):
     assert cuts[0] == cuts[1] != cuts[2]
     assert [len(part) for part in cuts[0].values()] == [27, 11, 3, 1]
     assert len({name for part in cuts[0].values() for name in part}) == 42
-    said = capsys.readouterr().out.splitlines()
-    assert said[:2] == [
+    output = capsys.readouterr().out.splitlines()
+    assert output[:2] == [
         f"{tmp_path}: no testA/, so 3 of 30 images of A are held out",
         f"{tmp_path}: no testB/, so 1 of 12 images of B are held out",
     ]
@@ -70,17 +70,17 @@ def test_only_missing_test_splits_are_taken(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("made", "said"),
+    ("made", "message"),
     [
         (["train", "test"], "has no trainA/; give a folder with trainA/ and trainB/"),
         (["trainA", "testA", "testB"], "has no trainB/"),
         (["A", "testA", "testB"], "has no trainA/"),
     ],
 )
-def test_other_layouts_are_refused(tmp_path, made, said):
+def test_other_layouts_are_refused(tmp_path, made, message):
     for folder in made:
         write(tmp_path / folder, 2)
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         find_splits(str(tmp_path), None, 0)
 
 

@@ -60,8 +60,8 @@ def wall(part: Part, patch: Patch, layer, setting: Setting):
         [stripes(patch.x + offset, length, joint, patch.pixel) for offset in (0, length / 2)]
     )
     joints = np.maximum(beds, upright[row[:, 0] % 2])
-    grey = layer[:3].mean(0) if part.material == "brick" else layer[:3]
-    layer[:3] += joints * (grey * joint_tone - layer[:3])
+    base = layer[:3].mean(0) if part.material == "brick" else layer[:3]
+    layer[:3] += joints * (base * joint_tone - layer[:3])
     layer[HEIGHT] -= 0.0012 * joints
 
 

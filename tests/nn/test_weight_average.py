@@ -1,6 +1,6 @@
 """Moving statistics estimated anew: the means of batch statistics, and nothing else changes."""
 
-from common.nn import batch_statistics
+from common.nn import weight_average
 from common.nn.layers import BatchNormalization, Dropout
 
 import keras
@@ -34,7 +34,7 @@ def test_statistics_are_the_means_over_batches(count):
     maps = keras.Model(net.input, net.layers[1].output)
     of_batches = [np.asarray(maps(x)) for x in inputs]
     for _ in range(2):  # whatever they were before
-        batch_statistics.estimate(net, inputs)
+        weight_average.estimate_statistics(net, inputs)
         mean = np.mean([m.mean(axis=(0, 1, 2)) for m in of_batches], axis=0)
         variance = np.mean([m.var(axis=(0, 1, 2)) for m in of_batches], axis=0)
         np.testing.assert_allclose(first.moving_mean, mean, rtol=1e-4, atol=1e-5)
@@ -47,7 +47,7 @@ def test_nothing_else_changes():
     others = [v for v in net.variables if id(v) not in statistics]
     assert any("seed" in v.path for v in others)
     before = [v.numpy() for v in others]
-    batch_statistics.estimate(net, batches(3))
+    weight_average.estimate_statistics(net, batches(3))
     for variable, value in zip(others, before, strict=True):
         np.testing.assert_array_equal(variable, value)
     assert [layer.momentum for layer in norms(net)] == [0.9, 0.7]
@@ -55,5 +55,5 @@ def test_nothing_else_changes():
 
 def test_layers_that_use_each_images_statistics_are_left_out():
     net = network(inference_statistics="image")
-    assert len(batch_statistics.normalizations(net)) == 1
-    assert len(batch_statistics.normalizations(network())) == 2
+    assert len(weight_average.normalizations(net)) == 1
+    assert len(weight_average.normalizations(network())) == 2

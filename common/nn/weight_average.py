@@ -1,12 +1,37 @@
-"""Moving statistics of batch normalization, estimated anew for weights that were not trained.
+"""Moving averages of a network's weights, with moving statistics that belong to them.
 
-An average of weights has other activations than the weights that it averages, and the average of
-their moving statistics is not the statistics of these activations.
+Averaged weights have other activations than the weights that they average, and the average of the
+moving statistics of batch normalization is not the statistics of these activations. So they are
+estimated anew, on some batches.
 """
 
 from collections.abc import Iterable
 
 import keras
+from keras import ops
+
+
+def update(average: keras.Model, network: keras.Model, ema: float, count: keras.Variable):
+    """Updates averaged weights by the weights of a network of the same architecture.
+
+    The decay warms up: after n updates it is min(ema, (1 + n) / (10 + n)), so that a short run does
+    not average its initial weights. Moving statistics are the network's, until they are estimated.
+
+    Args:
+        average: holds the averages.
+        network: holds the current weights.
+        ema: decay in the long run, in (0, 1).
+        count: n, an integer variable, which is incremented.
+    """
+    n = ops.cast(count, "float32")
+    decay = ops.minimum(ema, (1.0 + n) / (10.0 + n))
+    pairs = zip(average.trainable_variables, network.trainable_variables, strict=True)
+    for mean, weight in pairs:
+        mean.assign(decay * mean + (1.0 - decay) * weight)
+    pairs = zip(average.non_trainable_weights, network.non_trainable_weights, strict=True)
+    for own, current in pairs:
+        own.assign(current)
+    count.assign_add(1)
 
 
 def normalizations(network: keras.Model) -> list[keras.layers.BatchNormalization]:
@@ -19,7 +44,7 @@ def normalizations(network: keras.Model) -> list[keras.layers.BatchNormalization
     ]
 
 
-def estimate(network: keras.Model, inputs: Iterable):
+def estimate_statistics(network: keras.Model, inputs: Iterable):
     """Sets the moving statistics to the mean of the statistics of some batches.
 
     A function of the weights and the inputs: it depends on nothing that the statistics were before,

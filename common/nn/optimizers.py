@@ -1,0 +1,20 @@
+"""Optimizers with the constants of the papers' code."""
+
+import keras
+
+
+def adam(learning_rate: float, beta_1: float, beta_2: float = 0.999) -> keras.optimizers.Adam:
+    """Adam (Kingma and Ba 2015) with epsilon 1e-8, as in Torch and the paper.
+
+    Keras adds epsilon inside the bias correction (the paper's epsilon hat), Torch after it: in the
+    first steps 1e-8 here acts like up to 3e-7 there.
+    """
+    return keras.optimizers.Adam(learning_rate, beta_1, beta_2, epsilon=1e-8)
+
+
+def rmsprop(learning_rate: float, rho: float = 0.99) -> keras.optimizers.RMSprop:
+    """RMSprop with Torch's constants, on which the code of WGAN's authors relies.
+
+    Torch adds its epsilon, 1e-8, to the root of the mean square; Keras adds it to the mean square.
+    """
+    return keras.optimizers.RMSprop(learning_rate, rho=rho, epsilon=1e-16)
