@@ -36,6 +36,8 @@ class LabelledImages:
             test images.
         skip_bad_images: replace an unreadable image by the next readable one instead of failing.
         cache_mb: megabytes of training images, read from files or resized, to keep in memory.
+        class_names: names of the classes in the order of their labels, as in [cat,dog]; default by
+            size if all are numbers, else in natural order: a2, a10, b.
 
     Raises:
         UserError: the dataset cannot be found or read; the message says where it was looked for.
@@ -53,11 +55,12 @@ class LabelledImages:
         embedded_count: int = EMBEDDED_COUNT,
         skip_bad_images: bool = False,
         cache_mb: int = 1024,
+        class_names: list[str] | None = None,
     ):
         if channels not in (None, 1, 3):
             raise UserError(f"--channels {channels}: give 3 for RGB or 1 for grayscale")
         at_least_one(image_size=image_size)
-        found = find(dataset, data_dir, seed, embedded_count)
+        found = find(dataset, data_dir, seed, embedded_count, class_names)
         self.seed = seed
         self.name = found.name
         self.splits: dict[str, Split] = {"train": found.train, "test": found.test}

@@ -26,7 +26,7 @@ def find(folder: str | Path) -> list[Path]:
         raise UserError(f"{folder}: {reason_of(error)}; give a folder of images") from error
     if not paths:
         raise UserError(f"{folder}: no images in this folder; put {' '.join(SUFFIXES)} files there")
-    return sorted(paths, key=_natural)
+    return sorted(paths, key=lambda path: natural_order(path.name))
 
 
 def distinct_names(paths: Sequence[Path]) -> list[str]:
@@ -81,6 +81,6 @@ def _is_image(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
-def _natural(path: Path) -> tuple[str, str]:
+def natural_order(name: str) -> tuple[str, str]:
     """Sort key: numbers are zero-padded, so text order is number order; the name breaks ties."""
-    return re.sub(r"\d+", lambda digits: digits[0].zfill(20), path.name), path.name
+    return re.sub(r"\d+", lambda digits: digits[0].zfill(20), name), name

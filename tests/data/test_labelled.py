@@ -133,7 +133,7 @@ def test_an_array_has_its_own_size_and_channels_by_default(square, oblong, tmp_p
 
 def test_resolved_options_find_the_same_data_again(oblong):
     data = LabelledImages(0, oblong, image_size=9, channels=1)
-    options = "dataset", "image_size", "channels"
+    options = "dataset", "image_size", "channels", "class_names"
     found = {name: data.found[name] for name in options}
     again = LabelledImages(0, **found)
     assert again.found == data.found and again.fingerprint() == data.fingerprint()

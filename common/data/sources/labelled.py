@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from common.data.sources import npz
+from common.data.sources.classes import ordered
 from common.data.sources.named_arrays import CLASS_NAMES, NAMED, named_arrays
 from common.data.sources.splits import hash_of_names, random_split
 from common.data.synthetic.digits import Digits, labels
@@ -116,7 +117,11 @@ class Found(NamedTuple):
 
 
 def find(
-    dataset: str | None, data_dir: str | None, seed: int, embedded_count: int = EMBEDDED_COUNT
+    dataset: str | None,
+    data_dir: str | None,
+    seed: int,
+    embedded_count: int = EMBEDDED_COUNT,
+    class_names: list[str] | None = None,
 ) -> Found:
     """Finds a dataset; see `LabelledImages` for the arguments."""
     if embedded_count != EMBEDDED_COUNT and dataset != EMBEDDED:
@@ -125,20 +130,23 @@ def find(
         return embedded(embedded_count)
     if dataset is None:
         try:
-            return find("mnist", data_dir, seed)
+            return find("mnist", data_dir, seed, class_names=class_names)
         except UserError as error:
             print(f"{error}\nusing the embedded generated digits instead")
             return embedded()
     if dataset in NAMED:  # a folder of that name: ./mnist
-        found = of_arrays(dataset, named_arrays(dataset, datasets_folder(data_dir)), seed)
-        if dataset in CLASS_NAMES and found.class_names == [str(i) for i in range(10)]:
-            found = found._replace(class_names=CLASS_NAMES[dataset].split(","))
+        arrays, known = named_arrays(dataset, datasets_folder(data_dir)), CLASS_NAMES.get(dataset)
+        if known and class_names == known.split(","):  # the file has their numbers
+            class_names = None
+        found = of_arrays(dataset, arrays, seed, class_names)
+        if known and found.class_names == [str(i) for i in range(10)]:
+            found = found._replace(class_names=known.split(","))
         return found
     path = Path(dataset).expanduser().resolve()  # a run may be resumed from another directory
     if path.is_dir():
-        return of_folder(path, seed)
+        return of_folder(path, seed, class_names)
     if path.is_file():
-        return of_arrays(str(path), npz.read_npz(path), seed)
+        return of_arrays(str(path), npz.read_npz(path), seed, class_names)
     raise UserError(
         f"--dataset {dataset}: no such folder, .npz file or known dataset; give one of these "
         f"or {', '.join([*NAMED, EMBEDDED])}"
@@ -160,9 +168,11 @@ def embedded(count: int = EMBEDDED_COUNT) -> Found:
     return Found(EMBEDDED, **splits, class_names=names, side=28, channels=1)
 
 
-def of_arrays(name: str, given: dict[str, np.ndarray], seed: int) -> Found:
+def of_arrays(
+    name: str, given: dict[str, np.ndarray], seed: int, class_names: list[str] | None = None
+) -> Found:
     """A dataset of arrays x_train and optionally y_train, x_test and y_test."""
-    arrays = npz.validated(given, name)
+    arrays = npz.validated(given, name, class_names)
 
     def split(x: np.ndarray, y: np.ndarray | None) -> ArraySplit:
         return ArraySplit(x, np.arange(len(x)), np.zeros(len(x), np.int32) if y is None else y)
@@ -175,13 +185,13 @@ def of_arrays(name: str, given: dict[str, np.ndarray], seed: int) -> Found:
     return Found(name, train, test, arrays.class_names, min(train.shape[:2]), train.shape[2])
 
 
-def of_folder(folder: Path, seed: int) -> Found:
+def of_folder(folder: Path, seed: int, class_names: list[str] | None = None) -> Found:
     """A dataset of a folder of images, or of a folder with one folder of images per class."""
     roots = {split: folder / split for split in SPLITS if (folder / split).is_dir()}
     if "test" in roots and "train" not in roots:
         raise UserError(f"--dataset {folder}: has test/, but no train/")
     found = {split: _by_class(root) for split, root in (roots or {"train": folder}).items()}
-    class_names = sorted(found["train"].keys() - {""})
+    class_names = ordered(found["train"].keys() - {""}, class_names, str(folder))
     for name in found.get("test", {}):
         if name not in found["train"]:
             raise UserError(
@@ -190,10 +200,10 @@ def of_folder(folder: Path, seed: int) -> Found:
             )
 
     def split(of_class: dict[str, list[Path]]) -> FileSplit:
-        label = {name: i for i, name in enumerate(class_names)}
-        paths = [path for name in sorted(of_class) for path in of_class[name]]
-        numbers = [label.get(name, 0) for name in sorted(of_class) for _ in of_class[name]]
-        return FileSplit(folder, paths, np.array(numbers, np.int32))
+        listed = [of_class.get(name, []) for name in class_names or [""]]
+        paths = [path for of_one in listed for path in of_one]
+        labels_of = np.repeat(np.arange(len(listed)), [*map(len, listed)])
+        return FileSplit(folder, paths, labels_of.astype(np.int32))
 
     train = split(found["train"])
     if "test" in found:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from common.data.sources.classes import ordered
 from common.errors import DAMAGE, UserError, one_line
 
 import numpy as np
@@ -41,19 +42,22 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
         ) from error
 
 
-def validated(given: dict[str, np.ndarray], origin: str) -> Arrays:
+def validated(
+    given: dict[str, np.ndarray], origin: str, class_names: list[str] | None = None
+) -> Arrays:
     """Validates arrays and converts them to one form.
 
     Images are (N, H, W) or (N, H, W, 1 or 3), of any real type, in 0 to 255 or 0 to 1. Floats in
     [-0.05, 1.05] are taken for 0 to 1 and clipped, integers up to 1 are black and white. So images
-    in 0 to 255 that have no value above 1 are misread: they cannot be told from these. Each array is
-    judged by its own values, and both must have one range. Labels are whole numbers or strings of
-    any values, (N,) or (N, 1), or one-hot rows (N, classes); they become 0, 1, ... in the order of
-    their values, numbers by size.
+    in 0 to 255 that have no value above 1 are misread: they cannot be told from these. Each array
+    is judged by its own values, and both must have one range. Labels are whole numbers or strings
+    of any values, (N,) or (N, 1), or one-hot rows (N, classes); they become 0, 1, ... in the order
+    of `classes.ordered`.
 
     Args:
         given: arrays by the names of `KEYS`; x_train at least.
         origin: name of the arrays in errors.
+        class_names: values of the labels in the order to use; default their own.
 
     Raises:
         UserError: they are not of this form.
@@ -74,14 +78,16 @@ def validated(given: dict[str, np.ndarray], origin: str) -> Arrays:
     if "y_train" not in given:
         return Arrays(x_train, None, x_test, None, [])
     values, y_train = np.unique(_flat(given, "y_train", len(x_train), origin), return_inverse=True)
+    names = ordered([str(value) for value in values], class_names, origin)
+    label = np.array([names.index(str(value)) for value in values], np.int32)
     y_test = None
     if x_test is not None:
         y_test = _flat(given, "y_test", len(x_test), origin)
         unknown = y_test[~np.isin(y_test, values)]
         if unknown.size:
             raise UserError(f"{origin}: y_test has {unknown[0]}, which y_train lacks; fix one")
-        y_test = np.searchsorted(values, y_test).astype(np.int32)
-    return Arrays(x_train, y_train.astype(np.int32), x_test, y_test, [str(v) for v in values])
+        y_test = label[np.searchsorted(values, y_test)]
+    return Arrays(x_train, label[y_train], x_test, y_test, names)
 
 
 def _shaped(x: np.ndarray | None, origin: str) -> np.ndarray | None:
@@ -112,7 +118,7 @@ def _range(x: np.ndarray, name: str, origin: str) -> tuple[float, float]:
     if x.dtype.kind not in "buif":
         raise UserError(f"{origin}: {name}: images of type {x.dtype}; give uint8 or floats")
     low, high = x.min(), x.max()
-    to_one = -_OVERSHOOT <= low and high <= 1 + _OVERSHOOT  # also false of NaN
+    to_one = low >= -_OVERSHOOT and high <= 1 + _OVERSHOOT  # also false of NaN
     to_255 = low >= 0 and (_DARK if x.dtype.kind == "f" else 0) <= high <= 255
     if not (to_one or to_255):
         raise UserError(

@@ -2,6 +2,7 @@
 
 from common.data.sources import labelled
 from common.data.sources.labelled import CLASS_NAMES, ArraySplit, find
+from common.data.sources.splits import hash_of_names
 from common.data.synthetic.digits import digits, labels
 from common.errors import UserError
 from common.images import image_file
@@ -59,6 +60,43 @@ def test_folders_in_a_folder_are_classes(tmp_path, capsys):
     np.testing.assert_array_equal(found.test.labels, [0] * 3 + [1] * 4 + [2] * 2)
     assert capsys.readouterr().out == ""
     np.testing.assert_array_equal(found.test.read(3), noise(8, 8, 0))
+
+
+@pytest.mark.parametrize(
+    "folders, expected",
+    [
+        ("1 10 11 2 0", "0 1 2 10 11"),
+        ("10 2 02 -1 0.5", "-1 0.5 02 2 10"),
+        ("class10 class2 Class1", "Class1 class2 class10"),
+        ("2 1a 10", "1a 2 10"),
+    ],
+)
+def test_classes_are_in_natural_order(tmp_path, folders, expected):
+    for number, name in enumerate(folders.split()):
+        write(tmp_path / "train" / name, 1, first=number)
+        write(tmp_path / "test" / name, 1, first=number)
+    found = find(str(tmp_path), None, 0)
+    assert found.class_names == expected.split()
+    for split in (found.train, found.test):
+        assert [path.parent.name for path in split.paths] == expected.split()
+        assert split.labels.tolist() == [*range(len(split.paths))]
+
+
+def test_class_names_of_an_earlier_run_keep_their_order(tmp_path):
+    for split, count in (("train", 3), ("test", 1)):
+        for name in ("1", "2", "10"):
+            write(tmp_path / split / name, count)
+    stored = ["1", "10", "2"]
+    natural, found = (find(str(tmp_path), None, 0, class_names=names) for names in (None, stored))
+    assert natural.class_names == ["1", "2", "10"] and found.class_names == stored
+    listed = [f"train/{name}/{i}.png" for name in stored for i in range(3)]
+    assert names(found.train) == listed and found.train.digest() == hash_of_names(listed)
+    assert found.train.labels.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert found.test.labels.tolist() == [0, 1, 2]
+    assert found.train.digest() != natural.train.digest()
+    for other in (["1", "10"], ["1", "10", "3"], []):
+        with pytest.raises(UserError, match="has the classes 1, 2, 10, not"):
+            find(str(tmp_path), None, 0, class_names=other)
 
 
 def test_images_keep_their_labels_when_a_test_split_is_taken(tmp_path):
@@ -160,6 +198,9 @@ def test_class_names_of_named_datasets(tmp_path):
         save(tmp_path / f"{name}.npz", classes=10, test=10)
     assert find("cifar10", str(tmp_path), 0).class_names[3] == "cat"
     found = find("fashion_mnist", str(tmp_path), 0)
+    stored = find("fashion_mnist", str(tmp_path), 0, class_names=found.class_names)
+    assert stored.class_names == found.class_names
+    np.testing.assert_array_equal(stored.train.labels, found.train.labels)
     assert found.name == "fashion_mnist"
     assert len(found.class_names) == 10 and found.class_names[9] == "ankle boot"
     save(tmp_path / "cifar10.npz", classes=4)  # another file of that name

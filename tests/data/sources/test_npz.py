@@ -151,6 +151,9 @@ def test_images_are_converted_in_chunks():
         (np.eye(4)[[2, 0, 3, 3, 1, 0]], ["0", "1", "2", "3"], [2, 0, 3, 3, 1, 0]),
         ([True, False, True, True, True, False], ["False", "True"], [1, 0, 1, 1, 1, 0]),
         ([7] * 6, ["7"], [0] * 6),
+        ([10, 9, 100, 9, 10, -1], ["-1", "9", "10", "100"], [2, 1, 3, 1, 2, 0]),
+        (["10", "9", "100", "9", "10", "-1"], ["-1", "9", "10", "100"], [2, 1, 3, 1, 2, 0]),
+        (["c10", "c9", "c1", "c9", "c1", "c1"], ["c1", "c9", "c10"], [2, 1, 0, 1, 0, 0]),
     ],
 )
 def test_labels_of_any_values(y, names, expected):
@@ -168,6 +171,17 @@ def test_test_labels_are_numbered_like_training_labels():
     np.testing.assert_array_equal(arrays.y_test, [2, 0])
     with pytest.raises(UserError, match=r"^a: y_test has 4, which y_train lacks"):
         validated(given | {"x_test": GRAYSCALE[:2], "y_test": np.array([9, 4])}, "a")
+
+
+def test_labels_follow_given_class_names():
+    given = {"x_train": GRAYSCALE, "y_train": np.array(["1", "10", "2", "2", "1", "10"])}
+    given |= {"x_test": GRAYSCALE[:2], "y_test": np.array(["2", "10"])}
+    arrays = validated(given, "a", ["1", "10", "2"])
+    assert arrays.class_names == ["1", "10", "2"]
+    np.testing.assert_array_equal(arrays.y_train, [0, 1, 2, 2, 0, 1])
+    np.testing.assert_array_equal(arrays.y_test, [2, 1])
+    with pytest.raises(UserError, match="a: has the classes 1, 2, 10, not the classes 1, 3 as in"):
+        validated(given, "a", ["1", "3"])
 
 
 X, Y = {"x_train": GRAYSCALE}, {"y_train": np.arange(6)}
