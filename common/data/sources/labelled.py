@@ -206,9 +206,9 @@ def of_folder(folder: Path, seed: int, class_names: list[str] | None = None) -> 
         return FileSplit(folder, paths, labels_of.astype(np.int32))
 
     train = split(found["train"])
-    if "test" in found:
-        test = split(found["test"])
-    else:
+    test = split(found["test"]) if "test" in found else None
+    listing.print_ignored(folder, train.paths + (test.paths if test else []))
+    if test is None:
         train, test = split_off_test(train, folder, seed)
     return Found(str(folder), train, test, class_names, FOLDER_SIZE, 3)
 

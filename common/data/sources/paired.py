@@ -137,6 +137,7 @@ def folder_splits(folder: Path, seed: int) -> dict[str, list[Pair]]:
         raise UserError(f"--dataset {folder}: has splits, but no train/")
     else:
         splits = {"train": find_pairs(*roots)}
+    listing.print_ignored(folder, (path for pairs in splits.values() for p in pairs for path in p))
     return split_off_missing(splits, folder, seed)
 
 

@@ -240,6 +240,7 @@ def folder_splits(folder: Path, seed: int) -> dict[str, Domain]:
             splits[test.name] = listing.find(test)
         else:
             splits |= split_off_test(splits[train.name], domain, folder, seed)
+    listing.print_ignored(folder, (path for paths in splits.values() for path in paths))
     return {split: Files(splits[split]) for split in SPLITS}
 
 

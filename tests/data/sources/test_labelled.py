@@ -10,6 +10,7 @@ from tests.helpers.image_files import noise
 
 import numpy as np
 import pytest
+from PIL import Image
 
 
 def write(folder, count, first=0):
@@ -134,6 +135,21 @@ def test_folders_that_are_refused(tmp_path, made, message):
             (tmp_path / place).mkdir()
     with pytest.raises(UserError, match=rf"{tmp_path}\S* ?.*{message}"):
         find(str(tmp_path), None, 0)
+
+
+def test_all_jpeg_suffixes_are_read_and_other_formats_are_counted(tmp_path, capsys):
+    for name in ("a", "b"):
+        for split in ("train", "test"):
+            write(tmp_path / split / name, 2)
+            Image.new("RGB", (8, 8)).save(tmp_path / split / name / "3.jfif", "jpeg")
+            Image.new("RGB", (8, 8)).save(tmp_path / split / name / "4.jpe", "jpeg")
+            (tmp_path / split / name / "5.avif").touch()
+    found = find(str(tmp_path), None, 0)
+    assert len(found.train) == len(found.test) == 8
+    assert found.train.read(3).shape == (8, 8, 3) and not found.train.read(2).any()
+    assert capsys.readouterr().out == (
+        f"{tmp_path}: ignored 4 .avif: these formats are not read; convert to PNG or JPEG\n"
+    )
 
 
 def test_folders_without_images_beside_images_are_ignored(tmp_path):

@@ -215,3 +215,12 @@ def test_two_images_of_one_name_are_refused(tmp_path):
 def test_a_folder_is_named_by_its_absolute_path(pairs_folder, monkeypatch):
     monkeypatch.chdir(pairs_folder.parent)
     assert find_splits(pairs_folder.name, None, 0)[0] == str(pairs_folder)
+
+
+def test_images_of_other_formats_are_counted(tmp_path, capsys):
+    for side in "AB":
+        for split in ("train", "val", "test"):
+            write_pairs(tmp_path / side / split, 2)
+            (tmp_path / side / split / "9.heic").touch()
+    find_splits(str(tmp_path), None, 0)
+    assert "ignored 6 .heic: these" in capsys.readouterr().out
