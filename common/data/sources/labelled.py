@@ -9,6 +9,7 @@ from common.data.sources import npz
 from common.data.sources.classes import ordered
 from common.data.sources.named_arrays import CLASS_NAMES, NAMED, named_arrays
 from common.data.sources.splits import hash_of_names, random_split
+from common.data.sources.survey import nearest_side, survey
 from common.data.synthetic.digits import Digits, labels
 from common.data.synthetic.glyphs import CLASSES
 from common.errors import UserError, at_least_one
@@ -20,7 +21,7 @@ import numpy as np
 EMBEDDED = "embedded"
 EMBEDDED_COUNT = 20_000  # training digits by default
 SEED = 0  # fixed, so that all runs on the embedded digits share one reference classifier
-FOLDER_SIZE = 64  # px; default side of images in files
+MAX_SIDE = 64  # px; default side of larger images in files, for networks of bearable cost
 SPLITS = ("train", "test")
 
 
@@ -106,6 +107,7 @@ class Found(NamedTuple):
         class_names: names of the classes, by label; [] without labels.
         side: default side of the images in pixels.
         channels: default channels of the images.
+        file_side: usual shorter side of images in files, if any can be read.
     """
 
     name: str
@@ -114,6 +116,7 @@ class Found(NamedTuple):
     class_names: list[str]
     side: int
     channels: int
+    file_side: int | None = None
 
 
 def find(
@@ -208,9 +211,11 @@ def of_folder(folder: Path, seed: int, class_names: list[str] | None = None) -> 
     train = split(found["train"])
     test = split(found["test"]) if "test" in found else None
     listing.print_ignored(folder, train.paths + (test.paths if test else []))
+    usual = survey(train.paths)
     if test is None:
         train, test = split_off_test(train, folder, seed)
-    return Found(str(folder), train, test, class_names, FOLDER_SIZE, 3)
+    side = nearest_side(usual.side, MAX_SIDE)
+    return Found(str(folder), train, test, class_names, side, usual.channels, usual.side)
 
 
 def split_off_test(train: Split, name: str | Path, seed: int) -> tuple[Split, Split]:

@@ -37,7 +37,7 @@ def save(path, count=20, test=5, classes=4, seed=0):
 def test_a_folder_of_images_has_no_labels(tmp_path, capsys):
     found = find(str(write(tmp_path, 30)), None, 0)
     assert (found.name, found.class_names) == (str(tmp_path), [])
-    assert (found.side, found.channels) == (64, 3)
+    assert (found.side, found.channels) == (8, 3)
     assert len(found.train) == 27 and len(found.test) == 3
     assert not found.train.labels.any() and found.train.labels.dtype == np.int32
     assert sorted(names(found.train) + names(found.test)) == sorted(f"{i}.png" for i in range(30))
