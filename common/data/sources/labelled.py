@@ -8,7 +8,7 @@ from typing import NamedTuple
 from common.data.sources import npz
 from common.data.sources.classes import ordered
 from common.data.sources.named_arrays import CLASS_NAMES, NAMED, named_arrays
-from common.data.sources.splits import hash_of_names, random_split
+from common.data.sources.splits import VALIDATION, hash_of_names, print_unused, random_split
 from common.data.sources.survey import nearest_side, survey
 from common.data.synthetic.digits import Digits, labels
 from common.data.synthetic.glyphs import CLASSES
@@ -190,16 +190,19 @@ def of_arrays(
 
 def of_folder(folder: Path, seed: int, class_names: list[str] | None = None) -> Found:
     """A dataset of a folder of images, or of a folder with one folder of images per class."""
-    roots = {split: folder / split for split in SPLITS if (folder / split).is_dir()}
-    if "test" in roots and "train" not in roots:
-        raise UserError(f"--dataset {folder}: has test/, but no train/")
-    found = {split: _by_class(root) for split, root in (roots or {"train": folder}).items()}
+    roots = _split_folders(folder)
+    held_out = roots.get("test", folder)
+    left_out = held_out.name if roots["train"] == folder != held_out else None
+    found = {
+        split: _by_class(root, left_out if root == folder else None)
+        for split, root in roots.items()
+    }
     class_names = ordered(found["train"].keys() - {""}, class_names, str(folder))
     for name in found.get("test", {}):
         if name not in found["train"]:
             raise UserError(
-                f"--dataset {folder}: test/{name} has no match in train/; "
-                "give both the same folders of classes, or none"
+                f"--dataset {folder}: {held_out.name}/{name} has no match in "
+                f"{roots['train'].name}/; give both the same folders of classes, or none"
             )
 
     def split(of_class: dict[str, list[Path]]) -> FileSplit:
@@ -218,6 +221,28 @@ def of_folder(folder: Path, seed: int, class_names: list[str] | None = None) -> 
     return Found(str(folder), train, test, class_names, side, usual.channels, usual.side)
 
 
+def _split_folders(folder: Path) -> dict[str, Path]:
+    """The folders of the training and, if there are any, the test images.
+
+    Without train/, the training images are those of the folder itself, and a folder of a usual name
+    beside them has the test images, unless it has images where the others are classes.
+    """
+    if (folder / "train").is_dir():
+        test = folder / "test"
+        print_unused(folder, VALIDATION, "to hold out a folder of its own, name it test/")
+        return {"train": folder / "train"} | ({"test": test} if test.is_dir() else {})
+    if (folder / "test").is_dir():
+        raise UserError(f"--dataset {folder}: has test/, but no train/")
+    present = [name for name in VALIDATION if (folder / name).is_dir()]
+    for name in present:
+        if _holds_images(folder) == _holds_images(folder / name):
+            return {"train": folder, "test": folder / name}
+    for name in present:
+        use = "takes {}/ for a class" if _holds_images(folder / name) else "does not use {}/"
+        print(f"{folder}: {use.format(name)}; give train/ and test/ to hold out images")
+    return {"train": folder}
+
+
 def split_off_test(train: Split, name: str | Path, seed: int) -> tuple[Split, Split]:
     """Moves a random tenth of the training images, 10,000 at most, to a test split."""
     if len(train) < 2:
@@ -228,10 +253,16 @@ def split_off_test(train: Split, name: str | Path, seed: int) -> tuple[Split, Sp
     return train.subset(rest), train.subset(test)
 
 
-def _by_class(root: Path) -> dict[str, list[Path]]:
-    """The image files of a split by class name; without classes, all under ""."""
+def _by_class(root: Path, left_out: str | None = None) -> dict[str, list[Path]]:
+    """The image files of a split by class name; without classes, all under "".
+
+    Args:
+        root: folder of the split.
+        left_out: name of a subfolder that belongs to another split.
+    """
     try:
         folders = sorted(path for path in root.iterdir() if path.is_dir() and not _is_hidden(path))
+        folders = [path for path in folders if path.name != left_out]
     except OSError as error:
         raise UserError(f"--dataset {root}: {error.strerror}; give a readable folder") from error
     if not folders or _holds_images(root):

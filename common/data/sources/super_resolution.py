@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from common.data.sources.splits import random_split
+from common.data.sources.splits import VALIDATION, print_unused, random_split
 from common.data.synthetic.textures import texture
 from common.errors import UserError
 from common.images import image_file, listing
@@ -116,6 +116,8 @@ def folder_splits(folder: Path, seed: int) -> Splits:
     paths = {"train": listing.find(root)}
     if root != folder and (folder / "val").is_dir():
         paths["val"] = listing.find(folder / "val")
+    unused = [name for name in (*VALIDATION, "test") if "val" not in paths or name != "val"]
+    print_unused(folder, unused, "held-out images are those of val/, beside train/")
     listing.print_ignored(folder, (path for found in paths.values() for path in found))
     splits = {split: [*map(ImageFile, found)] for split, found in paths.items()}
     if "val" in splits:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from common.data.sources.labelled import ArraySplit
 from common.data.sources.paired import NAMED as PAIRED
-from common.data.sources.splits import hash_of_names, random_split
+from common.data.sources.splits import VALIDATION, hash_of_names, print_unused, random_split
 from common.data.sources.survey import survey
 from common.data.synthetic.facades import facade_by_day, facade_by_night
 from common.errors import UserError
@@ -239,6 +239,10 @@ def folder_splits(folder: Path, seed: int) -> dict[str, Domain]:
                 f"--dataset {folder}: has no {train.name}/; give a folder with trainA/ and trainB/ "
                 "(optionally testA/ and testB/), or with A/ and B/"
             )
+        others = [f"{name}{domain}" for name in VALIDATION]
+        print_unused(
+            folder, others, f"test images are those of {test.name}/, beside train{domain}/"
+        )
         if test.is_dir():
             splits[test.name] = listing.find(test)
         else:

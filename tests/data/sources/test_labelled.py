@@ -113,6 +113,47 @@ def test_images_keep_their_labels_when_a_test_split_is_taken(tmp_path):
     assert names(cuts[0].test) == names(cuts[1].test) != names(cuts[2].test)
 
 
+@pytest.mark.parametrize("name", ["val", "valid", "validation"])
+@pytest.mark.parametrize("classes", [("",), ("ant", "cat")])
+def test_a_validation_folder_beside_the_training_images_is_held_out(
+    tmp_path, capsys, name, classes
+):
+    for label in classes:
+        write(tmp_path / label, 4)
+        write(tmp_path / name / label, 2, first=4)
+    found = find(str(tmp_path), None, 0)
+    assert found.class_names == [*filter(None, classes)]
+    places = [f"{label}/" if label else "" for label in classes]
+    assert names(found.train) == [f"{place}{i}.png" for place in places for i in range(4)]
+    assert names(found.test) == [f"{name}/{place}{i}.png" for place in places for i in (4, 5)]
+    assert found.test.labels.tolist() == [i for i in range(len(classes)) for _ in range(2)]
+    assert capsys.readouterr().out == ""
+    write(tmp_path / name / "dog", 1)
+    if classes != ("",):
+        with pytest.raises(UserError, match=f"{name}/dog has no match in {tmp_path.name}/"):
+            find(str(tmp_path), None, 0)
+
+
+@pytest.mark.parametrize("test", [[], ["test"]])
+def test_a_validation_folder_beside_train_is_not_used_and_said_to_be(tmp_path, capsys, test):
+    for split in ("train", "val", "valid", *test):
+        write(tmp_path / split / "a", 10)
+    found = find(str(tmp_path), None, 0)
+    assert (len(found.train), len(found.test)) == ((10, 10) if test else (9, 1))
+    out = capsys.readouterr().out.splitlines()
+    remedy = "to hold out a folder of its own, name it test/"
+    assert out[0] == f"{tmp_path}: does not use val/ and valid/; {remedy}"
+    assert len(out) == (1 if test else 2)
+
+
+def test_a_class_named_like_a_split_is_said_to_be_one(tmp_path, capsys):
+    for name in ("cat", "dog", "val"):
+        write(tmp_path / name, 10)
+    assert find(str(tmp_path), None, 0).class_names == ["cat", "dog", "val"]
+    out = capsys.readouterr().out
+    assert out.startswith(f"{tmp_path}: takes val/ for a class; give train/ and test/ to hold")
+
+
 @pytest.mark.parametrize(
     "made, message",
     [

@@ -210,3 +210,15 @@ def test_images_of_other_formats_are_counted(tmp_path, capsys):
         (tmp_path / split / "9.heic").touch()
     find_splits(str(tmp_path), None, 0)
     assert "ignored 4 .heic: these" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("train", [["trainA", "trainB"], ["A", "B"]])
+def test_validation_folders_are_said_to_be_unused(tmp_path, capsys, train):
+    for split in (*train, "valA", "validB"):
+        write(tmp_path / split, 4)
+    splits = find_splits(str(tmp_path), None, 0)[1]
+    assert [len(splits[split]) for split in SPLITS] == [3, 3, 1, 1]
+    out = capsys.readouterr().out.splitlines()
+    for domain, name in (("A", "valA/"), ("B", "validB/")):
+        remedy = f"test images are those of test{domain}/, beside train{domain}/"
+        assert f"{tmp_path}: does not use {name}; {remedy}" in out
