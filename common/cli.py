@@ -111,6 +111,8 @@ def train_options(parser: ArgumentParser, model_class: type, task, arguments: li
     The recipe is that of --config, or the model's plain recipe if no other dataset is named.
     """
     options = _parse(parser, arguments)
+    if not options["resume"]:
+        arguments = _without_other_length(arguments)
     decided_by_data = ("class_names", *task.data.model_arguments)
     recipe = recipes.choose(_file(model_class), options, decided_by_data)
     if recipe:
@@ -118,9 +120,17 @@ def train_options(parser: ArgumentParser, model_class: type, task, arguments: li
             _parse(parser, recipe.arguments)
         except UserError as error:
             raise UserError(f"{recipe.file}: {error}") from error
-        options = _parse(parser, [*recipe.arguments, *arguments])
+        arguments = [*_without_other_length(recipe.arguments), *arguments]
+    options = _parse(parser, arguments)
     del options["config"]
     return options
+
+
+def _without_other_length(arguments: list[str]) -> list[str]:
+    """Returns the arguments, in which --epochs alone overrules the --steps of a recipe or model."""
+    given = {argument.partition("=")[0] for argument in arguments}
+    epochs_alone = "--epochs" in given and "--steps" not in given
+    return ["--steps=null", *arguments] if epochs_alone else arguments
 
 
 def _file(model_class: type) -> Path:
@@ -246,7 +256,8 @@ def _parser(
     The help ends with the recipes in `listed`, summaries by name, and the examples.
     """
     program = program or prog
-    lines = [f"  {name}: {text}" for name, text in (listed or {}).items()]
+    longest = max(map(len, listed or [""]))
+    lines = [f"  {name:{longest}}  {text}" for name, text in (listed or {}).items()]
     epilog = "\n".join([RECIPES, *lines, "", ""]) if lines else ""
     if examples:
         epilog += "\n".join([EXAMPLES, *(f"  {line}" for line in examples)])

@@ -3,6 +3,7 @@
 import json
 
 from common import cli, recipes, registry
+from common.signatures import parameters
 from dcgan.dcgan import DCGAN
 from tests.helpers.shown_commands import parse
 
@@ -113,14 +114,67 @@ def test_the_help_of_train_lists_the_recipes():
     text = cli.train_parser(DCGAN, task, "python3 dcgan/dcgan.py").format_help()
     listed = text.split("\nrecipes:\n")[1].split("\n\nexamples:\n")[0].splitlines()
     expected = recipes.named(DCGAN_FILE).items()
-    assert listed == [f"  {name}: {recipes.summary(file)}" for name, file in expected]
+    assert [line.split(maxsplit=1) for line in listed] == [
+        [name, recipes.summary(file)] for name, file in expected
+    ]
 
 
 @pytest.mark.parametrize("name, file", RECIPES, ids=lambda value: getattr(value, "stem", value))
 def test_a_recipe_can_be_used_and_says_what_it_gives(name, file):
     lines = file.read_text().splitlines()
     assert lines[0].startswith("# ") and recipes.summary(file).endswith(".")
-    assert options_of(f"--config {file.stem}", name)["dataset"]
+    assert options_of(f"--config {file.stem}", name)["dataset"] or file.stem == "paper"
     comment = [line for line in lines if line.startswith("#")]
     assert lines[: len(comment)] == comment  # it stands on top
     assert all(len(line) <= 100 for line in lines)
+
+
+PLAIN = [name for name, file in RECIPES if file.stem == recipes.PLAIN]
+
+
+def test_all_models_of_digits_have_a_plain_recipe():
+    assert PLAIN == ["aae", "acgan", "bgan", "cgan", "dcgan", "wgan"]
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_the_plain_command_is_the_measured_run(name, capsys):
+    measured = options_of("--config mnist", name)
+    assert capsys.readouterr().out == ""
+    # Without a name for the dataset, generated digits may take its place.
+    assert options_of("", name) == measured | {"dataset": None}
+    assert capsys.readouterr().out.startswith("recipe mnist: ")
+    assert options_of("--dataset mnist", name) == measured
+    assert options_of("--seed 5 --steps 3", name) == measured | {
+        "dataset": None,
+        "seed": 5,
+        "steps": 3,
+    }
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_other_data_are_trained_on_with_the_models_defaults(name, capsys):
+    model = registry.entry(name)[0]
+    options = options_of("--dataset MY_IMAGES", name)
+    assert capsys.readouterr().out == ""
+    assert options | model.defaults == options and options["steps"] <= 23000
+    constructor = {k: p.default for k, p in parameters(model).items() if k in options}
+    assert {k: options[k] for k in constructor if k not in ("image_size", "channels")} == {
+        k: v for k, v in constructor.items() if k not in ("image_size", "channels")
+    }
+
+
+@pytest.mark.parametrize(
+    "line, epochs, steps",
+    [
+        ("", 200, 9000),
+        ("--epochs 3", 3, None),
+        ("--epochs=3 --steps=7", 3, 7),
+        ("--dataset mine --epochs 3", 3, None),
+        ("--config FILE", 9, None),
+        ("--config FILE --steps 5", 9, 5),
+    ],
+)
+def test_epochs_alone_replace_the_steps_of_a_recipe(tmp_path, line, epochs, steps):
+    (tmp_path / "my.yaml").write_text("epochs: 9")
+    options = options_of(line.replace("FILE", f"{tmp_path}/my.yaml"))
+    assert (options["epochs"], options["steps"]) == (epochs, steps)
