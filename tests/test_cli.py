@@ -253,8 +253,4 @@ def test_the_script_runs_from_any_directory(tmp_path):
         check=False,
     )
     assert result.returncode == 2 and result.stdout == ""
-    assert "Traceback" not in result.stderr
-    # TensorFlow greets on the same stream.
-    ours = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
-    assert ours == ["error: nowhere: no run in this folder (it has no config.json)"]
-    assert result.stderr.endswith(ours[0] + "\n")
+    assert result.stderr == "error: nowhere: no run in this folder (it has no config.json)\n"
