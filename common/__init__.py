@@ -11,4 +11,5 @@ environment.set_variables()
 if help_stubs.only_help_is_asked_for(sys.argv):
     help_stubs.install()
 else:
+    environment.import_tensorflow_quietly()
     environment.keep_freed_memory()

@@ -18,7 +18,7 @@ FLOORS = [  # from top to bottom, packages and modules of common/
     {"training", "evaluation", "inference"},
     {"noise_to_image", "staged", "data", "reports"},
     {"adversarial", "players", "nn", "images"},
-    {"distributed", "io", "metrics"},
+    {"distributed", "io", "metrics", "recipes"},
     {"errors", "signatures", "environment", "help_stubs"},
 ]
 LOWEST = len(FLOORS) - 1
