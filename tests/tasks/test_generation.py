@@ -198,6 +198,7 @@ def test_evaluate(evaluate, plain):
     assert labels is None and reference_set.count == 5
     assert report == {
         "step": 4,
+        "network": "generator",
         "dataset": "here",
         "split": "test",
         "count": 5,
@@ -277,7 +278,8 @@ def test_evaluate_without_labels(capsys, rgb, inception_inputs, reference_sets, 
     fid = report.pop("keras_inception_fid")
     assert fid > 0 and f"Keras-Inception FID: {fid:.1f} (60 images)" in result.out
     assert report == {
-        **{"step": 4, "dataset": "here", "split": "test", "count": 60, "seed": 2},
+        **{"step": 4, "network": "generator", "dataset": "here", "split": "test"},
+        **{"count": 60, "seed": 2},
         "further": {"a": 1},
     }
     reason = "skipped; --dataset here: its images have no labels"
