@@ -73,7 +73,7 @@ class AAE(Adversarial):
         beta_1: Adam's decay rate for the first moment in the adversarial phases.
     """
 
-    defaults: ClassVar[dict] = {"batch_size": 100, "schedule": "linear"}
+    defaults: ClassVar[dict] = {"batch_size": 100, "steps": 8000, "schedule": "linear"}
 
     def __init__(
         self,

@@ -59,7 +59,7 @@ class ACGAN(ClassConditional):
             0.1 and 0.2 were tried in the paper.
     """
 
-    defaults: ClassVar[dict] = {"batch_size": 100}
+    defaults: ClassVar[dict] = {"batch_size": 100, "steps": 9000}
 
     def __init__(
         self,

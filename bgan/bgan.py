@@ -93,7 +93,7 @@ class BGAN(NoiseToImage):
         learning_rate: step size of Adam, for both networks.
     """
 
-    defaults: ClassVar[dict] = {"epochs": 100, "batch_size": 32}
+    defaults: ClassVar[dict] = {"batch_size": 32, "steps": 12000}
 
     def __init__(
         self,

@@ -65,7 +65,7 @@ class CGAN(ClassConditional):
     """
 
     # In the code of DCGAN the learning rate of digits falls to 0 over the last 100 of 200 epochs.
-    defaults: ClassVar[dict] = {"batch_size": 128, "schedule": "linear"}
+    defaults: ClassVar[dict] = {"batch_size": 128, "steps": 9000, "schedule": "linear"}
     distribution = "uniform"
 
     def __init__(

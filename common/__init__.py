@@ -3,12 +3,22 @@
 Every model file imports it before TensorFlow and Keras, so that these settings take effect.
 """
 
+import importlib
 import sys
 
 from common import environment, help_stubs
+
+__all__ = ["load"]
 
 environment.set_variables()
 if help_stubs.only_help_is_asked_for(sys.argv):
     help_stubs.install()
 else:
+    environment.import_tensorflow_quietly()
     environment.keep_freed_memory()
+
+
+def load(folder, **checkpoint):
+    """Loads a trained model, from the folder of a run or of a SavedModel: `common.loading.load`."""
+    # Not imported above: it imports TensorFlow, and everything in common/.
+    return importlib.import_module("common.loading").load(folder, **checkpoint)

@@ -21,6 +21,7 @@ import keras
 import tensorflow as tf
 
 Jit = Literal["auto", "on", "off"]
+AVERAGE_BATCHES = 20  # by which the statistics of averaged weights are estimated
 Objectives = Callable[..., tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]]
 
 
@@ -172,6 +173,21 @@ class Adversarial(keras.Model):
             return step(batch)
 
         self.train_function = train_function
+
+    def fit(self, x=None, *arguments, **options) -> keras.callbacks.History:
+        """Keras' `fit`, which leaves the average generator ready for use.
+
+        Where no batches were set by `average_on`, its moving statistics are estimated by the first
+        ones of the dataset `x`.
+        """
+        history = super().fit(x, *arguments, **options)
+        normalized = self.average_generator is not None and weight_average.normalizations(
+            self.generator
+        )
+        if normalized and not self.average_inputs and isinstance(x, tf.data.Dataset):
+            self.average_on(x.take(AVERAGE_BATCHES))
+        self.settle_average()
+        return history
 
     def compiled_step(self) -> Callable[[tuple], dict[str, tf.Tensor]]:
         """`train_step` as a compiled function of a batch."""

@@ -7,6 +7,7 @@ from dataclasses import fields, is_dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from common import recipes
 from common.adversarial import Adversarial
 from common.data.sources.super_resolution import parts_of
 from common.errors import UserError, one_line
@@ -18,7 +19,7 @@ import docstring_parser
 import tensorflow as tf
 from jsonargparse import ArgumentParser, DefaultHelpFormatter
 
-EXAMPLES = "examples:"
+EXAMPLES, RECIPES = "examples:", "recipes:"
 BOOLEANS = {"true", "false", "True", "False", "yes", "no"}  # optional value after a flag
 VERBS = ("train", "predict", "evaluate", "export")
 
@@ -39,13 +40,13 @@ def main(
         arguments: command-line arguments; default those of the process.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    file = Path(inspect.getfile(model_class))
+    file = _file(model_class)
     program = f"python3 {file.parent.name}/{file.name}"
     task = task_class(model_class, capabilities)
     try:
         verb, rest = _verb(arguments)
         if verb == "train":
-            _train(model_class, task, program, file.stem, rest)
+            _train(model_class, task, program, rest)
         else:
             _call(getattr(task, verb), program, rest)
     except UserError as error:
@@ -79,12 +80,21 @@ def train_parser(model_class: type, task, program: str) -> ArgumentParser:
     """
     own = sys.modules[model_class.__module__].__doc__ or ""
     examples = [line.strip() for line in own.splitlines() if line.strip().startswith("python3 ")]
+    known = recipes.named(_file(model_class))
+    listed = {name: recipes.summary(file) for name, file in known.items()}
+    plain = f"Without --dataset and --config, the recipe {recipes.PLAIN} is used. "
     parser = _parser(
         program,
-        f"Trains {model_class.__name__}. Other verbs: predict, evaluate and export; for their "
-        "options: predict --help, ...",
+        f"Trains {model_class.__name__}. {plain if recipes.PLAIN in known else ''}Other verbs: "
+        "predict, evaluate and export; for their options: predict --help, ...",
         [*examples, "{program} --resume --run RUN"],
         usage=f"{program} [train] [OPTION ...]",
+        listed=listed,
+    )
+    parser.add_argument(
+        "--config",
+        help="recipe by name, YAML file with one `option: value` per line, or config.json of a "
+        "run; options on the command line take precedence",
     )
     seen: set[str] = set()
     not_options = {*task.data.model_arguments, *model_class.unused_options}
@@ -95,16 +105,49 @@ def train_parser(model_class: type, task, program: str) -> ArgumentParser:
     return parser
 
 
-def _train(model_class: type, task, program: str, name: str, arguments: list[str]):
-    parser = train_parser(model_class, task, program)
+def train_options(parser: ArgumentParser, model_class: type, task, arguments: list[str]) -> dict:
+    """Returns the options of train: those given, over those of a recipe, over the defaults.
+
+    The recipe is that of --config, or the model's plain recipe if no other dataset is named.
+    """
     options = _parse(parser, arguments)
+    if not options["resume"]:
+        arguments = _without_other_length(arguments)
+    decided_by_data = ("class_names", *task.data.model_arguments)
+    recipe = recipes.choose(_file(model_class), options, decided_by_data)
+    if recipe:
+        try:
+            _parse(parser, recipe.arguments)
+        except UserError as error:
+            raise UserError(f"{recipe.file}: {error}") from error
+        arguments = [*_without_other_length(recipe.arguments), *arguments]
+    options = _parse(parser, arguments)
+    del options["config"]
+    return options
+
+
+def _without_other_length(arguments: list[str]) -> list[str]:
+    """Returns the arguments, in which --epochs alone overrules the --steps of a recipe or model."""
+    given = {argument.partition("=")[0] for argument in arguments}
+    epochs_alone = "--epochs" in given and "--steps" not in given
+    return ["--steps=null", *arguments] if epochs_alone else arguments
+
+
+def _file(model_class: type) -> Path:
+    return Path(inspect.getfile(model_class))
+
+
+def _train(model_class: type, task, program: str, arguments: list[str]):
+    name = _file(model_class).stem
+    parser = train_parser(model_class, task, program)
+    options = train_options(parser, model_class, task, arguments)
     if not options["resume"]:
         return train(model_class, task, Run.new(options["run"], name), options)
 
     run = Run.open(options["run"], name)
     before = run.config()["options"]
     parser.set_defaults({name: value for name, value in before.items() if name in options})
-    options = _parse(parser, arguments)
+    options = train_options(parser, model_class, task, arguments)
     if options["dataset"] != before["dataset"]:
         options["dataset"] = absolute(options["dataset"])
     _check_resumed(options, before)
@@ -191,20 +234,33 @@ def _call(verb, program: str, arguments: list[str]):
 
 
 class _Formatter(DefaultHelpFormatter):
-    """Keeps the lines of the examples, and paragraphs apart."""
+    """Keeps the lines of examples and recipes, and paragraphs apart."""
 
     def _fill_text(self, text, width, indent):
-        if text.startswith(EXAMPLES):
+        if text.startswith((EXAMPLES, RECIPES)):
             return text
         fill = super()._fill_text
         return "\n\n".join(fill(each, width, indent) for each in text.split("\n\n"))
 
 
-def _parser(prog: str, description: str, examples: list[str], program=None, usage=None):
-    """Returns an empty parser; {program} and {model} in the texts are replaced."""
+def _parser(
+    prog: str,
+    description: str,
+    examples: list[str],
+    program: str | None = None,
+    usage: str | None = None,
+    listed: dict[str, str] | None = None,
+) -> ArgumentParser:
+    """Returns an empty parser; {program} and {model} in the texts are replaced.
+
+    The help ends with the recipes in `listed`, summaries by name, and the examples.
+    """
     program = program or prog
-    lines = [f"  {line}" for line in examples]
-    epilog = "\n".join([EXAMPLES, *lines]) if lines else ""
+    longest = max(map(len, listed or [""]))
+    lines = [f"  {name:{longest}}  {text}" for name, text in (listed or {}).items()]
+    epilog = "\n".join([RECIPES, *lines, "", ""]) if lines else ""
+    if examples:
+        epilog += "\n".join([EXAMPLES, *(f"  {line}" for line in examples)])
 
     def filled(text: str) -> str:
         return text.replace("{program}", program).replace("{model}", Path(program).stem)

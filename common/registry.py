@@ -46,6 +46,11 @@ def chosen(names: str, known: Iterable[str], option: str = "model") -> list[str]
     return selected
 
 
+def file_of(name: str) -> Path:
+    """Returns the Python file of a model."""
+    return ROOT / name / f"{name}.py"
+
+
 def entry(name: str) -> list[type]:
     """Returns what the model's file hands to `cli.main`: the model, its task and capabilities."""
     module = importlib.import_module(f"{name}.{name}")

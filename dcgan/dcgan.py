@@ -58,7 +58,7 @@ class DCGAN(NoiseToImage):
         l2: coefficient of the L2 penalty: l2 / 2 times the sum of a network's squared weights.
     """
 
-    defaults: ClassVar[dict] = {"batch_size": 128, "schedule": "linear"}
+    defaults: ClassVar[dict] = {"batch_size": 128, "steps": 9000, "schedule": "linear"}
 
     def __init__(
         self,

@@ -8,12 +8,12 @@ from pathlib import Path
 # oneDNN may round differently in two processes (as TensorFlow warns when it starts), and the tests
 # compare bytes. benchmarks/kill_and_resume.py runs the same comparison with oneDNN on.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-# XLA's code runs for a few steps only: optimising it takes longer than it saves. Without its newer
-# emitters it compiles in half the time; a version without this flag would end the process.
+# XLA's code runs for a few steps only: optimising it takes longer than it saves. The second flag
+# halves the compilation; a flag that a version does not know is a fatal error.
 os.environ.setdefault(
     "XLA_FLAGS",
     "--xla_backend_optimization_level=0"
-    + (" --xla_cpu_use_fusion_emitters=false" if version("tensorflow").startswith("2.21.") else ""),
+    + " --xla_cpu_use_fusion_emitters=false" * version("tensorflow").startswith("2.21."),
 )
 # pytest-xdist already keeps the cores busy.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")

@@ -1,8 +1,9 @@
-"""The compiled step: XLA against the plain graph, precision, averages, state."""
+"""The compiled step: XLA and the plain graph, mixed precision, averaged weights, state."""
 
 from common.adversarial import Adversarial
 from common.errors import UserError
 from common.nn.layers import BatchNormalization
+from tests.helpers.models import changed, random_batch, state_variables, values
 from tests.helpers.tiny import Tiny
 
 import keras
@@ -10,8 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-RANDOM = np.random.default_rng(0)
-BATCH = tuple(tf.constant(RANDOM.uniform(-1, 1, (1, 16, 16, 3)), tf.float32) for _ in range(2))
+BATCH = tuple(random_batch(16, 1, channels=3, seed=seed)[0] for seed in range(2))
 
 
 def model_of(policy="float32", **options):
@@ -24,7 +24,7 @@ def model_of(policy="float32", **options):
 
 
 def steps(model, count):
-    """Losses of some steps on one batch, through the function that `fit` calls."""
+    """Losses of `count` steps on one batch, by the function that `fit` calls."""
     model.make_train_function()
     batches = iter(tf.data.Dataset.from_tensors(BATCH).repeat())
     return [{k: float(v) for k, v in model.train_function(batches).items()} for _ in range(count)]
@@ -39,32 +39,31 @@ def steps(model, count):
         ("on", "mixed_bfloat16"),
     ],
 )
-def test_every_way_to_compile_trains_both_players(jit, policy):
+def test_both_players_train_with_every_jit_and_precision(jit, policy):
     model = model_of(policy)
     model.compile(jit=jit)
-    before = {name: net.get_weights() for name, net in model.networks.items()}
+    before = {name: values(network.variables) for name, network in model.networks.items()}
     for losses in steps(model, 3):
         assert all(np.isfinite(value) for value in losses.values())
     for name, network in model.networks.items():
-        after = network.get_weights()
-        assert all(np.isfinite(w).all() for w in after)
-        assert any((a != b).any() for a, b in zip(before[name], after, strict=True)), name
+        assert all(np.isfinite(weight).all() for weight in network.get_weights())
+        assert any(changed(before[name], network.variables)), name
 
 
 @pytest.mark.parametrize("jit", ["on", "auto"])
-def test_the_compiled_steps_follow_the_plain_ones(jit):
-    def losses(way):
+def test_compiled_steps_agree_with_those_of_the_plain_graph(jit):
+    def losses(jit):
         model = model_of(dropout=0.0)
-        model.compile(jit=way)
+        model.compile(jit=jit)
         return steps(model, 4)
 
-    for ours, plain in zip(losses(jit), losses("off"), strict=True):
+    for compiled, plain in zip(losses(jit), losses("off"), strict=True):
         for name in plain:
-            # Adam's first steps are +-learning_rate even where a gradient is rounding noise.
-            assert ours[name] == pytest.approx(plain[name], rel=2e-2)
+            # Adam's first steps are +-learning_rate even if a gradient is only rounding error.
+            assert compiled[name] == pytest.approx(plain[name], rel=2e-2)
 
 
-def test_jit_on_is_an_xla_program():
+def test_jit_on_compiles_the_step_to_an_xla_program():
     model = model_of()
     model.compile(jit="on")
     assert model.jit_step and not model.jit_apply
@@ -72,7 +71,7 @@ def test_jit_on_is_an_xla_program():
     assert "HloModule" in step.experimental_get_compiler_ir(BATCH)(stage="hlo")
 
 
-def test_jit_auto_without_gpu_compiles_the_optimizers_alone(monkeypatch):
+def test_jit_auto_without_a_gpu_compiles_the_optimizers_alone(monkeypatch):
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: [])
     model = model_of()
     assert (model.jit_step, model.jit_apply) == (False, True)
@@ -87,7 +86,7 @@ def test_jit_auto_with_a_gpu_compiles_the_whole_step(monkeypatch):
 
 
 class Uncompilable(keras.layers.Layer):
-    """A layer that says of itself that XLA cannot compile it, as RandomRotation does."""
+    """A layer that declares that XLA cannot compile it, such as RandomRotation."""
 
     def __init__(self):
         super().__init__()
@@ -102,40 +101,40 @@ def test_jit_on_with_a_layer_that_xla_cannot_compile_is_an_error():
     model.compile(jit="off")
 
 
-def test_float16_scales_the_loss_and_skips_an_overflow():
+def test_float16_scales_the_loss_and_skips_an_update_that_overflows():
     model = model_of("mixed_float16")
     model.compile(jit="off")
-    update = model.players["generator"]
-    assert isinstance(update.optimizer, keras.optimizers.LossScaleOptimizer)
-    update.build()
-    scale = float(update.optimizer.dynamic_scale)
-    before = [v.numpy() for v in update.variables]
-    update.optimizer.apply([tf.fill(v.shape, np.inf) for v in update.variables], update.variables)
-    for variable, value in zip(update.variables, before, strict=True):
-        np.testing.assert_array_equal(variable, value)
-    assert float(update.optimizer.dynamic_scale) == scale / 2
+    player = model.players["generator"]
+    assert isinstance(player.optimizer, keras.optimizers.LossScaleOptimizer)
+    player.build()
+    scale = float(player.optimizer.dynamic_scale)
+    before = values(player.variables)
+    player.apply([tf.fill(v.shape, np.inf) for v in player.variables])
+    assert not any(changed(before, player.variables))
+    assert float(player.optimizer.dynamic_scale) == scale / 2
 
 
-def test_float16_gradients_are_the_float32_ones_times_the_scale():
-    exact, half = model_of(dropout=0.0), model_of("mixed_float16", dropout=0.0)
+def test_float16_gradients_are_those_of_float32_times_the_scale():
+    full, half = model_of(dropout=0.0), model_of("mixed_float16", dropout=0.0)
     half.players["generator"].build()
     scale = float(half.players["generator"].optimizer.dynamic_scale)
-    _, a = exact.losses_and_gradients(*BATCH)
-    _, b = half.losses_and_gradients(*BATCH)
-    last_a, last_b = np.asarray(a["generator"][-1]), np.asarray(b["generator"][-1]) / scale
-    np.testing.assert_allclose(last_b, last_a, rtol=0.05, atol=0.05 * np.abs(last_a).max())
+    of_full, of_half = (
+        np.asarray(model.losses_and_gradients(*BATCH)[1]["generator"][-1]) for model in (full, half)
+    )
+    atol = 0.05 * np.abs(of_full).max()
+    np.testing.assert_allclose(of_half / scale, of_full, rtol=0.05, atol=atol)
 
 
-def test_the_average_follows_the_weights_by_a_decay_that_warms_up():
+def test_the_decay_of_the_weight_average_is_warmed_up():
     model = model_of(ema=0.2)
     start = model.generator.get_weights()
     for average, weight in zip(model.average_generator.get_weights(), start, strict=True):
         np.testing.assert_array_equal(average, weight)
-    expected = [v.numpy() for v in model.generator.trainable_variables]
+    expected = values(model.generator.trainable_variables)
     for decay in (1 / 10, 2 / 11, 0.2, 0.2):  # min(ema, (1 + n) / (10 + n))
         model.train_step(BATCH)
-        now = [v.numpy() for v in model.generator.trainable_variables]
-        expected = [decay * e + (1 - decay) * w for e, w in zip(expected, now, strict=True)]
+        weights = values(model.generator.trainable_variables)
+        expected = [decay * e + (1 - decay) * w for e, w in zip(expected, weights, strict=True)]
     averages = model.average_generator.trainable_variables
     for average, value in zip(averages, expected, strict=True):
         np.testing.assert_allclose(average, value, rtol=1e-5, atol=1e-7)
@@ -143,35 +142,34 @@ def test_the_average_follows_the_weights_by_a_decay_that_warms_up():
     assert int(model.averaged) == 4
 
 
-def test_statistics_of_the_average_are_estimated_for_its_own_weights():
+def test_moving_statistics_of_the_average_are_estimated_for_its_weights():
     model = model_of(ema=0.5, inference_statistics="moving")
     model.average_on([BATCH, BATCH])
     for _ in range(3):
         model.train_step(BATCH)
-    norm, own = (
+    averaged, own = (
         next(each for each in network.layers if isinstance(each, BatchNormalization))
         for network in (model.average_generator, model.generator)
     )
-    np.testing.assert_array_equal(norm.moving_mean, own.moving_mean)  # until it is settled
+    np.testing.assert_array_equal(averaged.moving_mean, own.moving_mean)  # until it is settled
     model.settle_average()
-    before = keras.Model(model.average_generator.input, norm.input)(BATCH[0])
-    mean = np.asarray(before).mean(axis=(0, 1, 2))
-    np.testing.assert_allclose(norm.moving_mean, mean, rtol=1e-4, atol=1e-6)
+    activations = keras.Model(model.average_generator.input, averaged.input)(BATCH[0])
+    mean = np.asarray(activations).mean(axis=(0, 1, 2))
+    np.testing.assert_allclose(averaged.moving_mean, mean, rtol=1e-4, atol=1e-6)
     assert np.abs(own.moving_mean - mean).max() > 1e-4
 
 
 @pytest.mark.parametrize("ema", [-0.1, 1.0])
-def test_impossible_decays_are_refused(ema):
+def test_invalid_decays_are_refused(ema):
     with pytest.raises(UserError, match="--ema"):
         model_of(ema=ema)
 
 
-def test_state_holds_everything_that_a_step_changes():
-    """Whatever variable of the process a step changes is in the state: found by looking at all."""
+def test_state_holds_every_variable_of_the_model_and_its_optimizers():
     model = model_of(ema=0.9)
-    listed = {id(v) for variables in model.state().values() for v in variables}
+    listed = {id(v) for v in state_variables(model)}
     everything = model.variables + [
-        v for update in model.players.values() for v in update.optimizer.variables
+        v for player in model.players.values() for v in player.optimizer.variables
     ]
     assert {id(v) for v in everything} == listed
     assert any("seed" in v.path for v in everything)  # dropout's random state
@@ -179,6 +177,6 @@ def test_state_holds_everything_that_a_step_changes():
     assert len(moments) > 2 * len(model.generator.trainable_variables)
 
 
-def test_a_model_must_say_what_its_losses_are():
+def test_a_model_without_objectives_is_an_error():
     with pytest.raises(TypeError, match="must define objectives"):
         Adversarial().objectives()

@@ -87,7 +87,7 @@ class Deeper(Deep):
 )
 def test_options_of_a_model_include_those_of_its_parents(run_cli, model, ema, ema_help):
     parser = cli.train_parser(model, PairedTranslation(model), "deep")
-    options = cli._parse(parser, [])
+    options = cli.train_options(parser, model, PairedTranslation(model), [])
     expected = {"depth": 2, "dropout": 0.25, "ema": ema, "inference_seed": 0, "batch_size": 7}
     assert {name: options[name] for name in expected} == expected
     assert "learning_rate" not in options and "name" not in options
@@ -102,7 +102,7 @@ def test_flags_stand_alone_or_take_a_value():
     parser = cli.train_parser(Tiny, PairedTranslation(Tiny), "tiny")
 
     def parse(line):
-        options = cli._parse(parser, line.split())
+        options = cli.train_options(parser, Tiny, PairedTranslation(Tiny), line.split())
         return options["resume"], options["skip_bad_images"], options["flip"], options["run"]
 
     assert parse("") == (False, False, True, None)
@@ -253,8 +253,4 @@ def test_the_script_runs_from_any_directory(tmp_path):
         check=False,
     )
     assert result.returncode == 2 and result.stdout == ""
-    assert "Traceback" not in result.stderr
-    # TensorFlow greets on the same stream.
-    ours = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
-    assert ours == ["error: nowhere: no run in this folder (it has no config.json)"]
-    assert result.stderr.endswith(ours[0] + "\n")
+    assert result.stderr == "error: nowhere: no run in this folder (it has no config.json)\n"

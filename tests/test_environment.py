@@ -3,6 +3,7 @@
 import ctypes
 import os
 import platform
+import signal
 import subprocess
 import sys
 
@@ -44,3 +45,53 @@ def test_malloc_is_configured_for_glibc_only(monkeypatch, libc, variables, calle
         monkeypatch.setenv(name, value)
     environment.keep_freed_memory()
     assert bool(calls) == called
+
+
+def python(code, **variables):
+    """Runs Python code from the project's folder."""
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+QUIETLY = "import os, sys\nfrom common.environment import quiet_stderr\nwith quiet_stderr():\n    "
+
+
+def test_what_is_written_in_vain_is_dropped():
+    code = QUIETLY + "os.system('echo chatter >&2'); print('more', file=sys.stderr)\n"
+    result = python(code + "print('after', file=sys.stderr)")
+    assert (result.returncode, result.stderr) == (0, "after\n")
+
+
+@pytest.mark.parametrize(
+    "end, status", [("os.abort()", -signal.SIGABRT), ("raise ImportError('why')", 1)]
+)
+def test_what_precedes_a_failure_is_shown(end, status):
+    result = python(QUIETLY + f"os.write(2, b'chatter\\n'); {end}")
+    assert result.returncode == status
+    assert result.stderr.startswith("chatter\n") and (status < 0 or "why" in result.stderr)
+
+
+def test_tensorflow_is_imported_quietly_unless_its_log_is_asked_for():
+    code = "import common, sys\nimport tensorflow\nprint(len(sys.meta_path))"
+    quiet, loud = python(code), python(code, TF_CPP_MIN_LOG_LEVEL="0")
+    assert quiet.returncode == loud.returncode == 0
+    assert quiet.stderr == "" and quiet.stdout == loud.stdout  # nothing stays behind
+
+
+def test_a_runs_first_line_is_its_own(tmp_path):
+    options = "--dataset embedded --embedded_count 8 --batch_size 4 --steps 1 --width 4 --jit off"
+    result = subprocess.run(
+        [sys.executable, "dcgan/dcgan.py", *options.split(), "--run", tmp_path / "run"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0 and result.stderr == ""
+    assert result.stdout.startswith(f"{tmp_path / 'run'}: dcgan on embedded")

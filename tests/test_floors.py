@@ -13,12 +13,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 MODELS = sorted(path.stem for path in ROOT.glob("*/*.py") if path.stem == path.parent.name)
 FLOORS = [  # from top to bottom, packages and modules of common/
-    {"registry", "tasks"},
+    {"loading", "registry", "tasks"},
     {"cli", "serving"},
     {"training", "evaluation", "inference"},
     {"noise_to_image", "staged", "data", "reports"},
     {"adversarial", "players", "nn", "images"},
-    {"distributed", "io", "metrics"},
+    {"distributed", "io", "metrics", "recipes"},
     {"errors", "signatures", "environment", "help_stubs"},
 ]
 LOWEST = len(FLOORS) - 1

@@ -61,7 +61,7 @@ class WGAN(Alternating):
         learning_rate: step size of RMSprop, for both networks.
     """
 
-    defaults: ClassVar[dict] = {"batch_size": 64}
+    defaults: ClassVar[dict] = {"batch_size": 64, "steps": 23000}
     unused_options = ("beta_1",)  # RMSprop has none
     targets = (1.0, -1.0)
 

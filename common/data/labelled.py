@@ -30,12 +30,15 @@ class LabelledImages:
             embedded.
         data_dir: folder of named datasets, NAME.npz each, where they are also downloaded to;
             default ~/.keras/datasets.
-        image_size: side of the images in pixels; default their own, 64 for image files.
-        channels: 3 for RGB, 1 for grayscale; default their own, 3 for image files.
+        image_size: side of the images in pixels; default that of the arrays, or for image files the
+            usual shorter side, rounded to 4 to 7 times a power of two and at most 64.
+        channels: 3 for RGB, 1 for grayscale; default those of the arrays or of most image files.
         embedded_count: number of training images of the embedded dataset, which has half as many
             test images.
         skip_bad_images: replace an unreadable image by the next readable one instead of failing.
         cache_mb: megabytes of training images, read from files or resized, to keep in memory.
+        class_names: names of the classes in the order of their labels, as in [cat,dog]; default by
+            size if all are numbers, else in natural order: a2, a10, b.
 
     Raises:
         UserError: the dataset cannot be found or read; the message says where it was looked for.
@@ -53,17 +56,19 @@ class LabelledImages:
         embedded_count: int = EMBEDDED_COUNT,
         skip_bad_images: bool = False,
         cache_mb: int = 1024,
+        class_names: list[str] | None = None,
     ):
         if channels not in (None, 1, 3):
             raise UserError(f"--channels {channels}: give 3 for RGB or 1 for grayscale")
         at_least_one(image_size=image_size)
-        found = find(dataset, data_dir, seed, embedded_count)
+        found = find(dataset, data_dir, seed, embedded_count, class_names)
         self.seed = seed
         self.name = found.name
         self.splits: dict[str, Split] = {"train": found.train, "test": found.test}
         self.image_size = image_size or found.side
         self.channels = channels or found.channels
         self.class_names = found.class_names
+        self._file_side = found.file_side
         self._bad = BadImages(skip_bad_images)
         self._cache = Cache(cache_mb)
 
@@ -96,6 +101,8 @@ class LabelledImages:
     def description(self) -> str:
         """The dataset in a few words."""
         size = f"{self.image_size}x{self.image_size}"
+        if self._file_side not in (None, self.image_size):
+            size += f" from about {self._file_side} px"
         channels = "1 channel" if self.channels == 1 else f"{self.channels} channels"
         classes = f"{self.classes} classes" if self.classes else "no labels"
         return f"{self.name} ({self.training_count} images, {size}, {channels}, {classes})"

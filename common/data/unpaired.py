@@ -7,7 +7,15 @@ from typing import ClassVar, Literal, NamedTuple
 from common import errors
 from common.data.labelled import LabelledImages
 from common.data.reading import BadImages, Cache
-from common.data.sources.unpaired import DIGIT_SIDE, DIGITS, EMBEDDED, digit_splits, find_splits
+from common.data.sources.unpaired import (
+    DIGIT_SIDE,
+    DIGITS,
+    EMBEDDED,
+    Usual,
+    digit_splits,
+    find_splits,
+    usual_form,
+)
 from common.data.stream import all_to_unit, per_sample, shuffled, stream
 from common.data.synthetic.facades import SMALLEST
 from common.errors import UserError
@@ -54,8 +62,10 @@ class UnpairedImages:
             embedded.
         data_dir: folder of named datasets, where they are also downloaded to; default
             ~/.keras/datasets.
-        image_size: side of the images in pixels; default 128, 32 for digits.
-        channels: 3 for RGB, 1 for grayscale; default 3, 1 for digits.
+        image_size: side of the images in pixels; default 128, for smaller images of a folder their
+            usual shorter side, rounded to a multiple of 4; 32 for digits.
+        channels: 3 for RGB, 1 for grayscale; default 3, 1 for digits and for a folder where most
+            images of both domains are grayscale.
         load_size: side before the random crop; default 143/128 of image_size, for digits
             image_size: no crop.
         flip: whether training images are randomly mirrored; default true, false for digits.
@@ -82,26 +92,29 @@ class UnpairedImages:
     ):
         if channels not in (None, 1, 3):
             raise UserError(f"--channels {channels}: give 3 for RGB or 1 for grayscale")
-        digits = dataset in DIGITS
-        self.image_size = (DIGIT_SIDE if digits else 128) if image_size is None else image_size
-        errors.at_least_one(image_size=self.image_size)
-        self.channels = channels or (1 if digits else 3)
-        margin = 1 if digits else 143 / 128
-        self.load_size = round(self.image_size * margin) if load_size is None else load_size
-        if self.load_size < self.image_size:
-            raise UserError(f"--load_size {load_size}: give at least {self.image_size}, image_size")
-        self.flip = not digits if flip is None else flip
+        if image_size is not None:
+            errors.at_least_one(image_size=image_size)
         self.seed = seed
         # Domain B has random numbers of its own; A takes the seed itself.
         self._seed_b = int(np.random.SeedSequence([seed, 1]).generate_state(1, np.uint64)[0])
+        digits = dataset in DIGITS
         self.labelled: LabelledImages | None = None  # the dataset that digits come from
         if digits:
             base, change = DIGITS[dataset]
             self.labelled = LabelledImages(seed, base, data_dir)
             self.name = dataset
             self.splits = digit_splits(**self.labelled.splits, change=change, seed=seed)
+            usual = Usual(DIGIT_SIDE, 1)
         else:
             self.name, self.splits = find_splits(dataset, data_dir, seed)
+            usual = usual_form(self.name, self.splits)
+        self.image_size = image_size or usual.side
+        self.channels = channels or usual.channels
+        margin = 1 if digits else 143 / 128
+        self.load_size = round(self.image_size * margin) if load_size is None else load_size
+        if self.load_size < self.image_size:
+            raise UserError(f"--load_size {load_size}: give at least {self.image_size}, image_size")
+        self.flip = not digits if flip is None else flip
         if self.name == EMBEDDED and self.image_size < SMALLEST:
             raise UserError(
                 f"--image_size {self.image_size}: give at least {SMALLEST} for generated facades"
@@ -129,7 +142,10 @@ class UnpairedImages:
     def description(self) -> str:
         """The dataset in a few words."""
         a, b = (len(self.splits[split]) for split in ("trainA", "trainB"))
-        return f"{self.name} ({a} images of A, {b} of B, {self.image_size}x{self.image_size})"
+        size = f"{self.image_size}x{self.image_size}" + (
+            ", grayscale" if self.channels == 1 else ""
+        )
+        return f"{self.name} ({a} images of A, {b} of B, {size})"
 
     @property
     def training_count(self) -> int:

@@ -12,7 +12,16 @@ import imageio.v3 as imageio
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+SUFFIXES = (
+    *(".png", ".jpg", ".jpeg", ".jpe", ".jfif"),
+    *(".bmp", ".gif", ".tif", ".tiff", ".webp"),
+)
+# Suffixes of image files that are not read, for telling how many files of a folder were ignored.
+OTHER_SUFFIXES = (
+    *(".avif", ".heic", ".heif", ".jp2", ".j2k", ".jpx", ".jxl", ".apng"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".psd", ".xcf", ".svg", ".eps", ".ico"),
+    *(".exr", ".hdr", ".pcx", ".dds", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raw"),
+)
 
 # Only the formats of SUFFIXES: Pillow would pass some others (EPS) to external programs.
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")

@@ -2,19 +2,19 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import takewhile
 from pathlib import Path
 
 from common.errors import UserError, reason_of
-from common.images.image_file import SUFFIXES
+from common.images.image_file import OTHER_SUFFIXES, SUFFIXES
 
 
 def find(folder: str | Path) -> list[Path]:
     """Returns the image files of a folder, without subfolders and hidden files.
 
-    They are recognized by their suffix and sorted in natural order (`2.png` before `10.png`), the
-    same on every machine.
+    They are recognized by their suffix, and sorted in natural order (`2.png` before `10.png`), the
+    same on every machine. `print_ignored` tells which images are left out.
 
     Raises:
         UserError: the folder is missing, cannot be listed or has no images.
@@ -25,8 +25,32 @@ def find(folder: str | Path) -> list[Path]:
     except OSError as error:
         raise UserError(f"{folder}: {reason_of(error)}; give a folder of images") from error
     if not paths:
-        raise UserError(f"{folder}: no images in this folder; put {' '.join(SUFFIXES)} files there")
-    return sorted(paths, key=_natural)
+        others = _ignored([folder])
+        also = f" that can be read, but {others}" if others else ""
+        raise UserError(
+            f"{folder}: no images in this folder{also}; put {' '.join(SUFFIXES)} files there"
+        )
+    return sorted(paths, key=lambda path: natural_order(path.name))
+
+
+def print_ignored(where: str | Path, paths: Iterable[Path]):
+    """Prints a line about the images that `find` has left out because of their format, if any.
+
+    Args:
+        where: folder that the line names.
+        paths: images that were found; the folders that they are in are looked at.
+    """
+    if others := _ignored({path.parent for path in paths}):
+        print(f"{where}: ignored {others}: these formats are not read; convert to PNG or JPEG")
+
+
+def _ignored(folders: Iterable[Path]) -> str:
+    """Number of image files of other formats by suffix, such as `3 .avif and 1 .heic`; or ""."""
+    suffixes = (
+        path.suffix.lower() for folder in folders for path in folder.iterdir() if _is_other(path)
+    )
+    counts = sorted(Counter(suffixes).items())
+    return " and ".join(f"{count} {suffix}" for suffix, count in counts)
 
 
 def distinct_names(paths: Sequence[Path]) -> list[str]:
@@ -50,7 +74,11 @@ def image_files(inputs: Sequence[str]) -> list[Path]:
     for source in map(Path, inputs):
         if not source.exists():
             raise UserError(f"{source}: no such image or folder")
-        files += find(source) if source.is_dir() else [source]
+        if source.is_dir():
+            files += (found := find(source))
+            print_ignored(source, found)
+        else:
+            files.append(source)
     return files
 
 
@@ -78,9 +106,17 @@ def output_paths(inputs: Sequence[str], folder: Path) -> dict[Path, Path]:
 
 
 def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+    return path.suffix.lower() in SUFFIXES and _is_visible_file(path)
 
 
-def _natural(path: Path) -> tuple[str, str]:
+def _is_other(path: Path) -> bool:
+    return path.suffix.lower() in OTHER_SUFFIXES and _is_visible_file(path)
+
+
+def _is_visible_file(path: Path) -> bool:
+    return not path.name.startswith(".") and path.is_file()
+
+
+def natural_order(name: str) -> tuple[str, str]:
     """Sort key: numbers are zero-padded, so text order is number order; the name breaks ties."""
-    return re.sub(r"\d+", lambda digits: digits[0].zfill(20), path.name), path.name
+    return re.sub(r"\d+", lambda digits: digits[0].zfill(20), name), name

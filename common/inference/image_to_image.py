@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Literal
 
 from common.adversarial import Adversarial
+from common.errors import at_least_one
 from common.images import bicubic, image_file, listing, png_writer, tiling
 from common.images.tiling import Upscaler, cropped_bands
 from common.reports import result_page
@@ -17,6 +19,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 Translate = Callable[[np.ndarray], np.ndarray]
+Size = int | Literal["original"]  # shorter side in pixels at which an image is translated
 Progress = Callable[[int, int], object]  # number of tiles done and their total
 Row = dict[str, np.ndarray | LinkedImage]  # images of a page's row, by caption
 
@@ -31,11 +34,24 @@ class Translator:
         call: float32 (1, h, w, Cin) in [-1, 1] -> (1, h, w, Cout).
         multiple: pixels; h and w are multiples of it.
         channels: Cin.
+        image_size: side of the training images in pixels; None if it is not known.
     """
 
     call: Translate
     multiple: int
     channels: int
+    image_size: int | None = None
+
+    def bands(
+        self, image: np.ndarray, tile: int, progress: Progress | None = None
+    ) -> Iterator[np.ndarray]:
+        """Translates uint8 (H, W, Cin) in tiles: yields bands of rows, uint8 (rows, W, Cout)."""
+
+        def call(part: np.ndarray) -> np.ndarray:
+            return self.call(image_file.to_unit(part))
+
+        translated = tiling.blended_bands(call, image, self.multiple, tile, progress)
+        return map(image_file.to_uint8, translated)
 
 
 def compiled(network: keras.Model) -> Translate:
@@ -81,18 +97,65 @@ def convert_files(
     print(f"{len(targets)} images {done} to {output}")
 
 
+def input_side(size: Size | None, translator: Translator) -> int | None:
+    """Returns the shorter side in pixels at which images are translated; None for their own.
+
+    By default it is that of the training images, at whose scale the network has learned; a line is
+    printed about it.
+
+    Args:
+        size: value of --size.
+        translator: the translator.
+
+    Raises:
+        UserError: the size is not positive.
+    """
+    if size == "original":
+        return None
+    if size is not None:
+        at_least_one(size=size)
+        return size
+    if translator.image_size is None:
+        print(
+            "images are translated at their own size: the SavedModel does not say at which size "
+            "it was trained; --size N for a shorter side of N pixels"
+        )
+    else:
+        print(
+            f"images are translated at {translator.image_size} pixels (shorter side), as in "
+            "training; --size original keeps theirs"
+        )
+    return translator.image_size
+
+
+def resized(image: np.ndarray, side: int | None) -> np.ndarray:
+    """Resizes an image to a shorter side of `side` pixels, keeping its aspect ratio.
+
+    Args:
+        image: uint8 (H, W, C).
+        side: pixels, or None to leave the image as it is.
+    """
+    shorter = min(image.shape[:2])
+    if side is None or side == shorter:
+        return image
+    return image_file.resize(image, *(round(side * length / shorter) for length in image.shape[:2]))
+
+
 def write_translated(
-    translator: Translator, tile: int, source: Path, target: Path, progress: Progress | None = None
+    translator: Translator,
+    side: int | None,
+    tile: int,
+    source: Path,
+    target: Path,
+    progress: Progress | None = None,
 ) -> Row:
-    """Translates an image file into a PNG file of the same size, in tiles of `tile` pixels."""
+    """Translates an image file into a PNG file, in tiles of `tile` pixels.
 
-    def call(part: np.ndarray) -> np.ndarray:
-        return translator.call(image_file.to_unit(part))
-
-    image = image_file.read(source, translator.channels)
+    The image is resized to the shorter side `side` before, if one is given.
+    """
+    image = resized(image_file.read(source, translator.channels), side)
     sides = image.shape[:2]
-    translated = tiling.blended_bands(call, image, translator.multiple, tile, progress)
-    rows = map(image_file.to_uint8, translated)
+    rows = translator.bands(image, tile, progress)
     first = next(rows)  # has the number of channels
     png_writer.write(target, *sides, first.shape[-1], chain([first], rows))
     return {"input": image, "output": LinkedImage(target.name, *sides)}

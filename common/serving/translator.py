@@ -11,6 +11,9 @@ runs them, as does TensorFlow without Keras and without this project.
 H and W are arbitrary: images are padded by reflection and cropped inside the graph. The server
 returns `translated_bytes` as base64 because its name ends in `_bytes`.
 
+The scale of the training images, which `predict` resizes images to, is in assets.extra/; the
+signatures leave the size of images alone.
+
 A SavedModel of several translators has two more signatures for each, NAME and NAME_bytes, of the
 same form; `serving_default` and `serving_bytes` are those of the first.
 """
@@ -21,6 +24,7 @@ from pathlib import Path
 
 from common.errors import UserError
 from common.io.atomic import atomic_folder
+from common.io.records import read_json, write_json
 from common.serving import saved_model, warmup
 
 import keras
@@ -28,6 +32,7 @@ import numpy as np
 import tensorflow as tf
 
 DEFAULT, BYTES = "serving_default", "serving_bytes"
+ABOUT = Path(saved_model.EXTRA, "translator.json")  # metadata that `load_translator` reads
 
 
 def export_translator(
@@ -54,7 +59,7 @@ def export_translator(
         version: positive integer; the server uses the highest.
         multiple: number of pixels that must divide the sides of the generator's input.
         channels_in: Cin.
-        sides: (height, width) in pixels of the warm-up images, as in most requests.
+        sides: (height, width) in pixels of the training images, and of the warm-up images.
 
     Returns:
         The version's folder.
@@ -83,6 +88,7 @@ def export_translator(
         archive.add_endpoint(of_bytes, translate_bytes, [image_bytes])
     with atomic_folder(folder, saved_model.WRITE_ERRORS) as part:
         archive.write_out(str(part), verbose=False)
+        write_json(part / ABOUT, {"image_size": min(sides)})
         _write_warmup_requests(part, name, signatures, (*sides, channels_in))
     return folder
 
@@ -91,10 +97,12 @@ def export_translator(
 class SavedTranslator:
     """A translator from a SavedModel: float32 (B, H, W, Cin) in [-1, 1] -> (B, H, W, Cout).
 
-    H and W are arbitrary: the graph does the padding.
+    H and W are arbitrary: the graph does the padding. `image_size` is the shorter side of the
+    training images in pixels; None for a SavedModel that does not tell.
     """
 
     channels_in: int
+    image_size: int | None
     _signature: Callable
     _loaded: object  # owns the variables, which the signature alone would lose
 
@@ -116,10 +124,13 @@ def load_translator(folder: Path | str, name: str = DEFAULT) -> SavedTranslator:
     signature = loaded.signatures.get(name)
     inputs = signature.structured_input_signature[1] if signature else {}
     if set(inputs) != {"image"} or set(signature.structured_outputs) != {"translated"}:
+        direction = "" if name == DEFAULT else f" with the direction {name}"
         raise UserError(
             f"{folder} is a SavedModel, but not an image translator exported by this project"
+            f"{direction}"
         )
-    return SavedTranslator(inputs["image"].shape[-1], signature, loaded)
+    image_size = read_json(Path(folder) / ABOUT).get("image_size")
+    return SavedTranslator(inputs["image"].shape[-1], image_size, signature, loaded)
 
 
 def _endpoints(

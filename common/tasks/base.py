@@ -14,7 +14,7 @@ from common.reports.loss_curves import curves
 from common.reports.result_page import ResultPage
 from common.serving.saved_model import next_version
 from common.signatures import given, pick
-from common.training.run_folder import Run
+from common.training.run_folder import Network, Run
 
 import numpy as np
 import tensorflow as tf
@@ -26,9 +26,12 @@ class Checkpoint:
 
     Args:
         best: use the checkpoint kept by --keep_best instead of the latest one.
+        network: use the generator as it was trained, or the moving average of its weights; default:
+            the average, if the run was trained with --ema.
     """
 
     best: bool = False
+    network: Network | None = None
 
     def step_in(self, run: Run) -> int:
         """Returns the step of this checkpoint of a run."""
@@ -182,16 +185,18 @@ class Evaluation:
     Attributes:
         model: the model with the weights of the checkpoint.
         show: number of examples to add to the page.
-        report: results by name, for evaluation.json; starts with the checkpoint's step.
+        report: results by name, for evaluation.json; starts with the checkpoint's step and network.
         page: the result page.
     """
 
     def __init__(self, task: Task, run: Run, checkpoint: Checkpoint, options: EvaluationOptions):
-        self.task, self.run = task, run
+        self.task, self.run, self.checkpoint = task, run, checkpoint
         self.show, self._location = options.show, given(options)
         self._location.pop("show", None)
         self.model = task.load(run, checkpoint)
-        self.report: dict = {"step": checkpoint.step_in(run)}
+        averaged = self.model.average_generator is not None
+        network = "average" if averaged else "generator"
+        self.report: dict = {"step": checkpoint.step_in(run), "network": network}
         self.page = self._start_page()
 
     @cached_property

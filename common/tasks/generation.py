@@ -157,7 +157,7 @@ class Generation(Task):
             draw = interpolation.draw
         else:
             draw = draw_grid if sampling.grid else draw_images
-        sampler = self._sampler(run, checkpoint)
+        sampler = self.sampler(run, checkpoint)
         class_ids = select_classes(sampler.class_names, sampling.label)
         facts = {
             **{"run": run, "seed": sampling.seed, "label": sampling.label},
@@ -253,7 +253,7 @@ class Generation(Task):
         further = {k: v for c in self.capabilities for k, v in c.signatures(model).items()}
         return export_sampler(model, base, self.name, version, class_names(run), further)
 
-    def _sampler(self, run: str, checkpoint: Checkpoint) -> Sampler:
+    def sampler(self, run: str, checkpoint: Checkpoint) -> Sampler:
         """Returns the sampler of a run or of a SavedModel."""
         if is_saved_model(run, checkpoint):
             return load_sampler(run)

@@ -1,7 +1,7 @@
 """The task of translators of paired images."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -13,7 +13,14 @@ from common.evaluation import paired
 from common.evaluation.inception import keras_inception_fid
 from common.images import image_file
 from common.images.grid import grid
-from common.inference.image_to_image import Translator, compiled, convert_files, write_translated
+from common.inference.image_to_image import (
+    Size,
+    Translator,
+    compiled,
+    convert_files,
+    input_side,
+    write_translated,
+)
 from common.reports.result_page import THUMBNAIL, ResultPage
 from common.serving.translator import export_translator, load_translator
 from common.signatures import given
@@ -40,7 +47,8 @@ class InferenceOptions(Checkpoint):
 
     def mode(self) -> dict:
         """Returns the given options of the inference mode, by name."""
-        return {name: value for name, value in given(self).items() if name != "best"}
+        weights = {field.name for field in fields(Checkpoint)}
+        return {name: value for name, value in given(self).items() if name not in weights}
 
 
 class PairedTranslation(Task):
@@ -100,24 +108,31 @@ class PairedTranslation(Task):
         /,
         checkpoint: Checkpoint,
         output: str,
+        size: Size | None = None,
         tile: int = 512,
     ):
         """Translates images of any size.
 
-        Each is written to OUTPUT as PNG, under its own name.
+        Each is written to OUTPUT as PNG, under its own name. By default it is resized to the scale
+        of the training images first.
 
         Args:
             run: folder of a run, or of one version of an exported SavedModel.
             inputs: images, or folders of images.
             output: folder for the translated images.
+            size: shorter side in pixels that images are resized to, keeping their aspect ratio, or
+                "original" for their own size; default the side of the training images.
             tile: side in pixels of the overlapping tiles that larger images are split into.
 
         Example:
             {program} predict RUN image.png --output DIR
             {program} predict RUN/export/{model}/1 FOLDER MORE.jpg --output DIR
         """
-        write = partial(write_translated, self._translator(run, checkpoint), tile)
-        page = ResultPage(self.name, {"run": run, **checkpoint.mode()}, side=THUMBNAIL)
+        translator = self.translator(run, checkpoint)
+        side = input_side(size, translator)
+        write = partial(write_translated, translator, side, tile)
+        facts = {"run": run, "size": side, **checkpoint.mode()}
+        page = ResultPage(self.name, facts, side=THUMBNAIL)
         convert_files(write, inputs, output, page, "translated")
 
     def evaluate(
@@ -132,8 +147,9 @@ class PairedTranslation(Task):
 
         L1 is in units of [-1, 1], PSNR in dB, SSIM as in Wang et al. 2004, each averaged over the
         pairs. The baselines are the mean photo, the same for every input, and label colour, which
-        maps each input colour to its mean target colour in training. Prints the results, and writes
-        them to the run's evaluation.json and, with images, to its evaluation/index.html.
+        maps each input colour to its mean target colour in training. Images have the size of the
+        training images. Prints the results, and writes them to the run's evaluation.json and, with
+        images, to its evaluation/index.html.
 
         Args:
             run: folder of the run.
@@ -156,6 +172,7 @@ class PairedTranslation(Task):
         }
         held_out = ((x, y) for _, x, y in data.pairs(split))
         results = paired.evaluate_pairs(translate, held_out, baselines)
+        print(f"measured at {data.image_size}x{data.image_size} pixels, as in training")
         print(paired.format_table(results))
         fid = keras_inception_fid(
             (y for _, _, y in data.pairs(split)),
@@ -165,6 +182,7 @@ class PairedTranslation(Task):
         evaluation.report |= {
             "dataset": data.name,
             "split": split,
+            "image_size": data.image_size,
             "inference": checkpoint.mode(),
             "results": results,
             "keras_inception_fid": fid,
@@ -180,10 +198,11 @@ class PairedTranslation(Task):
         facts = model.multiple, model.channels_in, sides
         return export_translator(model.sampler, base, self.name, version, *facts)
 
-    def _translator(self, run: str, checkpoint: Checkpoint) -> Translator:
+    def translator(self, run: str, checkpoint: Checkpoint) -> Translator:
         """Returns the translator of a run or of a SavedModel."""
         if is_saved_model(run, checkpoint):
             saved = load_translator(run)
-            return Translator(saved, 1, saved.channels_in)
+            return Translator(saved, 1, saved.channels_in, saved.image_size)
         model = self.load(Run.open(run, self.name), checkpoint)
-        return Translator(compiled(model.sampler), model.multiple, model.channels_in)
+        facts = model.multiple, model.channels_in, model.image_size
+        return Translator(compiled(model.sampler), *facts)

@@ -19,6 +19,7 @@ from common.images.tiling import Upscaler
 from common.inference.image_to_image import convert_files, upscaler_of, write_enlarged
 from common.reports.result_page import THUMBNAIL, ResultPage
 from common.serving.upscaler import export_upscaler, load_upscaler
+from common.staged import plan_of
 from common.tasks.base import Checkpoint, Evaluation, EvaluationOptions, Task, is_saved_model
 from common.training.run_folder import Run
 
@@ -119,7 +120,7 @@ class SuperResolution(Task):
             {program} predict RUN image.png --output DIR
             {program} predict RUN/export/{model}/1 FOLDER MORE.jpg --output DIR
         """
-        write = partial(write_enlarged, self._upscaler(run, checkpoint), tile)
+        write = partial(write_enlarged, self.upscaler(run, checkpoint), tile)
         page = ResultPage(self.name, {"run": run}, side=THUMBNAIL)
         convert_files(write, inputs, output, page, "enlarged")
 
@@ -181,7 +182,7 @@ class SuperResolution(Task):
         facts = model.scale, model.halo, model.image_size // model.scale
         return export_upscaler(model.sampler, base, self.name, version, *facts)
 
-    def _upscaler(self, run: str, checkpoint: Checkpoint) -> Upscaler:
+    def upscaler(self, run: str, checkpoint: Checkpoint) -> Upscaler:
         """Returns the upscaler of a run or of a SavedModel."""
         if is_saved_model(run, checkpoint):
             return load_upscaler(run)
@@ -190,7 +191,12 @@ class SuperResolution(Task):
     def _stages(self, evaluation: Evaluation) -> dict[int, Adversarial]:
         """Returns models by step: at the end of each earlier stage, and of the checkpoint."""
         run, model, step = evaluation.run, evaluation.model, evaluation.report["step"]
-        earlier = {m: self.load(run, StepCheckpoint(step=m)) for m in model.milestones if m < step}
+        network = evaluation.checkpoint.network
+        earlier = {
+            m: self.load(run, StepCheckpoint(step=m, network=network))
+            for m in plan_of(model).milestones
+            if m < step
+        }
         return earlier | {step: model}
 
 

@@ -13,10 +13,12 @@ from common.evaluation.inception import keras_inception_fid
 from common.images import image_file
 from common.images.grid import grid
 from common.inference.image_to_image import (
+    Size,
     Translate,
     Translator,
     compiled,
     convert_files,
+    input_side,
     write_translated,
 )
 from common.reports.result_page import THUMBNAIL, ResultPage
@@ -105,17 +107,21 @@ class UnpairedTranslation(Task):
         checkpoint: Checkpoint,
         output: str,
         direction: Direction = "AtoB",
+        size: Size | None = None,
         tile: int = 512,
     ):
         """Translates images of any size.
 
-        Each is written to OUTPUT as PNG, under its own name.
+        Each is written to OUTPUT as PNG, under its own name. By default it is resized to the scale
+        of the training images first.
 
         Args:
             run: folder of a run, or of one version of an exported SavedModel.
             inputs: images, or folders of images.
             output: folder for the translated images.
             direction: direction of the translation; AtoB generates images of domain B.
+            size: shorter side in pixels that images are resized to, keeping their aspect ratio, or
+                "original" for their own size; default the side of the training images.
             tile: side in pixels of the overlapping tiles that larger images are split into; each is
                 normalized by itself.
 
@@ -123,8 +129,11 @@ class UnpairedTranslation(Task):
             {program} predict RUN image.png --output DIR
             {program} predict RUN FOLDER MORE.jpg --output DIR --direction BtoA
         """
-        write = partial(write_translated, self._translator(run, direction, checkpoint), tile)
-        page = ResultPage(self.name, {"run": run, "direction": direction}, side=THUMBNAIL)
+        translator = self.translator(run, direction, checkpoint)
+        side = input_side(size, translator)
+        write = partial(write_translated, translator, side, tile)
+        facts = {"run": run, "direction": direction, "size": side}
+        page = ResultPage(self.name, facts, side=THUMBNAIL)
         convert_files(write, inputs, output, page, "translated")
 
     def evaluate(
@@ -143,8 +152,9 @@ class UnpairedTranslation(Task):
         identity map. For digits a reference classifier tells how many are the same digit after the
         cycle, and how many are still their digit when translated to A. For RGB images there is
         Keras-Inception FID between translations and images of the target domain, if its weights are
-        on disk or can be downloaded. Prints the results, and writes them to the run's
-        evaluation.json and, with images, to its evaluation/index.html.
+        on disk or can be downloaded. Images have the size of the training images. Prints the
+        results, and writes them to the run's evaluation.json and, with images, to its
+        evaluation/index.html.
 
         Args:
             run: folder of the run.
@@ -165,10 +175,12 @@ class UnpairedTranslation(Task):
         for direction, pair in translators.items():
             held_out = data.held_out(direction[0], split, count)
             results[direction] = cycle_consistency.measure(*pair, held_out, *judges[direction[0]])
+        print(f"measured at {data.image_size}x{data.image_size} pixels, as in training")
         print(cycle_consistency.format_table(results))
         evaluation.report |= {
             "dataset": data.name,
             "split": split,
+            "image_size": data.image_size,
             "results": results,
             "keras_inception_fid": fid_of(translators, data, split, count),
         }
@@ -189,14 +201,15 @@ class UnpairedTranslation(Task):
         facts = model.multiple, model.channels, sides
         return export_translator(networks, base, self.name, version, *facts)
 
-    def _translator(self, run: str, direction: Direction, checkpoint: Checkpoint) -> Translator:
+    def translator(self, run: str, direction: Direction, checkpoint: Checkpoint) -> Translator:
         """Returns the translator of a run or of a SavedModel."""
         if is_saved_model(run, checkpoint):
             saved = load_translator(run, direction)
-            return Translator(saved, 1, saved.channels_in)
+            return Translator(saved, 1, saved.channels_in, saved.image_size)
         model = self.load(Run.open(run, self.name), checkpoint)
         network = model.sampler.get_layer(direction)
-        return Translator(compiled(network), model.multiple, model.channels)
+        facts = model.multiple, model.channels, model.image_size
+        return Translator(compiled(network), *facts)
 
 
 def both_directions(model: Adversarial) -> list[tuple[Translate, Translate]]:

@@ -33,7 +33,8 @@ class TrainingOptions:
     Args:
         epochs: number of passes over the training data.
         steps: maximum number of optimisation steps; training ends at this number or after
-            --epochs, whichever comes first.
+            --epochs, whichever comes first; --epochs alone replaces the number of a recipe or of
+            the model's defaults.
         batch_size: number of samples per step, over all replicas.
         seed: seed for initial weights, noise, shuffling, augmentation and generated data.
         run: run folder; default runs/MODEL/DATE_TIME.

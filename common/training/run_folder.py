@@ -5,17 +5,20 @@ import platform
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from common.adversarial import Adversarial
 from common.errors import UserError
 from common.io import records
 from common.reports import result_page
-from common.signatures import pick
+from common.signatures import parameters, pick
 from common.training import checkpoint
 
 import keras
 import numpy as np
 import tensorflow as tf
+
+Network = Literal["generator", "average"]
 
 
 @dataclass
@@ -180,6 +183,7 @@ class Run:
         best: bool = False,
         step: int | None = None,
         whole: bool = False,
+        network: Network | None = None,
         **overrides,
     ) -> Adversarial:
         """The model with the weights of a checkpoint, by default the newest, in float32.
@@ -189,14 +193,22 @@ class Run:
             best: use the checkpoint kept by --keep_best.
             step: use the checkpoint of this step.
             whole: load every network rather than only the sampling network.
+            network: sampling network to load: the generator itself, or the moving average of its
+                weights; default the average, if the run has one.
             overrides: constructor arguments that replace those of the run.
 
         Raises:
-            UserError: the run has no such checkpoint, or it does not match the model.
+            UserError: the run has no such checkpoint or network, or does not match the model.
         """
         path = self.checkpoint_file(best, step)
+        averages = "ema" in parameters(model_class)
+        if network == "generator" and averages:
+            overrides["ema"] = 0.0  # the model then has no average
         keras.config.set_dtype_policy("float32")
         model = model_class(**pick(model_class, self.config()["options"]) | overrides)
+        if network == "average" and model.average_generator is None:
+            remedy = "train with --ema" if averages else "the model takes no --ema"
+            raise UserError(f"--network average: {self.folder} has no average generator; {remedy}")
         sampling = model.sampling_network
         networks = [name for name, each in model.networks.items() if whole or each is sampling]
         checkpoint.load(path, model, networks)

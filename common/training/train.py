@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from common.adversarial import Adversarial, Jit
+from common.adversarial import AVERAGE_BATCHES, Adversarial, Jit
 from common.distributed.replicas import Replicas, replicas_of
 from common.errors import UserError
 from common.reports.animation import animate
@@ -18,8 +18,6 @@ from common.training.run_folder import Run
 
 import keras
 import tensorflow as tf
-
-AVERAGE_BATCHES = 20  # by which the statistics of averaged weights are estimated
 
 
 def train(model_class: type[Adversarial], task, run: Run, options: dict):

@@ -1,19 +1,18 @@
-"""Small adversarial auto-encoders, and their forward passes in NumPy."""
+"""Small adversarial autoencoders, their forward passes in NumPy, and the phases of a step."""
 
 from functools import cache
 
 from aae.aae import AAE
+from tests.helpers.models import assign, random_batch, values
 
 import keras
 import numpy as np
-import tensorflow as tf
 
-RANDOM = np.random.default_rng(0)
 SIDE, CLASSES = 6, 3
 
 
-class FewLabels:
-    """Data that give images to those who ask for labelled ones."""
+class LabelledData:
+    """The part of a labelled dataset from which `prepare` takes its subset."""
 
     classes, class_names, training_count = CLASSES, ("a", "b", "c"), 60
 
@@ -23,47 +22,45 @@ class FewLabels:
 
 
 def batch(count=8, channels=1):
-    x = RANDOM.uniform(-1, 1, (count, SIDE, SIDE, channels))
-    return tf.constant(x, tf.float32), tf.constant(RANDOM.integers(0, CLASSES, count), tf.int32)
+    return random_batch(SIDE, count, channels, CLASSES)
 
 
 @cache
 def built(**options):
-    """A small model whose weights are large enough to tell wrong losses from right ones."""
+    """A small model with its initial state; weights are large, so that losses depend on them."""
     keras.utils.set_random_seed(1)
     sizes = {"image_size": SIDE, "classes": CLASSES, "code_size": 4, "hidden": 12}
     model = AAE(**(sizes | options))
     model.compile(jit="off")
-    model.prepare(FewLabels())
+    model.prepare(LabelledData())
     random = np.random.default_rng(2)
     for network in model.networks.values():
         for v in network.trainable_variables:
             v.assign(random.normal(0, 0.3, v.shape))
-    return model, kept(model)
+    return model, state_of(model)
 
 
 def small(**options):
-    """The model of these options as it was built; tests share it, to trace its phases once."""
+    """A small model in its initial state. Tests with the same options share it."""
     model, state = built(**options)
     restore(model, state)
     return model
 
 
-def kept(model):
-    return {name: [v.numpy() for v in group] for name, group in model.state().items()}
+def state_of(model):
+    return {name: values(group) for name, group in model.state().items()}
 
 
 def restore(model, state):
     for name, group in model.state().items():
-        for v, value in zip(group, state[name], strict=True):
-            v.assign(value)
+        assign(group, state[name])
 
 
-# Forward passes in NumPy: three dense layers, ReLU after all but the last.
+# Forward passes in NumPy: three dense layers, with ReLU after all but the last.
 
 
-def dense_layers(network):
-    return [v.numpy() for v in network.trainable_variables]
+def weights_of(network):
+    return values(network.trainable_variables)
 
 
 def perceptron(weights, h):
@@ -73,32 +70,24 @@ def perceptron(weights, h):
 
 
 def encoded(model, x):
-    return perceptron(dense_layers(model.encoder), (np.asarray(x).reshape(len(x), -1) + 1) / 2)
+    return perceptron(weights_of(model.encoder), (np.asarray(x).reshape(len(x), -1) + 1) / 2)
 
 
 def decoded(model, code):
-    """In [0, 1]."""
-    flat = 1 / (1 + np.exp(-perceptron(dense_layers(model.decoder), code)))
+    """Images in [0, 1]."""
+    flat = 1 / (1 + np.exp(-perceptron(weights_of(model.decoder), code)))
     return flat.reshape(-1, SIDE, SIDE, model.channels)
 
 
-def log_sigmoid(logits):
-    return -np.logaddexp(0, -np.asarray(logits, "float64"))
-
-
-def drawn(model, number=8):
-    """What the next step will draw from the prior."""
+def next_prior_sample(model, count=8):
+    """The codes that the model's next step will draw from the prior; restores the state."""
     state = model.noise.state.numpy()
-    code = model.prior_sample(number).numpy()
+    code = model.prior_sample(count).numpy()
     model.noise.state.assign(state)
     return code
 
 
-def values(variables):
-    return [v.numpy() for v in variables]
-
-
-# The phases of a step, each by itself: what is logged after its update.
+# The phases of a step, one by one: each updates its players and returns the logs.
 
 
 def reconstruct(model, x, y):

@@ -1,13 +1,14 @@
-"""BGAN's distribution, exactly: 30 patterns of 4x4 pixels, each of which can be counted.
+"""BGAN learns a distribution that can be enumerated: 30 patterns of 4x4 pixels.
 
 Bars and stripes (MacKay 2003, Information Theory, Inference, and Learning Algorithms, section
-43.2): a pattern is drawn as four rows or as four columns, each black or white with even chances.
+43.2): a pattern consists of four rows or of four columns, each black or white with equal
+probability.
 
-G's pixels are independent given z, so a z can stand for one pattern only, and to go over from rows
-to columns a z would have to pass through images that are neither. What G can do is to move the
-borders between the parts of z-space that stand for different patterns: so it has a z of one
-component and waves of it, which depend on z locally. An MLP in their place, which all z share, ends
-with the 16 patterns of one direction, and a total variation of 0.44.
+Given z the pixels of G are independent, so a z can produce one pattern only, and between rows and
+columns it would have to pass through images that are neither. What G can learn is which parts of
+z-space belong to which pattern. So z has one component, and G's features are sine waves, each of
+which depends on z locally. With an MLP in their place, whose weights all z share, training ends
+with the 16 patterns of one direction, at a total variation distance of 0.44.
 """
 
 from itertools import product
@@ -40,18 +41,18 @@ class Small(BGAN):
 
 
 def bars_and_stripes() -> np.ndarray:
-    """The 32 equally likely ways to draw a pattern, bool (32, 4, 4); two are there twice."""
+    """The 32 equally likely patterns, bool (32, 4, 4); two of them occur twice."""
     lines = np.array(list(product((False, True), repeat=4)))  # (16, 4)
     rows = np.repeat(lines[:, :, None], 4, 2)
     return np.concatenate([rows, rows.swapaxes(1, 2)])
 
 
-def shares(patterns: np.ndarray) -> np.ndarray:
-    """How often each of the 2^16 images is among these: bool (N, 4, 4) -> (65536,)."""
+def frequencies(patterns: np.ndarray) -> np.ndarray:
+    """Relative frequency of each of the 2^16 images: bool (N, 4, 4) -> (65536,)."""
     return np.bincount(patterns.reshape(-1, 16) @ BITS, minlength=2**16) / len(patterns)
 
 
-def test_it_learns_the_distribution():
+def test_training_learns_the_distribution():
     keras.utils.set_random_seed(1)
     model = Small(image_size=4, latent_size=1, samples=50, learning_rate=2e-3, ema=0.998)
     model.combined.optimizer.learning_rate = 1e-2
@@ -63,9 +64,9 @@ def test_it_learns_the_distribution():
     for _ in range(STEPS):
         losses = model.train_function(batches)
 
-    found = shares(np.asarray(model.sampler(model.latent.of_seed(0, 20_000))) > 0)
-    expected = shares(bars_and_stripes())
+    generated = frequencies(np.asarray(model.sampler(model.latent.of_seed(0, 20_000))) > 0)
+    expected = frequencies(bars_and_stripes())
     assert (expected > 0).sum() == 30
-    assert (found[expected > 0] > 0).sum() >= 28
-    assert np.abs(found - expected).sum() / 2 <= 0.15
-    assert 0.8 * model.samples < losses["ess"] < model.samples  # close to the end all weigh alike
+    assert (generated[expected > 0] > 0).sum() >= 28
+    assert np.abs(generated - expected).sum() / 2 <= 0.15
+    assert 0.8 * model.samples < losses["ess"] < model.samples  # near 50: weights are almost equal

@@ -1,4 +1,4 @@
-"""BGAN's sampler: pixels drawn as a function of the noise, with no weights of its own."""
+"""BGAN's sampler: binary pixels as a function of the noise, without weights of its own."""
 
 from bgan.bgan import BGAN
 from common.images.grid import square_grid
@@ -6,14 +6,12 @@ from common.images.image_file import to_uint8
 from common.tasks.binary_pixels import BinaryPixels
 from common.tasks.generation import Generation
 from common.training import checkpoint
+from tests.helpers.models import changed, random_batch, values
 
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from scipy.special import expit, ndtri
-
-RANDOM = np.random.default_rng(0)
 
 
 def small(**options):
@@ -23,29 +21,24 @@ def small(**options):
 
 @pytest.fixture(scope="module")
 def discrete():
-    """A model whose moving statistics are not the initial ones."""
+    """A model with updated moving statistics."""
     model = small()
-    model.losses_and_gradients(*batch())
+    model.losses_and_gradients(*random_batch(8))
     return model
 
 
-def batch():
-    return tf.constant(RANDOM.uniform(-1, 1, (4, 8, 8, 1)), tf.float32), tf.zeros(4, tf.int32)
-
-
-def test_samples_are_black_and_white_and_a_function_of_their_own_noise(discrete):
+def test_samples_are_binary_and_depend_on_their_own_noise_alone(discrete):
     noise = discrete.latent.of_seed(3, 5)
     assert noise.shape == (5, 6 + 64)
-    before = [v.numpy() for v in discrete.variables]
+    before = values(discrete.variables)
     together = np.asarray(discrete.sampler(noise, training=False))
     assert set(np.unique(together)) == {-1.0, 1.0}
     np.testing.assert_array_equal(together, discrete.sampler(noise, training=False))
     np.testing.assert_array_equal(together[2:3], discrete.sampler(noise[2:3], training=False))
-    for old, variable in zip(before, discrete.variables, strict=True):
-        np.testing.assert_array_equal(old, variable)
+    assert not any(changed(before, discrete.variables))
 
 
-def test_a_sample_grid_shows_the_probabilities_beside(discrete):
+def test_sample_grids_show_the_probabilities_beside_the_samples(discrete):
     shades = discrete.probabilities
     noise = discrete.latent.of_seed(3, 5).numpy()
     g = np.asarray(discrete.generator(noise[:, :6], training=False))
@@ -54,46 +47,46 @@ def test_a_sample_grid_shows_the_probabilities_beside(discrete):
     grid = task.sample_grid(discrete, None)()
     assert grid.shape == (82, 164, 1)
     noise = discrete.latent.of_seed(0, 64)
-    drawn, probable = (
+    samples, probabilities = (
         square_grid(to_uint8(network(noise, training=False)))
         for network in (discrete.sampler, shades)
     )
-    np.testing.assert_array_equal(grid[:, :82], drawn)
-    assert np.abs(grid[:, 82:].astype(int) - probable).max() <= 1
+    np.testing.assert_array_equal(grid[:, :82], samples)
+    assert np.abs(grid[:, 82:].astype(int) - probabilities).max() <= 1
     assert task.sample_grid(small(objective="continuous"), None)().shape == (82, 82, 1)
 
 
 def test_samples_are_bernoulli_with_the_generators_logits(discrete):
-    """A pixel is 1 where its noise is below the quantile of its probability, and so as often."""
+    """A pixel is 1 where its noise is below the normal quantile of its probability."""
     noise = discrete.latent.of_seed(1, 4000).numpy()
     noise[:, :6] = noise[0, :6]
     last = discrete.generator.layers[-2]
     kernel, bias = last.get_weights()
     plain = np.asarray(discrete.generator(noise[:1, :6], training=False))
-    last.set_weights([3 / plain.std() * kernel, bias])  # of a new network all logits are near 0
+    last.set_weights([3 / plain.std() * kernel, bias])  # a new network's are near 0
     g = np.asarray(discrete.generator(noise[:1, :6], training=False))[0]
-    drawn = np.asarray(discrete.sampler(noise, training=False)) > 0
+    pixels = np.asarray(discrete.sampler(noise, training=False)) > 0
     last.set_weights([kernel, bias])
-    np.testing.assert_array_equal(drawn, noise[:, 6:].reshape(drawn.shape) < ndtri(expit(g)))
-    deviation = np.sqrt(expit(g) * expit(-g) / len(drawn))
-    assert (np.abs(drawn.mean(0) - expit(g)) < 4.5 * deviation).all()
+    np.testing.assert_array_equal(pixels, noise[:, 6:].reshape(pixels.shape) < ndtri(expit(g)))
+    deviation = np.sqrt(expit(g) * expit(-g) / len(pixels))
+    assert (np.abs(pixels.mean(0) - expit(g)) < 4.5 * deviation).all()
 
 
-def test_the_sampler_has_no_weights_of_its_own_and_follows_the_average(tmp_path):
+def test_the_sampler_has_the_average_generators_weights_and_no_others(tmp_path):
     model = small(ema=0.5, learning_rate=0.1)
     model.compile(jit="off")
     groups = model.state()
     assert set(groups) >= {"generator", "discriminator", "average_generator", "model"}
     variables = [id(v) for name in groups for v in groups[name]]
     assert len(variables) == len(set(variables))
-    assert groups["model"] == [model.noise.state]
+    assert {id(v) for v in groups["model"]} == {id(model.noise.state), id(model.averaged)}
     assert model.networks["average_generator"] is model.sampling_network
     assert {id(v) for v in model.sampler.variables} == {
         id(v) for v in model.average_generator.variables
     }
     noise = model.latent.of_seed(0, 8)
     for _ in range(3):
-        model.train_step(batch())
+        model.train_step(random_batch(8))
     expected = np.asarray(model.sampler(noise, training=False))
     path = checkpoint.save(tmp_path, 3, model)
     fresh = small(ema=0.5, learning_rate=0.1)

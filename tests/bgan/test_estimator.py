@@ -1,4 +1,4 @@
-"""BGAN's policy gradient by itself: by hand, by enumeration, and with very many samples."""
+"""BGAN's policy gradient, compared with its formula and with the exact gradient."""
 
 from itertools import product
 
@@ -16,11 +16,11 @@ def softplus(x):
     return np.logaddexp(0, np.asarray(x, "float64"))
 
 
-def test_weights_are_normalised_over_the_samples_of_one_z():
+def test_weights_are_normalized_over_the_samples_of_one_z():
     log_w = RANDOM.normal(0, 3, (4, 7)).astype("float32")
     weights = np.asarray(normalized_weights(log_w))
     np.testing.assert_allclose(weights, np.exp(log_w) / np.exp(log_w).sum(1)[:, None], rtol=1e-5)
-    # What else is in the batch, and how high the logits of a z are altogether, is nothing to them.
+    # They do not depend on the rest of the batch, nor on a constant added to all logits of a z.
     np.testing.assert_allclose(normalized_weights(log_w[:1] + 500), weights[:1], rtol=1e-3)
 
 
@@ -42,26 +42,26 @@ def test_log_probability_is_summed_over_the_pixels():
 
 
 def gradient_of_logits(x, g, log_w):
-    """d L_G / d g of the model's functions, and its formula: -1/B sum_m w~_m (x_m - s(g))."""
+    """L_G, d L_G / d g, and the latter's formula, -1/B sum_m w~_m (x_m - s(g))."""
     g = tf.Variable(g, dtype=tf.float32)
     with tf.GradientTape() as tape:
         loss = policy_loss(normalized_weights(log_w), log_probability(x, g))
     weights = softmax(log_w, axis=1)[:, :, None, None, None]
-    by_hand = -(weights * (x - expit(g)[:, None])).sum(1) / len(x)
-    return loss, tape.gradient(loss, g), by_hand
+    formula = -(weights * (x - expit(g)[:, None])).sum(1) / len(x)
+    return loss, tape.gradient(loss, g), formula
 
 
-def test_policy_gradient_by_hand():
+def test_policy_gradient_matches_its_formula():
     g = RANDOM.normal(0, 2, (3, 4, 4, 1)).astype("float32")
     x = RANDOM.integers(0, 2, (3, 5, 4, 4, 1)).astype("float32")
     log_w = RANDOM.normal(0, 2, (3, 5)).astype("float32")
-    loss, gradient, by_hand = gradient_of_logits(x, g, log_w)
-    np.testing.assert_allclose(gradient, by_hand, atol=1e-6)
+    loss, gradient, formula = gradient_of_logits(x, g, log_w)
+    np.testing.assert_allclose(gradient, formula, atol=1e-6)
     log_p = (x * g[:, None] - softplus(g)[:, None]).sum((2, 3, 4))
     assert float(loss) == pytest.approx(-(softmax(log_w, 1) * log_p).sum(1).mean(), rel=1e-5)
 
 
-# Two pixels, two equally likely z, and the optimal discriminator of them.
+# Two pixels, two equally likely z, and the optimal discriminator.
 STATES = np.array(list(product((0, 1), repeat=2)), "float64")  # (4, 2)
 G_LOGITS = np.array([[0.5, -1.0], [-1.5, 0.3]])
 P_DATA = np.array([0.1, 0.2, 0.1, 0.6])
@@ -82,7 +82,7 @@ def exact_gradient():
 
 
 def expected_gradient(M):
-    """The policy gradient's mean, over all 4^M ways to draw M images."""
+    """Expectation of the policy gradient, over all 4^M ways to draw M images."""
     p = probabilities(G_LOGITS)
     log_w = np.log(P_DATA / p.mean(0))
     draws = np.array(list(product(range(4), repeat=M)))  # (4^M, M)
@@ -91,14 +91,14 @@ def expected_gradient(M):
         x = STATES[draws].reshape(-1, M, 1, 2, 1).astype("float32")
         tiled = np.tile(g.reshape(1, 1, 2, 1), (len(draws), 1, 1, 1))
         _, each, _ = gradient_of_logits(x, tiled, log_w[draws].astype("float32"))
-        chance = p_z[draws].prod(1)[:, None]
-        total.append((chance * np.asarray(each).reshape(-1, 2) * len(draws)).sum(0))
+        probability = p_z[draws].prod(1)[:, None]
+        total.append((probability * np.asarray(each).reshape(-1, 2) * len(draws)).sum(0))
     return np.array(total) / len(G_LOGITS)
 
 
 @pytest.mark.filterwarnings("ignore:You are using a softmax")  # over a single sample
-def test_policy_gradient_is_that_of_the_papers_objective():
-    """Its mean has the exact gradient's sign with few samples, and comes to it with more."""
+def test_expected_policy_gradient_approaches_that_of_the_papers_objective():
+    """It has the exact gradient's sign with few samples and converges with more."""
     exact = exact_gradient()
     assert np.abs(exact).min() > 0.1
     errors = []
@@ -107,7 +107,7 @@ def test_policy_gradient_is_that_of_the_papers_objective():
         assert (np.sign(mean) == np.sign(exact)).all()
         errors.append(np.abs(mean - exact).max())
     assert errors[2] < errors[1] / 1.3 < errors[0] / 1.3**2
-    # A single sample teaches nothing: its weight is 1 whatever the discriminator says.
+    # With a single sample it is 0, as the weight is 1 whatever the discriminator's logit.
     np.testing.assert_allclose(expected_gradient(1), 0, atol=1e-6)
 
 

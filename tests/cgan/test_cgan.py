@@ -1,7 +1,19 @@
-"""CGAN: the networks of both kinds, where the class enters, the losses in NumPy, who moves."""
+"""CGAN: both kinds of networks, where the class enters, the losses, what an update changes."""
 
 from cgan.cgan import CGAN, with_class
 from common.errors import UserError
+from tests.helpers.models import (
+    assert_close,
+    assign,
+    changed,
+    changed_networks,
+    fixed_latent,
+    log_sigmoid,
+    player_update,
+    random_batch,
+    values,
+    weight_counts,
+)
 
 import keras
 import numpy as np
@@ -25,8 +37,8 @@ def convolutional():
 
 @pytest.fixture(scope="module")
 def paper():
-    """The paper's layers, with weights that make a difference in so narrow a network; no dropout,
-    so that a pass can be repeated."""
+    """The paper's layers. Weights are large, so that the outputs of so narrow a network depend on
+    its inputs; there is no dropout, so that a pass can be repeated."""
     model = small(network="fully_connected", dropout=0.0, pixel_dropout=0.0)
     for network in model.networks.values():
         network.set_weights([RANDOM.normal(0, 0.5, w.shape) for w in network.get_weights()])
@@ -38,9 +50,8 @@ def either(request):
     return request.getfixturevalue(request.param)
 
 
-def batch(count=6, size=8, channels=1):
-    x = RANDOM.uniform(-1, 1, (count, size, size, channels))
-    return tf.constant(x, tf.float32), tf.constant(np.arange(count) % CLASSES, tf.int32)
+def batch(count=6):
+    return random_batch(8, count, classes=CLASSES)
 
 
 def one_hot(labels):
@@ -51,33 +62,12 @@ def noise(count):
     return tf.constant(np.random.default_rng(2).uniform(-1, 1, (count, 5)), tf.float32)
 
 
-def count(network) -> int:
-    return sum(int(np.prod(v.shape)) for v in network.trainable_variables)
+def d_outputs(model, x, labels, fake_labels=None, wrong_labels=None):
+    """D's logits in the next step: of real, generated and mismatched pairs. Restores the state.
 
-
-def values(variables):
-    return [v.numpy() for v in variables]
-
-
-def moved(before, variables):
-    return [
-        not np.array_equal(old, new.numpy()) for old, new in zip(before, variables, strict=True)
-    ]
-
-
-def restore(variables, before):
-    for variable, value in zip(variables, before, strict=True):
-        variable.assign(value)
-
-
-def log_sigmoid(logits):
-    return -np.logaddexp(0, -np.asarray(logits, "float64"))
-
-
-def said(model, x, labels, fake_labels=None, wrong_labels=None):
-    """What D says in the next step: of real, generated and mismatched pairs. Noise is not used up.
-
-    Without other labels the generated images are of the batch's classes.
+    Args:
+        fake_labels: classes of the generated images; default `labels`.
+        wrong_labels: classes of the mismatched pairs; None for no such pairs.
     """
     before = values(model.variables)
     z = model.latent.draw(x.shape[0], model.noise)
@@ -87,28 +77,28 @@ def said(model, x, labels, fake_labels=None, wrong_labels=None):
     wrong = None
     if wrong_labels is not None:
         wrong = model.discriminator([x, one_hot(wrong_labels)], training=True)
-    restore(model.variables, before)
+    assign(model.variables, before)
     return real, fake, wrong
 
 
 def test_the_numbers_of_weights():
-    """Which are these only where the class enters every layer."""
+    """They are these only if the class enters every layer."""
     model = CGAN()
-    assert (count(model.generator), count(model.discriminator)) == (405_403, 79_307)
+    assert weight_counts(model) == {"generator": 405_403, "discriminator": 79_307}
     model = CGAN(network="fully_connected")
-    assert (count(model.generator), count(model.discriminator)) == (2_413_984, 1_224_351)
+    assert weight_counts(model) == {"generator": 2_413_984, "discriminator": 1_224_351}
 
 
 @pytest.mark.parametrize("network", ["convolutional", "fully_connected"])
 @pytest.mark.parametrize(("size", "channels"), [(20, 3), (64, 1)])
-def test_other_sizes_colours_and_numbers_of_classes(network, size, channels):
+def test_other_image_sizes_channels_and_numbers_of_classes(network, size, channels):
     model = small(network=network, image_size=size, channels=channels, classes=2, width=2)
     x, y = keras.Input((size, size, channels)), keras.Input((2,))
     assert model.generator([keras.Input((5,)), y]).shape == (None, size, size, channels)
     assert model.discriminator([x, y]).shape == (None, 1)
 
 
-def test_a_class_becomes_constant_maps():
+def test_with_class_appends_the_one_hot_class_as_constant_maps():
     h, y = RANDOM.normal(size=(2, 3, 4, 5)).astype("float32"), one_hot([2, 0])
     spatial = np.asarray(with_class(tf.constant(h), y))
     assert spatial.shape == (2, 3, 4, 5 + CLASSES)
@@ -120,7 +110,7 @@ def test_a_class_becomes_constant_maps():
     )
 
 
-def test_both_players_listen_to_the_class(either):
+def test_both_networks_depend_on_the_class(either):
     x, z = batch(4)[0], noise(4)
     a, b = one_hot([0] * 4), one_hot([1] * 4)
     assert np.abs(either.sampler([z, a]) - either.sampler([z, b])).max() > 1e-3
@@ -128,7 +118,7 @@ def test_both_players_listen_to_the_class(either):
 
 
 def test_the_papers_networks_work_on_pixels_from_0_to_1(paper):
-    """Both players in NumPy; the paper's sigmoid and [0, 1] inside, [-1, 1] outside."""
+    """Compared with NumPy: the paper's sigmoid and [0, 1] inside, [-1, 1] outside."""
 
     def weights_of(network):
         return [w.astype("float64") for w in network.get_weights()]
@@ -151,47 +141,47 @@ def test_the_papers_networks_work_on_pixels_from_0_to_1(paper):
     np.testing.assert_allclose(paper.discriminator([x, one_hot(labels)]), logits, atol=1e-5)
 
 
-def test_the_papers_players_start_small_and_d_sees_four_fifths_of_the_pixels():
-    """Larger weights, and all pixels, let D win before G has learnt a thing."""
+def test_the_papers_networks_have_small_initial_weights_and_d_drops_a_fifth_of_the_pixels():
+    """With larger weights or all pixels, D wins before G has learned anything."""
     model = small(network="fully_connected", width=32, image_size=28)
     for network, reach in ((model.generator, 0.05), (model.discriminator, 0.005)):
         for kernel in (w for w in network.get_weights() if w.ndim == 2):
             assert 0.9 * reach < np.abs(kernel).max() <= reach
             assert kernel.std() == pytest.approx(reach / 3**0.5, rel=0.15)
     (first, *_) = (h for h in model.discriminator.layers if isinstance(h, keras.layers.Dropout))
-    seen = np.asarray(first(tf.ones((20, 784)), training=True))
-    assert (seen == 0).mean() == pytest.approx(0.2, abs=0.02)
+    pixels = np.asarray(first(tf.ones((20, 784)), training=True))
+    assert (pixels == 0).mean() == pytest.approx(0.2, abs=0.02)
 
 
-def test_losses_are_the_papers(either):
+def test_losses_match_the_papers_equations(either):
     x, labels = batch()
-    real, fake, _ = said(either, x, labels)
+    real, fake, _ = d_outputs(either, x, labels)
     losses, _ = either.losses_and_gradients(x, labels)
     d_loss = -log_sigmoid(real).mean() - log_sigmoid(-np.asarray(fake)).mean()
     assert float(losses["d_loss"]) == pytest.approx(d_loss, rel=1e-4)
     assert float(losses["g_loss"]) == pytest.approx(-log_sigmoid(fake).mean(), rel=1e-4)
 
 
-def test_uniform_classes_of_the_fakes_are_the_same_for_both_players():
+def test_uniform_fake_labels_are_the_same_for_both_networks():
     model, (x, labels) = small(fake_labels="uniform"), batch(12)
     before = values(model.variables)
     model.latent.draw(12, model.noise)
     drawn = model.fake_classes(labels)
     many = model.fake_classes(tf.zeros(3000, tf.int32))
-    restore(model.variables, before)
+    assign(model.variables, before)
     assert not np.array_equal(drawn, labels)
     np.testing.assert_allclose(np.bincount(many) / 3000, [1 / 3] * 3, atol=0.04)
 
-    _, fake, _ = said(model, x, labels, drawn)
-    real, of_labels, _ = said(model, x, labels)
+    _, fake, _ = d_outputs(model, x, labels, drawn)
+    real, of_labels, _ = d_outputs(model, x, labels)
     losses, _ = model.losses_and_gradients(x, labels)
     d_loss = -log_sigmoid(real).mean() - log_sigmoid(-np.asarray(fake)).mean()
     assert float(losses["d_loss"]) == pytest.approx(d_loss, rel=1e-5)
     assert float(losses["g_loss"]) == pytest.approx(-log_sigmoid(fake).mean(), rel=1e-5)
-    assert np.abs(np.asarray(fake) - of_labels).max() > 1e-4  # they would have told
+    assert np.abs(np.asarray(fake) - of_labels).max() > 1e-4  # D can tell the difference
 
 
-def test_matching_term_calls_a_real_image_of_another_class_a_fake():
+def test_the_matching_term_counts_real_images_with_a_wrong_class_as_fake():
     model, (x, labels) = small(matching_weight=2.0), batch(12)
     before = values(model.variables)
     model.latent.draw(12, model.noise)
@@ -199,22 +189,21 @@ def test_matching_term_calls_a_real_image_of_another_class_a_fake():
     others, many = (
         ((y + model.uniform_classes(y, start=1)) % CLASSES).numpy() for y in (labels, ones)
     )
-    restore(model.variables, before)
+    assign(model.variables, before)
     assert np.all(others != labels)
     np.testing.assert_allclose(np.bincount(many, minlength=3) / 3000, [0.5, 0, 0.5], atol=0.04)
 
-    real, fake, wrong = said(model, x, labels, wrong_labels=others)
+    real, fake, wrong = d_outputs(model, x, labels, wrong_labels=others)
     losses, _ = model.losses_and_gradients(x, labels)
     d_loss = -log_sigmoid(real).mean() - log_sigmoid(-np.asarray(fake)).mean()
     d_loss -= 2 * log_sigmoid(-np.asarray(wrong)).mean()
     assert float(losses["d_loss"]) == pytest.approx(d_loss, rel=1e-5)
 
 
-def test_the_penalty_adds_l2_w_to_every_gradient(convolutional):
+def test_the_l2_penalty_adds_l2_times_the_weights_to_the_gradients(convolutional):
     x, labels = batch()
     decaying = small(l2=0.5)
-    for mine, its in zip(decaying.variables, convolutional.variables, strict=True):
-        mine.assign(its)
+    assign(decaying.variables, values(convolutional.variables))
     losses, gradients = decaying.losses_and_gradients(x, labels)
     plain_losses, plain = convolutional.losses_and_gradients(x, labels)
     for name, loss in (("discriminator", "d_loss"), ("generator", "g_loss")):
@@ -226,24 +215,14 @@ def test_the_penalty_adds_l2_w_to_every_gradient(convolutional):
 
 
 @pytest.mark.parametrize("network", ["convolutional", "fully_connected"])
-def test_one_step_moves_every_weight_and_an_update_only_its_own_player(network):
+def test_an_update_changes_every_weight_of_its_own_player_and_no_other(network):
     model = small(network=network)
     _, gradients = model.losses_and_gradients(*batch())
-    for player, other in (("generator", "discriminator"), ("discriminator", "generator")):
-        own, others = model.networks[player].trainable_variables, model.networks[other].variables
-        before_own, before_others = values(own), values(others)
-        update = model.players[player]
-        update.optimizer.apply(gradients[player], update.variables)
-        assert all(moved(before_own, own)), player
-        assert not any(moved(before_others, others)), player
-
-
-class Given:
-    """In place of the noise that a step draws: floats are drawn otherwise under XLA."""
-
-    @staticmethod
-    def draw(count, generator):
-        return noise(6)
+    for player in ("generator", "discriminator"):
+        weights = model.networks[player].trainable_variables
+        before = values(weights)
+        assert changed_networks(model, player_update(model, player, gradients)) == {player}
+        assert all(changed(before, weights)), player
 
 
 @pytest.mark.parametrize(
@@ -253,21 +232,15 @@ class Given:
         {"network": "fully_connected", "dropout": 0.0, "pixel_dropout": 0.0},
     ],
 )
-def test_xla_computes_the_same(options):
+def test_xla_computes_what_the_plain_graph_computes(options):
     model, (x, labels) = small(width=2, l2=1e-3, **options), batch()
-    model.latent = Given()
+    model.latent = fixed_latent(noise(6))
     before, results = values(model.variables), []
     for jit in (True, False):
-        restore(model.variables, before)
+        assign(model.variables, before)
         step = tf.function(model.losses_and_gradients, autograph=False, jit_compile=jit)
         results.append(step(x, labels))
-    (losses, gradients), (plain_losses, plain_gradients) = results
-    for name, loss in plain_losses.items():
-        np.testing.assert_allclose(losses[name], loss, rtol=1e-4)
-    for player, plain in plain_gradients.items():
-        for xla, tensor in zip(gradients[player], plain, strict=True):
-            scale = np.abs(tensor).max()
-            np.testing.assert_allclose(xla, tensor, rtol=1e-4, atol=1e-4 * scale)
+    assert_close(*results)
 
 
 def test_a_sample_depends_on_its_noise_and_class_alone(either):
@@ -280,7 +253,7 @@ def test_a_sample_depends_on_its_noise_and_class_alone(either):
     for i in range(4):
         alone = either.sampler([z[i : i + 1], y[i : i + 1]], training=False)
         np.testing.assert_allclose(alone[0], together[i], atol=1e-5)
-    assert not any(moved(before, either.variables))
+    assert not any(changed(before, either.variables))
     assert together.dtype == np.float32
     assert np.abs(together).max() <= 1
 
@@ -296,19 +269,19 @@ def test_mixed_precision_keeps_images_and_losses_in_float32(network):
 
 
 @pytest.mark.parametrize("classes", [0, 1])
-def test_data_without_classes_are_refused(classes):
+def test_datasets_of_fewer_than_two_classes_are_refused(classes):
     with pytest.raises(UserError, match=f"2 classes or more, here are {classes}; .*subfolder"):
         small(classes=classes)
 
 
-IMPOSSIBLE = """
+INVALID = """
 image_size=0 image_size=30 image_size=100 width=0 latent_size=0 dropout=1.0
 pixel_dropout=1.0 matching_weight=-1.0 learning_rate=0.0 beta_1=1.0 l2=-0.1 ema=1.0
 """
 
 
-@pytest.mark.parametrize("given", IMPOSSIBLE.split())
-def test_impossible_options_are_refused_by_name(given):
+@pytest.mark.parametrize("given", INVALID.split())
+def test_invalid_options_are_refused_by_name(given):
     option, value = given.split("=")
     with pytest.raises(UserError, match=f"--{option} {value}"):
         small(**{option: float(value) if "." in value else int(value)})

@@ -1,8 +1,17 @@
-"""CycleGAN: the paper's networks, its losses in NumPy, and who moves in a step."""
+"""CycleGAN: the paper's networks, its losses against NumPy, and which weights a step updates."""
 
 from common.errors import UserError
 from common.training import options
 from cyclegan.cyclegan import CycleGAN, conv_down, conv_up, depths
+from tests.helpers.models import (
+    assert_gradients,
+    assign,
+    changed_networks,
+    count_weights,
+    state_variables,
+    unchanged_weights,
+    values,
+)
 
 import keras
 import numpy as np
@@ -13,39 +22,34 @@ RANDOM = np.random.default_rng(0)
 PLAYERS = ["generator", "discriminator_a", "discriminator_b"]
 
 
-def images(count=2, size=16, channels=3):
-    x = RANDOM.uniform(-1, 1, (count, size, size, channels))
-    return tf.constant(x, tf.float32)
+def images(count=2):
+    return tf.constant(RANDOM.uniform(-1, 1, (count, 16, 16, 3)), tf.float32)
 
 
 def small(**options):
-    """Weights ten times as large as a start gives, so that every loss depends on them."""
+    """A model with ten times the initial weights, so that every loss depends on them."""
     keras.utils.set_random_seed(1)
     model = CycleGAN(**({"image_size": 16, "width": 2, "blocks": 1} | options))
     for network in model.networks.values():
         for variable in network.trainable_variables:
             variable.assign(10 * variable)
-    model.compile(jit="off")  # XLA would take longer than the step
+    model.compile(jit="off")  # compiling takes longer than the steps
     return model
 
 
 @pytest.fixture(scope="module")
 def model():
-    """Not to be changed for good: tests put its weights back, or leave them alone."""
+    """Read-only; `restored` is the same model for tests that change it."""
     return small()
 
 
 @pytest.fixture
 def restored(model):
-    variables = [v for group in model.state().values() for v in group]
-    before = [v.numpy() for v in variables]
+    """The model, whose state is restored after the test."""
+    variables = state_variables(model)
+    before = values(variables)
     yield model
-    for variable, value in zip(variables, before, strict=True):
-        variable.assign(value)
-
-
-def count(network) -> int:
-    return sum(int(np.prod(v.shape)) for v in network.trainable_variables)
+    assign(variables, before)
 
 
 # The networks.
@@ -56,8 +60,8 @@ def test_the_papers_translator(model, monkeypatch, blocks, with_biases):
     monkeypatch.setattr(model, "width", 64)
     monkeypatch.setattr(model, "blocks", blocks)
     translator = model.build_translator("x")
-    that_normalisation_cancels = 64 + 128 + 256 + 2 * blocks * 256 + 128 + 64
-    assert count(translator) == with_biases - that_normalisation_cancels
+    biases = 64 + 128 + 256 + 2 * blocks * 256 + 128 + 64  # that normalization would cancel
+    assert count_weights(translator) == with_biases - biases
     assert translator(keras.Input((256, 256, 3))).shape == (None, 256, 256, 3)
 
 
@@ -65,51 +69,50 @@ def test_the_papers_discriminator(model, monkeypatch):
     monkeypatch.setattr(model, "width", 64)
     monkeypatch.setattr(model, "strided", 3)
     discriminator = model.build_discriminator("a")
-    assert count(discriminator) == 2_764_737 - (128 + 256 + 512)
+    assert count_weights(discriminator) == 2_764_737 - (128 + 256 + 512)
     assert discriminator(keras.Input((256, 256, 3))).shape == (None, 30, 30, 1)
     kinds = [type(layer).__name__ for layer in discriminator.layers]
     assert kinds.count("InstanceNormalization") == 3
     first = kinds.index("InstanceNormalization")
-    assert kinds[:first].count("Conv2D") == 2  # none after the first one
+    assert kinds[:first].count("Conv2D") == 2  # not after the first
     assert kinds[-2:] == ["Conv2D", "Activation"]
     assert not any("Batch" in kind for kind in kinds)
 
 
-def test_depths_by_size(model):
+def test_default_depths_by_image_size(model):
     assert [depths(size) for size in (32, 64, 128, 256)] == [(3, 2), (3, 3), (6, 3), (9, 3)]
-    assert (model.blocks, model.strided) == (1, 2)  # one was asked for, the other is by size
+    assert (model.blocks, model.strided) == (1, 2)  # an option; the default
 
 
-def test_blocks_reflect_and_add_without_activation(model):
+def test_residual_blocks_pad_by_reflection_and_have_no_activation_after_the_sum(model):
     translator = model.generator.get_layer("AtoB")
     kinds = [type(layer).__name__ for layer in translator.layers]
-    assert [
-        layer.padding for layer in translator.layers if "Reflection" in type(layer).__name__
-    ] == [3, 1, 1, 3]
+    reflections = [h for h in translator.layers if "Reflection" in type(h).__name__]
+    assert [layer.padding for layer in reflections] == [3, 1, 1, 3]
     after = kinds[kinds.index("Add") + 1]
-    assert after == "DoublingConvolution"  # not a ReLU
+    assert after == "DoublingConvolution"  # no ReLU
     assert kinds.count("InstanceNormalization") == 3 + 2 + 2
-    assert kinds[-3:] == ["ReflectionPadding", "Conv2D", "Activation"]  # none at the end
+    assert kinds[-3:] == ["ReflectionPadding", "Conv2D", "Activation"]  # no normalization
     assert translator.layers[-1].activation is keras.activations.tanh
     assert not model.generator.non_trainable_variables
 
 
 @pytest.mark.parametrize("sides", [(8, 8), (16, 40), (24, 8)])
-def test_every_multiple_is_translated(model, sides):
+def test_translators_take_all_sides_that_are_multiples(model, sides):
     x = np.zeros((1, *sides, 3), "float32")
     assert model.generator.get_layer("BtoA")(x).shape == x.shape
     assert all(side % model.multiple == 0 for side in sides)
 
 
-def test_translations_do_not_depend_on_their_neighbours(model):
+def test_a_translation_does_not_depend_on_the_other_images_of_its_batch(model):
     x = images(3)
     translate = model.generator.get_layer("AtoB")
     alone = translate(x[1:2], training=False)
     np.testing.assert_allclose(alone[0], translate(x, training=True)[1], atol=1e-5)
 
 
-def test_down_and_up_are_aligned():
-    """Down weighs pixels 2j - 1, 2j, 2j + 1 for j, as Torch's padding of 1; up is its adjoint."""
+def test_conv_down_is_aligned_as_in_torch_and_conv_up_is_its_adjoint():
+    """Output pixel j of `conv_down` is a sum over pixels 2j - 1, 2j and 2j + 1."""
     x = keras.Input((8, 8, 1))
     down, up = keras.Model(x, conv_down(x, 1)), keras.Model(x, conv_up(x, 1))
     kernel = RANDOM.normal(size=(3, 3, 1, 1)).astype("float32")
@@ -145,13 +148,13 @@ def test_down_and_up_are_aligned():
         ("beta_1", 1.0),
     ],
 )
-def test_impossible_options_are_refused_by_name(option, value):
+def test_invalid_options_are_refused_by_name(option, value):
     with pytest.raises(UserError, match=f"--{option} {value}"):
         small(**{option: value})
 
 
 @pytest.mark.parametrize(("size", "strided"), [(30, None), (8, None), (20, 3), (0, None)])
-def test_other_sides_are_refused_by_name(size, strided):
+def test_invalid_image_sizes_are_refused_by_name(size, strided):
     with pytest.raises(UserError, match=f"--image_size {size}: give a multiple of 4 from"):
         CycleGAN(size, strided=strided)
 
@@ -160,13 +163,13 @@ def test_other_sides_are_refused_by_name(size, strided):
 
 
 def forward(model, a, b):
-    """What all networks say: (G(a), F(b), F(G(a)), G(F(b)), G(b), F(a)) as arrays."""
+    """(G(a), F(b), F(G(a)), G(F(b)), G(b), F(a)) as arrays."""
     G, F = (model.generator.get_layer(name) for name in ("AtoB", "BtoA"))
     fake_b, fake_a = G(a), F(b)
     return [np.asarray(x) for x in (fake_b, fake_a, F(fake_b), G(fake_a), G(b), F(a))]
 
 
-def squares(D, x, target):
+def squared_error(D, x, target):
     return np.square(np.asarray(D(tf.constant(x))) - target).mean()
 
 
@@ -176,14 +179,14 @@ def l1(x, y):
 
 def generator_loss(model, a, b, cycle_weight, identity_weight):
     fake_b, fake_a, cycle_a, cycle_b, same_b, same_a = forward(model, a, b)
-    adversarial = squares(model.discriminator_b, fake_b, 1)
-    adversarial += squares(model.discriminator_a, fake_a, 1)
+    adversarial = squared_error(model.discriminator_b, fake_b, 1)
+    adversarial += squared_error(model.discriminator_a, fake_a, 1)
     cycle = l1(cycle_a, a) + l1(cycle_b, b)
     identity = l1(same_b, b) + l1(same_a, a)
     return adversarial + cycle_weight * (cycle + identity_weight * identity)
 
 
-def test_losses_are_the_papers(restored):
+def test_losses_match_the_papers_equations(restored):
     a, b = images(), images()
     losses, _ = restored.losses_and_gradients(a, b)
     fake_b, fake_a, cycle_a, cycle_b, *_ = forward(restored, a, b)
@@ -196,11 +199,11 @@ def test_losses_are_the_papers(restored):
         ("d_a_loss", restored.discriminator_a, a, fake_a),
         ("d_b_loss", restored.discriminator_b, b, fake_b),
     ):
-        expected = 0.5 * (squares(D, real, 1) + squares(D, fake, 0))
+        expected = 0.5 * (squared_error(D, real, 1) + squared_error(D, fake, 0))
         assert float(losses[name]) == pytest.approx(expected, rel=1e-4)
 
 
-def test_weights_of_the_losses_and_passes_left_out():
+def test_loss_weights_and_no_passes_for_an_identity_weight_of_0():
     model = small(cycle_weight=3.0, identity_weight=0.0)
     a, b = images(), images()
     losses, _ = model.losses_and_gradients(a, b)
@@ -208,10 +211,10 @@ def test_weights_of_the_losses_and_passes_left_out():
     assert len(model.combined.outputs) == 4  # neither G(b) nor F(a)
 
 
-def test_discriminators_learn_from_the_history_and_translators_do_not(restored, monkeypatch):
+def test_only_the_discriminators_train_on_the_history(restored, monkeypatch):
     a, b = images(), images()
     old_a, old_b = images(), images()
-    fresh, _ = restored.losses_and_gradients(a, b)
+    without_history, _ = restored.losses_and_gradients(a, b)
     monkeypatch.setattr(
         type(restored.pool_a), "__call__", lambda pool, x: {"a": old_a, "b": old_b}[pool.name]
     )
@@ -220,9 +223,9 @@ def test_discriminators_learn_from_the_history_and_translators_do_not(restored, 
         ("d_a_loss", restored.discriminator_a, a, old_a),
         ("d_b_loss", restored.discriminator_b, b, old_b),
     ):
-        expected = 0.5 * (squares(D, real, 1) + squares(D, old, 0))
+        expected = 0.5 * (squared_error(D, real, 1) + squared_error(D, old, 0))
         assert float(losses[name]) == pytest.approx(expected, rel=1e-4)
-    assert float(losses["g_loss"]) == float(fresh["g_loss"])
+    assert float(losses["g_loss"]) == float(without_history["g_loss"])
 
 
 def test_each_domain_has_its_own_history(restored):
@@ -234,8 +237,8 @@ def test_each_domain_has_its_own_history(restored):
     assert int(restored.pool_a.count) == int(restored.pool_b.count) == 2
 
 
-def test_gradients_are_those_of_the_losses_alone(restored):
-    """Against a plain tape over everything; both cycles must reach both translators."""
+def test_each_players_gradients_are_those_of_its_own_loss(restored):
+    """Compared with one tape that records everything; both cycles reach both translators."""
     a, b = images(), images()
     G, F = (restored.generator.get_layer(name) for name in ("AtoB", "BtoA"))
     D_A, D_B = restored.discriminator_a, restored.discriminator_b
@@ -248,53 +251,35 @@ def test_gradients_are_those_of_the_losses_alone(restored):
         d_a_loss = (mean(square(D_A(a) - 1)) + mean(square(D_A(fake_a)))) / 2
         d_b_loss = (mean(square(D_B(b) - 1)) + mean(square(D_B(fake_b)))) / 2
     _, gradients = restored.losses_and_gradients(a, b)
-    for name, loss in zip(PLAYERS, (g_loss, d_a_loss, d_b_loss), strict=True):
-        variables = [v.value for v in restored.networks[name].trainable_variables]
-        assert len(gradients[name]) == len(variables)
-        for ours, plain in zip(gradients[name], tape.gradient(loss, variables), strict=True):
-            np.testing.assert_allclose(ours, plain, rtol=2e-3, atol=2e-5)
+    losses = dict(zip(PLAYERS, (g_loss, d_a_loss, d_b_loss), strict=True))
+    assert_gradients(restored, gradients, tape, losses, atol=2e-5)
 
 
-# Who moves.
+# Updates.
 
 
-def values(variables):
-    return [v.numpy() for v in variables]
+def test_one_step_updates_every_weight(restored):
+    assert sorted(restored.networks) == sorted(PLAYERS)
+    assert unchanged_weights(restored, lambda: restored.train_step((images(), images()))) == []
+    for player in restored.players.values():
+        assert int(player.optimizer.iterations) == 1
 
 
-def moved(before, variables):
-    return [
-        not np.array_equal(old, new.numpy()) for old, new in zip(before, variables, strict=True)
-    ]
+@pytest.mark.parametrize("name", PLAYERS)
+def test_an_update_changes_only_its_own_player(restored, name):
+    player = restored.players[name]
+    gradients = [tf.ones_like(v.value) for v in player.variables]
+    assert changed_networks(restored, lambda: player.apply(gradients)) == {name}
 
 
-def test_one_step_moves_every_weight_of_all_players(restored):
-    before = {name: values(net.trainable_variables) for name, net in restored.networks.items()}
-    assert sorted(before) == sorted(PLAYERS)
-    losses = restored.train_step((images(), images()))
-    assert all(np.isfinite(float(loss)) for loss in losses.values())
-    for name, network in restored.networks.items():
-        assert all(moved(before[name], network.trainable_variables)), name
-        assert int(restored.players[name].optimizer.iterations) == 1
-
-
-@pytest.mark.parametrize("player", PLAYERS)
-def test_an_update_moves_only_its_own_player(restored, player):
-    before = {name: values(network.variables) for name, network in restored.networks.items()}
-    update = restored.players[player]
-    update.optimizer.apply([tf.ones_like(v.value) for v in update.variables], update.variables)
-    for name, network in restored.networks.items():
-        assert all(x == (name == player) for x in moved(before[name], network.variables)), name
-
-
-def test_a_checkpoint_holds_the_histories_and_their_lots(model):
+def test_a_checkpoint_holds_the_histories_and_their_random_states(model):
     held = {v.path for v in model.state()["model"]}
     for name in "ab":
         assert {f"{name}/images", f"{name}/count"} <= held
     assert len([path for path in held if "seed_generator" in path]) == 2
 
 
-def test_the_average_is_of_both_translators():
+def test_the_average_generator_averages_both_translators():
     model = small(ema=0.5)
     before = values(model.generator.variables)
     model.train_step((images(), images()))
@@ -302,10 +287,11 @@ def test_the_average_is_of_both_translators():
     for old, new, average in zip(
         before, model.generator.variables, model.average_generator.variables, strict=True
     ):
-        np.testing.assert_allclose(average, (old + new.numpy()) / 2, atol=1e-6)
+        expected = 0.1 * old + 0.9 * new.numpy()  # the decay is warmed up from 1/10
+        np.testing.assert_allclose(average, expected, atol=1e-6)
 
 
-def test_the_rate_is_constant_for_the_first_half_and_then_falls_to_0():
+def test_the_learning_rate_is_constant_for_half_of_training_and_then_decays_to_0():
     assert CycleGAN.defaults["schedule"] == "linear"
     factor = options.SCHEDULES["linear"]
     done = np.linspace(0, 1, 201)

@@ -133,7 +133,7 @@ def test_an_array_has_its_own_size_and_channels_by_default(square, oblong, tmp_p
 
 def test_resolved_options_find_the_same_data_again(oblong):
     data = LabelledImages(0, oblong, image_size=9, channels=1)
-    options = "dataset", "image_size", "channels"
+    options = "dataset", "image_size", "channels", "class_names"
     found = {name: data.found[name] for name in options}
     again = LabelledImages(0, **found)
     assert again.found == data.found and again.fingerprint() == data.fingerprint()
@@ -155,9 +155,27 @@ def test_files_are_cropped_resized_and_labelled(folder):
     np.testing.assert_array_equal(y, [1, 1])
 
 
-def test_files_are_rgb_of_64_pixels_by_default(folder):
-    data = LabelledImages(0, str(folder))
-    assert data.found["image_size"] == 64 and data.found["channels"] == 3
+@pytest.mark.parametrize(
+    "side, mode, size, channels",
+    [(28, "L", 28, 1), (30, "RGB", 28, 3), (100, "P", 64, 3), (64, "LA", 64, 1), (5, "1", 8, 1)],
+)
+def test_files_have_their_usual_side_and_channels_by_default(tmp_path, side, mode, size, channels):
+    for number in range(12):
+        pixels = Image.fromarray(noise(side + number % 2, side, number)).convert(mode)
+        (tmp_path / "ab"[number % 2]).mkdir(exist_ok=True)
+        pixels.save(tmp_path / "ab"[number % 2] / f"{number}.png")
+    truncate(tmp_path / "a" / "0.png")
+    data = LabelledImages(0, str(tmp_path), skip_bad_images=True)
+    assert (data.found["image_size"], data.found["channels"]) == (size, channels)
+    about = "" if side == size else f" from about {side} px"
+    word = "1 channel" if channels == 1 else "3 channels"
+    assert data.description.endswith(f"images, {size}x{size}{about}, {word}, 2 classes)")
+    assert data.arrays("train", 3)[0].shape == (3, size, size, channels)
+    given = LabelledImages(0, str(tmp_path), image_size=20, channels=4 - channels)
+    assert (given.image_size, given.channels) == (20, 4 - channels)
+
+
+def test_files_can_be_converted_to_grayscale(folder):
     grayscale = LabelledImages(0, str(folder), image_size=10, channels=1)
     expected = {fitted(noise(20 + n, 16, n), 10, "L").tobytes() for n in range(9)}
     assert {one.tobytes() for one in grayscale.arrays("train")[0]} == expected

@@ -205,3 +205,16 @@ def test_textures_are_pure_functions_and_differ():
         assert not np.array_equal(texture(1, index, 32), shown[index])
     with pytest.raises(ValueError, match="at least 16"):
         texture(0, 0, 15)
+
+
+@pytest.mark.parametrize(
+    "made, unused",
+    [("train/ valid/ test/", "valid/ and test/"), ("train/ val/ test/", "test/"), ("val/", "val/")],
+)
+def test_held_out_folders_of_other_names_are_said_to_be_unused(tmp_path, capsys, made, unused):
+    for split in made.split() + ([] if "train/" in made else ["."]):
+        for number in range(3):
+            image_file.write(tmp_path / split / f"{number}.png", noise(8, 8, number))
+    found(tmp_path)
+    remedy = "held-out images are those of val/, beside train/"
+    assert f"{tmp_path}: does not use {unused}; {remedy}\n" in capsys.readouterr().out

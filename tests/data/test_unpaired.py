@@ -110,8 +110,29 @@ def test_resume_sees_the_batches_of_the_uninterrupted_run(folder):
         assert (a != c).any()
 
 
+@pytest.mark.parametrize(
+    "sides, modes, size, channels",
+    [((28, 28), "LL", 28, 1), ((50, 30), ("L", "RGB"), 48, 3), ((300, 70), ("RGB", "L"), 128, 3)],
+)
+def test_a_folder_has_its_usual_side_and_channels(tmp_path, sides, modes, size, channels):
+    for domain, side, mode in zip("AB", sides, modes, strict=True):
+        (tmp_path / f"train{domain}").mkdir()
+        for number in range(4):
+            pixels = Image.fromarray(noise(side, side + 9, [number])).convert(mode)
+            pixels.save(tmp_path / f"train{domain}" / f"{number}.png")
+    data = UnpairedImages(0, str(tmp_path))
+    assert (data.found["image_size"], data.found["channels"]) == (size, channels)
+    assert data.load_size == round(size * 143 / 128)
+    about = f"{size}x{size}" + (", grayscale)" if channels == 1 else ")")
+    assert data.description.endswith(about)
+    a, _ = training(data, 2, stop=1)
+    assert a.shape == (2, size, size, channels)
+    given = UnpairedImages(0, str(tmp_path), image_size=24, channels=1)
+    assert (given.image_size, given.channels) == (24, 1)
+
+
 def test_sizes_by_default(folder):
-    data = UnpairedImages(0, str(folder))
+    data = UnpairedImages(0, "embedded")
     assert (data.image_size, data.load_size, data.channels, data.flip) == (128, 143, 3, True)
     assert UnpairedImages(0, str(folder), image_size=256).load_size == 286
     digits = UnpairedImages(0, "digits_outlines")

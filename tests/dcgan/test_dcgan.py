@@ -1,14 +1,24 @@
-"""DCGAN: the paper's networks, its losses in NumPy, and who moves in a step."""
+"""DCGAN: the paper's networks, its losses against NumPy, and which weights a step updates."""
 
 from common.errors import UserError
 from dcgan.dcgan import DCGAN
+from tests.helpers.models import (
+    assert_gradients,
+    changed,
+    changed_networks,
+    log_sigmoid,
+    next_noise,
+    player_update,
+    random_batch,
+    unchanged_weights,
+    values,
+    weight_counts,
+)
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-
-RANDOM = np.random.default_rng(0)
 
 
 def small(**options):
@@ -18,47 +28,15 @@ def small(**options):
 
 @pytest.fixture(scope="module")
 def shared():
-    """A model that tests may read, and move where what they check does not depend on where."""
+    """A model whose weights tests may change, as none depends on their values."""
     return small(l2=0.0)
 
 
-def batch(size=16, count=4, channels=1):
-    x = RANDOM.uniform(-1, 1, (count, size, size, channels))
-    return tf.constant(x, tf.float32), tf.zeros(count, tf.int32)
-
-
-def count(network) -> int:
-    return sum(int(np.prod(v.shape)) for v in network.trainable_variables)
-
-
-def next_noise(model, size=4):
-    """The z of the model's next step, which the step draws nevertheless."""
-    state = model.noise.state.numpy()
-    z = model.latent.draw(size, model.noise)
-    model.noise.state.assign(state)
-    return z
-
-
-def values(variables):
-    return [v.numpy() for v in variables]
-
-
-def moved(before, variables):
-    return [
-        not np.array_equal(old, new.numpy()) for old, new in zip(before, variables, strict=True)
-    ]
-
-
-def log_sigmoid(logits):
-    return -np.logaddexp(0, -np.asarray(logits, "float64"))
-
-
 def test_the_papers_networks():
-    # Dense 1,638,400, transposed convolutions 13,107,200 + 3,276,800 + 819,200 + 9,600, and two
-    # weights for each of 16,384 normalized units and 512 + 256 + 128 channels; none of it a bias.
+    # G, without a bias: dense 1,638,400; transposed convolutions 13,107,200 + 3,276,800 + 819,200 +
+    # 9,600; two weights for each of the 16,384 + 512 + 256 + 128 normalized units and channels.
     model = DCGAN(image_size=64, channels=3, width=128, outer_bias=False)
-    assert count(model.generator) == 18_885_760
-    assert count(model.discriminator) == 17_232_768
+    assert weight_counts(model) == {"generator": 18_885_760, "discriminator": 17_232_768}
     assert model.generator.output.shape == (None, 64, 64, 3)
     assert model.discriminator.output.shape == (None, 1)
     kernels = [v for v in model.discriminator.trainable_variables if v.path.endswith("kernel")]
@@ -68,19 +46,19 @@ def test_the_papers_networks():
 
 
 @pytest.mark.parametrize(("width", "G", "D"), [(64, 846_273, 212_993), (32, 371_937, 55_297)])
-def test_the_networks_for_digits(width, G, D):
+def test_the_number_of_weights_for_digits(width, G, D):
     model = DCGAN(width=width, dense_units=0)
-    assert (count(model.generator), count(model.discriminator)) == (G, D)
+    assert weight_counts(model) == {"generator": G, "discriminator": D}
 
 
-def test_a_dense_layer_for_digits_as_in_the_authors_code():
-    # 102,400 + 2,048, 6,422,528 + 12,544, 204,800 + 128, 1,600 + 1
+def test_networks_for_digits_have_a_hidden_dense_layer():
+    # G: 102,400 + 2,048, 6,422,528 + 12,544, 204,800 + 128, 1,600 + 1
     model = DCGAN()
-    assert (count(model.generator), count(model.discriminator)) == (6_746_049, 6_632_321)
+    assert weight_counts(model) == {"generator": 6_746_049, "discriminator": 6_632_321}
     assert small(dense_units=5).generator.layers[1].units == 5
 
 
-def test_normalised_is_all_but_what_is_next_to_the_image(shared):
+def test_all_layers_are_normalized_but_those_next_to_the_image(shared):
     kinds = {
         name: [type(layer).__name__ for layer in network.layers[1:]]
         for name, network in shared.networks.items()
@@ -95,7 +73,7 @@ def test_normalised_is_all_but_what_is_next_to_the_image(shared):
 
 
 @pytest.mark.parametrize(("size", "channels"), [(8, 1), (20, 3), (48, 1), (64, 3)])
-def test_other_sizes_and_colours(size, channels):
+def test_other_image_sizes_and_channels(size, channels):
     model = small(image_size=size, channels=channels, width=2)
     images = model.sampler(np.zeros((2, 6), "float32"), training=False)
     assert images.shape == (2, size, size, channels)
@@ -103,7 +81,7 @@ def test_other_sizes_and_colours(size, channels):
 
 
 @pytest.mark.parametrize("size", [0, 4, 30, 100])
-def test_other_sides_are_refused_by_name(size):
+def test_invalid_image_sizes_are_refused_by_name(size):
     with pytest.raises(UserError, match=f"--image_size {size}: .*power of two"):
         DCGAN(image_size=size)
 
@@ -119,21 +97,22 @@ def test_other_sides_are_refused_by_name(size):
         ("dense_units", -1),
     ],
 )
-def test_impossible_options_are_refused_by_name(option, value):
+def test_invalid_options_are_refused_by_name(option, value):
     with pytest.raises(UserError, match=f"--{option} {value}"):
         small(**{option: value})
 
 
-@pytest.mark.parametrize(("distribution", "low"), [("uniform", 0.9), ("normal", 2.0)])
-def test_noise_is_of_the_asked_distribution(distribution, low):
+@pytest.mark.parametrize(
+    ("distribution", "low", "high"), [("uniform", 0.9, 1.0), ("normal", 2.0, 10.0)]
+)
+def test_noise_follows_the_latent_distribution(distribution, low, high):
     model = small(latent_distribution=distribution)
-    largest = np.abs(next_noise(model, 500)).max()
-    assert low < largest < (1 if distribution == "uniform" else 10)
+    assert low < np.abs(next_noise(model, 500)).max() < high
 
 
-def test_losses_are_the_papers(shared):
-    """D's loss of a pass over the images and one over the fakes, each normalised by itself."""
-    x, y = batch()
+def test_losses_match_the_papers_equations(shared):
+    """D's loss is that of two passes, over real and over generated images."""
+    x, y = random_batch()
     fake = shared.discriminator(shared.generator(next_noise(shared), training=True), training=True)
     real = shared.discriminator(x, training=True)
     losses, _ = shared.losses_and_gradients(x, y)
@@ -142,9 +121,9 @@ def test_losses_are_the_papers(shared):
     assert float(losses["g_loss"]) == pytest.approx(-log_sigmoid(fake).mean(), rel=1e-5)
 
 
-def test_gradients_are_those_of_the_losses_alone(shared):
-    """Against a plain tape over everything: D's loss differentiated by D, G's by G."""
-    x, y = batch()
+def test_each_players_gradients_are_those_of_its_own_loss(shared):
+    """Compared with one tape that records everything."""
+    x, y = random_batch()
     z = next_noise(shared)
     bce = tf.nn.sigmoid_cross_entropy_with_logits
     with tf.GradientTape(persistent=True) as tape:
@@ -154,14 +133,12 @@ def test_gradients_are_those_of_the_losses_alone(shared):
         d_loss += tf.reduce_mean(bce(tf.zeros_like(fake), fake))
         g_loss = tf.reduce_mean(bce(tf.ones_like(fake), fake))
     _, gradients = shared.losses_and_gradients(x, y)
-    for name, loss in (("discriminator", d_loss), ("generator", g_loss)):
-        variables = [v.value for v in shared.networks[name].trainable_variables]
-        for ours, plain in zip(gradients[name], tape.gradient(loss, variables), strict=True):
-            np.testing.assert_allclose(ours, plain, rtol=1e-3, atol=1e-6)
+    losses = {"discriminator": d_loss, "generator": g_loss}
+    assert_gradients(shared, gradients, tape, losses)
 
 
-def test_the_penalty_adds_l2_times_the_weight_to_a_gradient(shared):
-    x, y = batch()
+def test_the_l2_penalty_adds_l2_times_the_weights_to_the_gradients(shared):
+    x, y = random_batch()
     state = shared.noise.state.numpy()
     _, without = shared.losses_and_gradients(x, y)
     shared.noise.state.assign(state)
@@ -176,35 +153,25 @@ def test_the_penalty_adds_l2_times_the_weight_to_a_gradient(shared):
             np.testing.assert_allclose(g, plain + 0.5 * w.numpy(), rtol=1e-3, atol=1e-6)
 
 
-def test_one_step_moves_every_weight_of_both_players(shared):
-    before = {name: values(net.trainable_variables) for name, net in shared.networks.items()}
-    shared.train_step(batch())
-    for name, network in shared.networks.items():
-        assert all(moved(before[name], network.trainable_variables)), name
+def test_one_step_updates_every_weight(shared):
+    assert unchanged_weights(shared, lambda: shared.train_step(random_batch())) == []
 
 
-@pytest.mark.parametrize(
-    ("player", "other"), [("generator", "discriminator"), ("discriminator", "generator")]
-)
-def test_an_update_moves_only_its_own_player(shared, player, other):
-    _, gradients = shared.losses_and_gradients(*batch())
-    own, others = (shared.networks[name].variables for name in (player, other))
-    before_own, before_others = values(own), values(others)
-    update = shared.players[player]
-    update.optimizer.apply(gradients[player], update.variables)
-    assert any(moved(before_own, own))
-    assert not any(moved(before_others, others))
+@pytest.mark.parametrize("player", ["generator", "discriminator"])
+def test_an_update_changes_only_its_own_player(shared, player):
+    _, gradients = shared.losses_and_gradients(*random_batch())
+    assert changed_networks(shared, player_update(shared, player, gradients)) == {player}
 
 
-def test_every_step_has_noise_of_its_own_which_a_checkpoint_keeps(shared):
+def test_each_step_draws_fresh_noise_from_a_state_in_the_checkpoint(shared):
     first = next_noise(shared)
-    shared.losses_and_gradients(*batch())
+    shared.losses_and_gradients(*random_batch())
     assert np.abs(first - next_noise(shared)).max() > 0.1
     assert any(v is shared.noise.state for v in shared.state()["model"])
 
 
 def test_a_sample_depends_on_its_z_alone(shared):
-    shared.losses_and_gradients(*batch())  # the moving statistics are not the initial ones
+    shared.losses_and_gradients(*random_batch())  # updates the moving statistics
     z = shared.latent.of_seed(3, 5)
     before = values(shared.variables)
     together = shared.sampler(z, training=False)
@@ -212,11 +179,10 @@ def test_a_sample_depends_on_its_z_alone(shared):
     np.testing.assert_allclose(together[2:3], alone, atol=1e-6)
     assert np.abs(together).max() <= 1
     assert np.abs(together[0] - together[1]).max() > 1e-4
-    assert not any(moved(before, shared.variables))
+    assert not any(changed(before, shared.variables))
 
 
-def test_it_learns_a_image():
-    """Where all images are one, the generator's come to be that one."""
+def test_the_generator_learns_a_dataset_of_one_image():
     model = small(image_size=8, width=8, learning_rate=2e-3)
     model.compile(jit="off")
     model.make_train_function()
@@ -234,19 +200,18 @@ def test_it_learns_a_image():
     assert distance() < first / 3
 
 
-def test_features_are_what_convolutions_see_pooled(shared):
-    x, _ = batch()
-    seen = []
+def test_features_are_the_convolutional_maps_max_pooled_to_4x4(shared):
+    x, _ = random_batch()
+    pooled = []
     network = shared.discriminator
-    maps = [each.output for each in network.layers if "leaky" in each.name]
-    for h in keras.Model(network.inputs, maps).predict(x, verbose=0):  # 8x8, 4x4 pixels or so
-        side = h.shape[1]
-        pooled = h.reshape(4, 4, side // 4, 4, side // 4, -1).max(axis=(2, 4))
-        seen.append(pooled.reshape(4, -1))
-    np.testing.assert_allclose(shared.features(x), np.concatenate(seen, axis=1), atol=1e-6)
+    maps = [layer.output for layer in network.layers if "leaky" in layer.name]
+    for h in keras.Model(network.inputs, maps).predict(x, verbose=0):  # 8x8, 4x4
+        cell = h.shape[1] // 4
+        pooled.append(h.reshape(4, 4, cell, 4, cell, -1).max(axis=(2, 4)).reshape(4, -1))
+    np.testing.assert_allclose(shared.features(x), np.concatenate(pooled, axis=1), atol=1e-6)
 
 
-def test_as_many_features_as_in_the_paper():
+def test_the_number_of_features_in_the_paper():
     model = small(image_size=32, channels=3, width=256)
     x = keras.Input((32, 32, 3))
     assert keras.Model(x, keras.layers.Lambda(model.features)(x)).output_shape == (None, 28_672)

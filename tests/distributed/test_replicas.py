@@ -168,11 +168,11 @@ def test_jit_on_is_refused_with_several_replicas():
         Tiny().compile("on", group)
 
 
-def test_the_commands_of_the_readme_train_together(tmp_path):
-    """The commands of the README, with other ports and with options that make them small."""
+def test_the_commands_of_the_guide_train_together(tmp_path):
+    """The commands of the guide, with other ports and with options that make them small."""
     (block,) = (
         each
-        for each in blocks((registry.ROOT / "README.md").read_text(), "bash")
+        for each in blocks((registry.ROOT / "docs" / "distributed.md").read_text(), "bash")
         if "TF_CONFIG" in each
     )
     ports = iter(free_ports(2))
@@ -212,7 +212,7 @@ def test_the_commands_of_the_readme_train_together(tmp_path):
 def test_a_model_with_layers_that_ignore_replicas_is_refused(layer):
     model = Tiny()
     model.extra = layer
-    with pytest.raises(UserError, match=f"--strategy: {layer.name} of tiny would look at"):
+    with pytest.raises(UserError, match=f"--strategy: {layer.name} of tiny would see"):
         model.compile("off", Replicas(["CPU:0"], Worker(0, ("a:1", "b:1"))))
     model.compile("off")
 

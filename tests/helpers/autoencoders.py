@@ -27,7 +27,7 @@ def make_run(tmp_path_factory):
     splits = {}
     for split, count in (("train", 30), ("test", 12)):
         splits[f"x_{split}"] = random.integers(0, 256, (count, PIXELS, PIXELS), np.uint8)
-        splits[f"y_{split}"] = np.arange(count) % 3
+        splits[f"y_{split}"] = np.array(NAMES)[np.arange(count) % 3]
     np.savez(folder / "noise.npz", **splits)
     np.savez(folder / "unlabelled.npz", **{k: x for k, x in splits.items() if k[0] == "x"})
     runs = {}

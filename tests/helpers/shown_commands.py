@@ -43,4 +43,7 @@ def parse(arguments):
     folder, file = script.split("/")
     assert file == f"{folder}.py" and folder in registry.NAMES, script
     verb, rest = (rest[0], rest[1:]) if rest and rest[0] in cli.VERBS else ("train", rest)
+    if verb == "train":
+        task = registry.task_of(folder)
+        return cli.train_options(parser(folder, verb), task.model_class, task, rest)
     return cli._parse(parser(folder, verb), rest)

@@ -89,6 +89,11 @@ class TinyGan(Adversarial):
             both(x, c), layers.Activation("linear", dtype="float32")(h), name="discriminator"
         )
 
+    def generator_inputs(self, number, batch):
+        x, y = batch
+        z = self.latent.of_seed(number, x.shape[0])
+        return both(z, [tf.one_hot(y, self.classes)] if self.classes else [])
+
     def objectives(self, x, y):
         z = self.latent.draw(x.shape[0], self.noise)
         c = [tf.one_hot(y, self.classes)] if self.classes else []

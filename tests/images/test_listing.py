@@ -9,11 +9,31 @@ import pytest
 
 
 def test_find_sorts_naturally_and_skips_other_files(tmp_path):
-    for name in ("10.png", "9.JPG", "a2.tiff", "a10.webp", ".hidden.png", "notes.txt", "01.gif"):
+    shown = "01.gif", "9.JPG", "10.png", "a2.tiff", "a10.webp", "b.jfif", "c.JPE"
+    for name in (*reversed(shown), ".hidden.png", "notes.txt", "d.avif"):
         (tmp_path / name).touch()
     (tmp_path / "folder.png").mkdir()
     names = [path.name for path in listing.find(str(tmp_path))]
-    assert names == ["01.gif", "9.JPG", "10.png", "a2.tiff", "a10.webp"]
+    assert names == [*shown]
+
+
+def test_images_of_other_formats_are_counted_in_one_line(tmp_path, capsys):
+    for name in ("a/1.png", "a/2.heic", "a/3.AVIF", "b/1.png", "b/4.avif", "b/.5.avif", "b/6.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "b" / "folder.tga").mkdir()
+    found = listing.find(tmp_path / "a") + listing.find(tmp_path / "b")
+    assert capsys.readouterr().out == ""
+    listing.print_ignored(tmp_path, found)
+    remedy = "these formats are not read; convert to PNG or JPEG\n"
+    assert capsys.readouterr().out == f"{tmp_path}: ignored 2 .avif and 1 .heic: {remedy}"
+    assert listing.image_files([str(tmp_path / "a")]) == found[:1]
+    assert capsys.readouterr().out == f"{tmp_path}/a: ignored 1 .avif and 1 .heic: {remedy}"
+    listing.print_ignored(tmp_path, [tmp_path / "1.png"])
+    assert capsys.readouterr().out == ""
+    (tmp_path / "a" / "1.png").unlink()
+    with pytest.raises(UserError, match=r"no images .* that can be read, but 1 .avif and 1 .heic"):
+        listing.find(tmp_path / "a")
 
 
 def test_find_names_the_folder(tmp_path):

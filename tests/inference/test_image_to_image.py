@@ -1,13 +1,53 @@
-"""Super-resolution of image files in bands, with their transparency."""
+"""Image files of any size: their scale, and super-resolution in bands with transparency."""
 
 from itertools import pairwise
 
 from common.images import bicubic, image_file
 from common.images.tiling import Upscaler
-from common.inference.image_to_image import with_alpha, write_enlarged
+from common.inference.image_to_image import (
+    Translator,
+    input_side,
+    resized,
+    with_alpha,
+    write_enlarged,
+)
 from tests.helpers.image_files import noise
 
 import numpy as np
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("sides", "side", "expected"),
+    [
+        ((256, 256), 64, (64, 64)),
+        ((300, 400), 64, (64, 85)),
+        ((400, 300), 64, (85, 64)),
+        ((1, 30), 16, (16, 480)),
+        ((64, 100), 64, (64, 100)),
+        ((7, 61), None, (7, 61)),
+    ],
+)
+def test_resized_keeps_the_aspect_ratio(sides, side, expected):
+    image = noise(*sides, 0)
+    made = resized(image, side)
+    assert made.shape == (*expected, 3)
+    np.testing.assert_array_equal(made, image_file.resize(image, *expected))
+
+
+@pytest.mark.parametrize(
+    ("size", "trained", "side", "said"),
+    [
+        (None, 64, 64, "at 64 pixels (shorter side), as in training; --size original keeps theirs"),
+        (None, None, None, "at their own size"),
+        ("original", 64, None, ""),
+        (100, 64, 100, ""),
+    ],
+)
+def test_images_have_the_scale_of_training_by_default(capsys, size, trained, side, said):
+    assert input_side(size, Translator(lambda x: x, 1, 3, trained)) == side
+    printed = capsys.readouterr().out
+    assert said in printed and len(printed.splitlines()) == bool(said)
 
 
 def test_a_large_image_goes_through_the_network_in_tiles(tmp_path):

@@ -1,29 +1,31 @@
-"""pix2pix: the paper's networks, its losses in NumPy, and who moves in a step."""
+"""pix2pix: the paper's networks, its losses against NumPy, and which weights a step updates."""
 
 from common.errors import UserError
 from pix2pix.pix2pix import Pix2Pix
+from tests.helpers.models import (
+    assert_gradients,
+    changed_networks,
+    count_weights,
+    log_sigmoid,
+    player_update,
+    random_batch,
+    unchanged_weights,
+)
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-RANDOM = np.random.default_rng(0)
 
-
-def batch(size=32, count=1, channels=(3, 3)):
-    return tuple(
-        tf.constant(RANDOM.uniform(-1, 1, (count, size, size, c)), tf.float32) for c in channels
-    )
+def batch(count=1, channels=(3, 3)):
+    """Conditions and targets, each float32 (count, 32, 32, channels)."""
+    return tuple(random_batch(32, count, c, seed=seed)[0] for seed, c in enumerate(channels))
 
 
 def small(**options):
     keras.utils.set_random_seed(1)
     return Pix2Pix(**({"image_size": 32, "width": 4} | options))
-
-
-def count(network) -> int:
-    return sum(int(np.prod(v.shape)) for v in network.trainable_variables)
 
 
 @pytest.fixture(scope="module")
@@ -32,35 +34,35 @@ def paper():
 
 
 def test_the_papers_networks(paper):
-    # The counts with a bias in every convolution, less those that normalisation would cancel.
-    assert count(paper.generator) == 54_419_459 - 4_928
-    assert count(paper.discriminator) == 2_769_601 - 896
+    # The counts with a bias in every convolution, less the biases that normalization would cancel.
+    assert count_weights(paper.generator) == 54_419_459 - 4_928
+    assert count_weights(paper.discriminator) == 2_769_601 - 896
     x = keras.Input((256, 256, 3))
     assert paper.generator(x).shape == (None, 256, 256, 3)
     assert paper.discriminator([x, x]).shape == (None, 30, 30, 1)
 
 
-def test_no_norm_on_the_first_and_the_innermost_level_and_dropout_in_three(paper):
+def test_the_unet_normalizes_inner_levels_and_drops_out_in_three(paper):
     kinds = [type(layer).__name__ for layer in paper.generator.layers]
     assert kinds.count("BatchNormalization") == 6 + 7
     assert kinds.count("Dropout") == 3
     innermost = max(i for i, kind in enumerate(kinds) if kind == "Conv2D")
     assert kinds[innermost + 1 : innermost + 4] == ["ReLU", "Conv2DTranspose", "BatchNormalization"]
     first_up = kinds.index("Conv2DTranspose")
-    assert kinds[first_up:].index("Dropout") == 2  # right after the first normalisation
+    assert kinds[first_up:].index("Dropout") == 2  # right after the first normalization
 
 
 @pytest.mark.parametrize("size", [32, 64, 128])
-def test_every_power_of_two_and_its_multiples(size):
+def test_powers_of_two_as_image_size_and_multiples_as_input(size):
     model = small(image_size=size, width=2)
-    bottleneck = [layer for layer in model.generator.layers if layer.name.startswith("conv2d")]
-    assert len([b for b in bottleneck if "transpose" not in b.name]) == np.log2(size)
+    kinds = [type(layer).__name__ for layer in model.generator.layers]
+    assert kinds.count("Conv2D") == np.log2(size)
     shape = (1, size, 2 * size, 3)
     assert model.generator(np.zeros(shape, "float32")).shape == shape
 
 
 @pytest.mark.parametrize("size", [16, 48, 100, 0])
-def test_other_sides_are_refused_by_name(size):
+def test_invalid_image_sizes_are_refused_by_name(size):
     with pytest.raises(UserError, match=f"--image_size {size}: .*power of two"):
         Pix2Pix(image_size=size)
 
@@ -76,30 +78,27 @@ def test_other_sides_are_refused_by_name(size):
         ("l1_weight", -1.0),
     ],
 )
-def test_impossible_options_are_refused_by_name(option, value):
+def test_invalid_options_are_refused_by_name(option, value):
     with pytest.raises(UserError, match=f"--{option} {value}"):
         small(**{option: value})
 
 
 @pytest.mark.parametrize("channels", [(1, 3), (3, 1)])
-def test_grey_and_rgb(channels):
+def test_grayscale_and_rgb(channels):
     model = small(channels_in=channels[0], channels_out=channels[1])
     losses = model.train_step(batch(channels=channels))
     assert all(np.isfinite(value) for value in losses.values())
 
 
 def forward(model, x, y):
-    """What both players say, with dropout off: (y_hat, fake logits, real logits)."""
+    """(y_hat, fake logits, real logits) as arrays; a step's own if dropout is off."""
     y_hat = model.generator(x, training=True)
     fake = model.discriminator([x, y_hat], training=True)
-    return (
-        np.asarray(y_hat),
-        np.asarray(fake),
-        np.asarray(model.discriminator([x, y], training=True)),
-    )
+    real = model.discriminator([x, y], training=True)
+    return np.asarray(y_hat), np.asarray(fake), np.asarray(real)
 
 
-def test_losses_are_the_papers():
+def test_losses_match_the_papers_equations():
     model, (x, y) = small(dropout=0.0, l1_weight=10.0), batch()
     y_hat, fake, real = forward(model, x, y)
     losses, _ = model.losses_and_gradients(x, y)
@@ -119,44 +118,20 @@ def test_least_squares_objective():
     assert float(losses["g_loss"]) == pytest.approx(((fake - 1) ** 2).mean(), rel=1e-5)
 
 
-def log_sigmoid(logits):
-    return -np.logaddexp(0, -logits.astype("float64"))
-
-
-def values(variables):
-    return [v.numpy() for v in variables]
-
-
-def moved(before, variables):
-    return [
-        not np.array_equal(old, new.numpy()) for old, new in zip(before, variables, strict=True)
-    ]
-
-
-def test_one_step_moves_every_weight_of_both_players():
+def test_one_step_updates_every_weight():
     model = small()
-    before = {name: values(net.trainable_variables) for name, net in model.networks.items()}
-    model.train_step(batch())
-    for name, network in model.networks.items():
-        assert all(moved(before[name], network.trainable_variables)), name
+    assert unchanged_weights(model, lambda: model.train_step(batch())) == []
 
 
-@pytest.mark.parametrize(
-    ("player", "other"), [("generator", "discriminator"), ("discriminator", "generator")]
-)
-def test_an_update_moves_only_its_own_player(player, other):
+@pytest.mark.parametrize("player", ["generator", "discriminator"])
+def test_an_update_changes_only_its_own_player(player):
     model = small()
     _, gradients = model.losses_and_gradients(*batch())
-    own, others = (model.networks[name].variables for name in (player, other))
-    before_own, before_others = values(own), values(others)
-    update = model.players[player]
-    update.optimizer.apply(gradients[player], update.variables)
-    assert any(moved(before_own, own))
-    assert not any(moved(before_others, others))
+    assert changed_networks(model, player_update(model, player, gradients)) == {player}
 
 
-def test_gradients_are_those_of_the_losses_alone():
-    """Against a plain tape over everything: D's loss differentiated by D, G's by G."""
+def test_each_players_gradients_are_those_of_its_own_loss():
+    """Compared with one tape that records everything."""
     model, (x, y) = small(dropout=0.0), batch()
     with tf.GradientTape(persistent=True) as tape:
         y_hat = model.generator(x, training=True)
@@ -168,23 +143,20 @@ def test_gradients_are_those_of_the_losses_alone():
         g_loss = tf.reduce_mean(bce(tf.ones_like(fake), fake))
         g_loss += 100 * tf.reduce_mean(tf.abs(y - y_hat))
     _, gradients = model.losses_and_gradients(x, y)
-    for name, loss in (("discriminator", d_loss), ("generator", g_loss)):
-        variables = [v.value for v in model.networks[name].trainable_variables]
-        for ours, plain in zip(gradients[name], tape.gradient(loss, variables), strict=True):
-            np.testing.assert_allclose(ours, plain, rtol=1e-3, atol=1e-5)
+    losses = {"discriminator": d_loss, "generator": g_loss}
+    assert_gradients(model, gradients, tape, losses, atol=1e-5)
 
 
-def test_discriminator_is_conditioned_on_x():
+def test_the_discriminator_is_conditioned_on_x():
     model, (x, y) = small(), batch()
     other = tf.reverse(x, [2])
     a, b = (model.discriminator([condition, y], training=False) for condition in (x, other))
     assert np.abs(a - b).max() > 1e-6
 
 
-def test_it_learns_one_pair():
-    """The L1 between translation and counterpart falls to a fraction on a single easy pair."""
+def test_training_on_one_pair_lowers_the_l1_loss():
     model = small(width=8, dropout=0.0, learning_rate=2e-3)
-    x = tf.constant(RANDOM.uniform(-1, 1, (1, 32, 32, 3)), tf.float32)
+    x, _ = batch()
     model.make_train_function()
     pairs = iter(tf.data.Dataset.from_tensors((x, -x)).repeat())
     first = float(model.train_function(pairs)["l1"])
@@ -193,20 +165,20 @@ def test_it_learns_one_pair():
     assert last < 0.5 * first
 
 
-def test_inference_is_the_papers_by_default_and_can_be_switched_off():
+def test_dropout_and_image_statistics_at_inference_are_the_papers_and_optional():
     x, _ = batch(count=2)
     model = small()
     noisy = np.asarray(model.generator(x, training=False))
     plain = small(inference_dropout=False)
     plain.generator.set_weights(model.generator.get_weights())
     assert np.abs(noisy - plain.generator(x, training=False)).max() > 1e-4
-    # Statistics: by default each image's own, so a neighbour changes nothing.
+    # By default with each image's own statistics: independent of the other images of the batch.
     np.testing.assert_allclose(model.generator(x[:1], training=False)[0], noisy[0], atol=1e-5)
     moving = small(inference_dropout=False, inference_statistics="moving")
     moving.generator.set_weights(model.generator.get_weights())
     assert np.abs(moving.generator(x) - plain.generator(x)).max() > 1e-4
-    # Without dropout, inference at batch size 1 is the training forward pass.
-    dry = small(dropout=0.0)
-    np.testing.assert_allclose(
-        dry.generator(x[:1], training=False), dry.generator(x[:1], training=True), atol=1e-4
-    )
+
+
+def test_inference_without_dropout_at_batch_size_1_is_the_training_pass():
+    (x, _), generator = batch(), small(dropout=0.0).generator
+    np.testing.assert_allclose(generator(x, training=False), generator(x, training=True), atol=1e-4)

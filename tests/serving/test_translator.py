@@ -269,7 +269,7 @@ def test_load_translator(exported):
     generator, folder = exported
     translate = load_translator(folder)
     image = random_images(2, 9, 31, 3)
-    assert translate.channels_in == 3
+    assert translate.channels_in == 3 and translate.image_size == 24
     np.testing.assert_allclose(translate(image), expected(generator, image), atol=1e-5)
 
 

@@ -175,3 +175,12 @@ def test_a_saved_model_does_not_encode(aae_cli, inputs, tmp_path, monkeypatch):
     monkeypatch.setattr(tf.saved_model, "contains_saved_model", lambda *_: True)
     result = aae_cli(f"predict somewhere '{inputs}' --output '{tmp_path}/o'")
     assert result.status == 2 and "somewhere: a SavedModel only generates images" in result.err
+
+
+def test_a_model_without_an_average_takes_its_only_network(aae_cli, make_run, inputs, tmp_path):
+    run = make_run()
+    line = f"predict '{run}' '{inputs}' --output '{tmp_path}/o' --network"
+    assert aae_cli(f"{line} generator").status == 0
+    result = aae_cli(f"{line} average")
+    assert result.status == 2 and "--network average" in result.err
+    assert len(result.err.splitlines()) == 1

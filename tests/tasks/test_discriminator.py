@@ -75,7 +75,8 @@ def make_run(tmp_path_factory):
 
     y, shown = np.arange(9) % 3, np.array([0, 0, 1, 1, 1, 2, 2, 2])
     y_test = np.array([*shown[:-1], 0])
-    np.savez(folder / "flat.npz", x_train=flat(y), y_train=y, x_test=flat(shown), y_test=y_test)
+    named = {"y_train": np.array(NAMES)[y], "y_test": np.array(NAMES)[y_test]}
+    np.savez(folder / "flat.npz", x_train=flat(y), x_test=flat(shown), **named)
 
     def make(name, **options):
         data = Generation.data(seed=5, dataset=str(folder / "flat.npz"))

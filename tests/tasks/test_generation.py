@@ -198,6 +198,7 @@ def test_evaluate(evaluate, plain):
     assert labels is None and reference_set.count == 5
     assert report == {
         "step": 4,
+        "network": "generator",
         "dataset": "here",
         "split": "test",
         "count": 5,
@@ -277,10 +278,11 @@ def test_evaluate_without_labels(capsys, rgb, inception_inputs, reference_sets, 
     fid = report.pop("keras_inception_fid")
     assert fid > 0 and f"Keras-Inception FID: {fid:.1f} (60 images)" in result.out
     assert report == {
-        **{"step": 4, "dataset": "here", "split": "test", "count": 60, "seed": 2},
+        **{"step": 4, "network": "generator", "dataset": "here", "split": "test"},
+        **{"count": 60, "seed": 2},
         "further": {"a": 1},
     }
-    reason = "left out; --dataset here: its images have no labels"
+    reason = "skipped; --dataset here: its images have no labels"
     page = rgb / "evaluation" / "index.html"
     assert reason in result.out and reason in page.read_text()
     (alt, grid), (other, held_out) = shown_on(page)
@@ -298,11 +300,11 @@ def test_evaluate_without_labels_or_inception(
 
     if weights == "missing":
         monkeypatch.setattr(inception, "keras_inception", missing)
-        data, run, reason = Unlabelled, rgb, "left out; the weights of InceptionV3"
+        data, run, reason = Unlabelled, rgb, "skipped; the weights of InceptionV3"
     else:
         data = type("Grey", (Data,), {"classes": 0})
         run = shutil.copytree(plain, tmp_path / "run")
-        reason = "left out, it is defined for RGB images"
+        reason = "skipped; it is defined for RGB images"
     monkeypatch.setattr(Generation, "data", data)
     result = gan_cli(f"evaluate '{run}' --count 5")
     assert result.status == 0, result.err

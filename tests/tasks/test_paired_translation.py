@@ -1,6 +1,7 @@
 """Paired translation: predict, evaluate and export."""
 
 import json
+import shutil
 import tracemalloc
 from functools import partial
 
@@ -65,7 +66,7 @@ def assert_same(image, expected):
 )
 def test_predict(run_cli, finished, folder, translated, tmp_path, inputs, names):
     given = " ".join(f"'{folder / name}'" for name in inputs)
-    result = run_cli(f"predict {finished} {given} --output {tmp_path / 'out'}")
+    result = run_cli(f"predict {finished} {given} --output {tmp_path / 'out'} --size original")
     assert result.status == 0
     assert f"{len(names)} images translated to {tmp_path / 'out'}" in result.out
     outputs = sorted((tmp_path / "out").glob("*.png"))
@@ -92,8 +93,45 @@ def test_predict_from_a_saved_model_equals_predict_from_its_run(
         assert_same(image_file.read(tmp_path / "saved" / path.name), image_file.read(path))
 
 
+@pytest.mark.parametrize(
+    ("options", "wide", "tall", "said"),
+    [
+        ("", (16, 139), (72, 16), "at 16 pixels (shorter side), as in training; --size original"),
+        ("--size 9", (9, 78), (40, 9), None),
+        ("--size original", (7, 61), (45, 10), None),
+    ],
+)
+def test_predict_resizes_to_the_scale_of_training(
+    run_cli, finished, folder, translated, tmp_path, options, wide, tall, said
+):
+    for source in (finished, finished / "export" / "tiny" / "1"):
+        output = tmp_path / source.name
+        result = run_cli(f"predict {source} '{folder}' --output {output} {options}")
+        assert result.status == 0
+        assert result.out.count("(shorter side)") == (said is not None)
+        assert said is None or said in result.out
+        for name, sides in (("wide.png", wide), ("tall.jpg", tall)):
+            image = image_file.resize(image_file.read(folder / name), *sides)
+            made = image_file.read((output / name).with_suffix(".png"))
+            assert_same(made, translated(image))
+
+
+def test_a_saved_model_that_does_not_know_its_scale_keeps_the_size(
+    run_cli, finished, folder, tmp_path
+):
+    saved = tmp_path / "old" / "1"
+    shutil.copytree(finished / "export" / "tiny" / "1", saved)
+    (saved / "assets.extra" / "translator.json").unlink()
+    result = run_cli(f"predict {saved} '{folder}' --output {tmp_path / 'out'}")
+    assert result.status == 0 and result.out.count("at their own size") == 1
+    assert image_file.read(tmp_path / "out" / "wide.png").shape == (7, 61, 3)
+    line = f"predict {saved} '{folder}' --output {tmp_path / 'nine'} --size 9"
+    assert run_cli(line).status == 0
+    assert image_file.read(tmp_path / "nine" / "wide.png").shape == (9, 78, 3)
+
+
 def test_predict_in_tiles_keeps_the_size(run_cli, finished, folder, tmp_path):
-    line = f"predict {finished} '{folder}' --output {tmp_path} --tile 16"
+    line = f"predict {finished} '{folder}' --output {tmp_path} --tile 16 --size original"
     assert run_cli(line).status == 0
     assert image_file.read(tmp_path / "wide.png").shape == (7, 61, 3)
     assert image_file.read(tmp_path / "tall.png").shape == (45, 10, 3)
@@ -109,7 +147,7 @@ def test_memory_does_not_grow_with_the_height_beyond_the_image(tmp_path, monkeyp
         tracemalloc.start()
         with monkeypatch.context() as patch:
             patch.setattr(image_file, "read", lambda *_: image)
-            write = partial(write_translated, Translator(lambda x: x, 8, 3), 64)
+            write = partial(write_translated, Translator(lambda x: x, 8, 3), None, 64)
             convert_files(write, [str(source)], str(output), page, "translated")
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
@@ -155,6 +193,8 @@ def test_errors_of_predict_are_one_line(refused, finished, folder, tmp_path):
     predict(f"'{folder}' {tmp_path / 'wide.jpg'}", "wide.jpg", "another input would be written to")
     predict(truncate(tmp_path / "wide.jpg"), "wide.jpg")
     predict(f"'{folder / 'wide.png'}'", "tile 0", options="--tile 0")
+    for size in ("0", "-5", "small"):
+        predict(f"'{folder / 'wide.png'}'", "size", size, options=f"--size {size}")
 
 
 def test_predict_never_overwrites_its_input(refused, finished, tmp_path):
@@ -190,10 +230,11 @@ def test_evaluate(run_cli, no_inception, copy_of, finished, pairs_folder):
     table = result.out.lower()
     for word in ("l1", "psnr", "ssim", "mean photo", "label colour"):
         assert word in table
-    assert "left out; the weights of InceptionV3 cannot be downloaded" in result.out
+    assert "skipped; the weights of InceptionV3 cannot be downloaded" in result.out
 
     report = json.loads((run / "evaluation.json").read_text())
-    assert report["step"] == 6 and report["split"] == "test"
+    assert report["step"] == 6 and report["split"] == "test" and report["image_size"] == 16
+    assert "measured at 16x16 pixels" in result.out
     assert report["dataset"] == str(pairs_folder)
     assert report["keras_inception_fid"] is None
     model = Run(run).load_sampler(Tiny)

@@ -177,7 +177,7 @@ def test_evaluate(run_cli, finished, inputs, tmp_path):
     assert list(results) == ["0.png", "1.png", "mean"]
     hr = noise(43, 50, 70)[:40, :48]
     lr = bicubic.shrink(hr, 4)
-    assert results["0.png"]["bicubic"] == super_resolution.scores(hr, bicubic.enlarge(lr, 4), 4)
+    assert results["0.png"]["bicubic"] == super_resolution.bicubic_scores(hr, 4)
     for step in (3, 6):  # both stages
         own = upscaler_of(Run(finished).load_sampler(SRGAN, step=step)).upscale(lr)
         score = super_resolution.scores(hr, own, 4)["psnr"]
@@ -227,7 +227,7 @@ def test_the_first_stage_alone(run_cli, train_folder, tmp_path, monkeypatch):
 def test_errors_are_one_line(refused, finished, inputs, train_folder, tmp_path):
     saved = finished / "export" / "srgan" / "1"
     wide = f"'{inputs / 'wide.png'}' --output {tmp_path / 'out'}"
-    refused(f"predict {finished} {wide} --tile 20", "--tile 20", "more than 20")
+    refused(f"predict {finished} {wide} --tile 20", "--tile 20", "at least 21")
     refused(f"predict {finished} {wide} --step 4", "--step 4", "3, 5, 6")
     refused(f"predict {finished} {wide} --best", "--keep_best")
     refused(f"predict {saved} {wide} --step 3", "--step: fixed", str(saved))
@@ -235,7 +235,7 @@ def test_errors_are_one_line(refused, finished, inputs, train_folder, tmp_path):
     refused(f"evaluate {finished} --images {tmp_path / 'none'}", "no such image or folder")
     refused(f"{SMALL} --stage gan --dataset {train_folder} --run {tmp_path / 'g'}", "--begin RUN")
     other = f"{SMALL} --stage gan --width 5 --begin {finished} --dataset {train_folder}"
-    refused(f"{other} --run {tmp_path / 'g'}", "of other options")
+    refused(f"{other} --run {tmp_path / 'g'}", "other options")
     assert not (tmp_path / "g").exists()
     image_file.write(tmp_path / "bad.png", noise(9, 9, 0))
     truncate(tmp_path / "bad.png")

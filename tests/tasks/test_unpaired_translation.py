@@ -81,19 +81,33 @@ def test_predict_in_both_directions_from_a_run_and_from_its_saved_model(call, ru
     for direction in ("AtoB", "BtoA"):
         for source in (run, run / "export" / "cyclegan" / "1"):
             output = tmp_path / f"{source.name}_{direction}"
-            options = f"--output {output} --direction {direction}"
+            options = f"--output {output} --direction {direction} --size original"
             result = call(f"predict {source} {tmp_path / 'x.png'} {options}")
             assert result.status == 0, result.err
             made[direction] = image_file.read(output / "x.png")
             assert_same(made[direction], translated(model, direction, shown))
     assert np.abs(made["AtoB"].astype(int) - made["BtoA"]).max() > 10
-    result = call(f"predict {run} {tmp_path / 'x.png'} --output {tmp_path / 'default'}")
+    line = f"predict {run} {tmp_path / 'x.png'} --output {tmp_path / 'default'} --size original"
+    assert call(line).status == 0
     assert_same(image_file.read(tmp_path / "default" / "x.png"), made["AtoB"])
+
+
+def test_predict_resizes_to_the_scale_of_training(call, run, model, tmp_path):
+    shown = noise(13, 22, 5)
+    image_file.write(tmp_path / "x.png", shown)
+    expected = translated(model, "BtoA", image_file.resize(shown, 16, 27))
+    for source in (run, run / "export" / "cyclegan" / "1"):
+        output = tmp_path / source.name
+        line = f"predict {source} {tmp_path / 'x.png'} --output {output} --direction BtoA"
+        result = call(line)
+        assert result.status == 0 and "at 16 pixels (shorter side)" in result.out
+        assert_same(image_file.read(output / "x.png"), expected)
 
 
 def test_predict_in_tiles_keeps_the_size(call, run, tmp_path):
     image_file.write(tmp_path / "x.png", noise(9, 50, 1))
-    line = f"predict {run} {tmp_path / 'x.png'} --output {tmp_path / 'out'} --tile 16"
+    options = "--tile 16 --size original"
+    line = f"predict {run} {tmp_path / 'x.png'} --output {tmp_path / 'out'} {options}"
     assert call(line).status == 0
     assert image_file.read(tmp_path / "out" / "x.png").shape == (9, 50, 3)
 
@@ -183,9 +197,10 @@ def test_evaluate(call, run, data, model, no_inception, tmp_path):
     copied = copy_of(run, tmp_path / "run")
     result = call(f"evaluate {copied.folder}")
     assert result.status == 0, result.err
-    assert result.out.count("left out; the weights of InceptionV3") == len(no_inception) == 1
+    assert result.out.count("skipped; the weights of InceptionV3") == len(no_inception) == 1
     report = json.loads(copied.evaluation_file.read_text())
     assert report["step"] == 4 and report["split"] == "test" and report["dataset"] == data.name
+    assert report["image_size"] == 16 and "measured at 16x16 pixels" in result.out
     assert report["keras_inception_fid"] == {"AtoB": None, "BtoA": None}
     G, F = (model.generator.get_layer(direction) for direction in ("AtoB", "BtoA"))
     for direction, domain, forth, back in (("AtoB", "A", G, F), ("BtoA", "B", F, G)):

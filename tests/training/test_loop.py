@@ -57,7 +57,7 @@ class Lost(SimpleNamespace):
         ({"jit_step": True}, 6, None),  # it was compiled in the first step
         ({}, 0, None),
         (
-            {"group": Lost()},
+            {"replicas": Lost()},
             6,
             r"^a worker was lost in step 7; the last .* step 4, is kept in runs/x/c; restart",
         ),
@@ -70,7 +70,7 @@ def test_a_failed_step_is_explained_if_the_user_can_fix_it(model, step, said):
         raise failure
 
     alone = SimpleNamespace(is_lost=lambda error: False)
-    model = {"fit": fit, "group": alone, "jit_step": False, "jit_apply": False} | model
+    model = {"fit": fit, "replicas": alone, "jit_step": False, "jit_apply": False} | model
     run = SimpleNamespace(folder="runs/x", checkpoints="runs/x/c", step=lambda: 4)
     saver = SimpleNamespace(saved=0, step=step, save=lambda: pytest.fail("saved in a step"))
     with pytest.raises(UserError if said else tf.errors.OpError, match=said) as caught:

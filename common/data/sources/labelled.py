@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from common.data.sources import npz
+from common.data.sources.classes import ordered
 from common.data.sources.named_arrays import CLASS_NAMES, NAMED, named_arrays
-from common.data.sources.splits import hash_of_names, random_split
+from common.data.sources.splits import VALIDATION, hash_of_names, print_unused, random_split
+from common.data.sources.survey import nearest_side, survey
 from common.data.synthetic.digits import Digits, labels
 from common.data.synthetic.glyphs import CLASSES
 from common.errors import UserError, at_least_one
@@ -19,7 +21,7 @@ import numpy as np
 EMBEDDED = "embedded"
 EMBEDDED_COUNT = 20_000  # training digits by default
 SEED = 0  # fixed, so that all runs on the embedded digits share one reference classifier
-FOLDER_SIZE = 64  # px; default side of images in files
+MAX_SIDE = 64  # px; default side of larger images in files, for networks of bearable cost
 SPLITS = ("train", "test")
 
 
@@ -105,6 +107,7 @@ class Found(NamedTuple):
         class_names: names of the classes, by label; [] without labels.
         side: default side of the images in pixels.
         channels: default channels of the images.
+        file_side: usual shorter side of images in files, if any can be read.
     """
 
     name: str
@@ -113,10 +116,15 @@ class Found(NamedTuple):
     class_names: list[str]
     side: int
     channels: int
+    file_side: int | None = None
 
 
 def find(
-    dataset: str | None, data_dir: str | None, seed: int, embedded_count: int = EMBEDDED_COUNT
+    dataset: str | None,
+    data_dir: str | None,
+    seed: int,
+    embedded_count: int = EMBEDDED_COUNT,
+    class_names: list[str] | None = None,
 ) -> Found:
     """Finds a dataset; see `LabelledImages` for the arguments."""
     if embedded_count != EMBEDDED_COUNT and dataset != EMBEDDED:
@@ -125,20 +133,23 @@ def find(
         return embedded(embedded_count)
     if dataset is None:
         try:
-            return find("mnist", data_dir, seed)
+            return find("mnist", data_dir, seed, class_names=class_names)
         except UserError as error:
             print(f"{error}\nusing the embedded generated digits instead")
             return embedded()
     if dataset in NAMED:  # a folder of that name: ./mnist
-        found = of_arrays(dataset, named_arrays(dataset, datasets_folder(data_dir)), seed)
-        if dataset in CLASS_NAMES and found.class_names == [str(i) for i in range(10)]:
-            found = found._replace(class_names=CLASS_NAMES[dataset].split(","))
+        arrays, known = named_arrays(dataset, datasets_folder(data_dir)), CLASS_NAMES.get(dataset)
+        if known and class_names == known.split(","):  # the file has their numbers
+            class_names = None
+        found = of_arrays(dataset, arrays, seed, class_names)
+        if known and found.class_names == [str(i) for i in range(10)]:
+            found = found._replace(class_names=known.split(","))
         return found
     path = Path(dataset).expanduser().resolve()  # a run may be resumed from another directory
     if path.is_dir():
-        return of_folder(path, seed)
+        return of_folder(path, seed, class_names)
     if path.is_file():
-        return of_arrays(str(path), npz.read_npz(path), seed)
+        return of_arrays(str(path), npz.read_npz(path), seed, class_names)
     raise UserError(
         f"--dataset {dataset}: no such folder, .npz file or known dataset; give one of these "
         f"or {', '.join([*NAMED, EMBEDDED])}"
@@ -160,9 +171,11 @@ def embedded(count: int = EMBEDDED_COUNT) -> Found:
     return Found(EMBEDDED, **splits, class_names=names, side=28, channels=1)
 
 
-def of_arrays(name: str, given: dict[str, np.ndarray], seed: int) -> Found:
+def of_arrays(
+    name: str, given: dict[str, np.ndarray], seed: int, class_names: list[str] | None = None
+) -> Found:
     """A dataset of arrays x_train and optionally y_train, x_test and y_test."""
-    arrays = npz.validated(given, name)
+    arrays = npz.validated(given, name, class_names)
 
     def split(x: np.ndarray, y: np.ndarray | None) -> ArraySplit:
         return ArraySplit(x, np.arange(len(x)), np.zeros(len(x), np.int32) if y is None else y)
@@ -175,32 +188,59 @@ def of_arrays(name: str, given: dict[str, np.ndarray], seed: int) -> Found:
     return Found(name, train, test, arrays.class_names, min(train.shape[:2]), train.shape[2])
 
 
-def of_folder(folder: Path, seed: int) -> Found:
+def of_folder(folder: Path, seed: int, class_names: list[str] | None = None) -> Found:
     """A dataset of a folder of images, or of a folder with one folder of images per class."""
-    roots = {split: folder / split for split in SPLITS if (folder / split).is_dir()}
-    if "test" in roots and "train" not in roots:
-        raise UserError(f"--dataset {folder}: has test/, but no train/")
-    found = {split: _by_class(root) for split, root in (roots or {"train": folder}).items()}
-    class_names = sorted(found["train"].keys() - {""})
+    roots = _split_folders(folder)
+    held_out = roots.get("test", folder)
+    left_out = held_out.name if roots["train"] == folder != held_out else None
+    found = {
+        split: _by_class(root, left_out if root == folder else None)
+        for split, root in roots.items()
+    }
+    class_names = ordered(found["train"].keys() - {""}, class_names, str(folder))
     for name in found.get("test", {}):
         if name not in found["train"]:
             raise UserError(
-                f"--dataset {folder}: test/{name} has no match in train/; "
-                "give both the same folders of classes, or none"
+                f"--dataset {folder}: {held_out.name}/{name} has no match in "
+                f"{roots['train'].name}/; give both the same folders of classes, or none"
             )
 
     def split(of_class: dict[str, list[Path]]) -> FileSplit:
-        label = {name: i for i, name in enumerate(class_names)}
-        paths = [path for name in sorted(of_class) for path in of_class[name]]
-        numbers = [label.get(name, 0) for name in sorted(of_class) for _ in of_class[name]]
-        return FileSplit(folder, paths, np.array(numbers, np.int32))
+        listed = [of_class.get(name, []) for name in class_names or [""]]
+        paths = [path for of_one in listed for path in of_one]
+        labels_of = np.repeat(np.arange(len(listed)), [*map(len, listed)])
+        return FileSplit(folder, paths, labels_of.astype(np.int32))
 
     train = split(found["train"])
-    if "test" in found:
-        test = split(found["test"])
-    else:
+    test = split(found["test"]) if "test" in found else None
+    listing.print_ignored(folder, train.paths + (test.paths if test else []))
+    usual = survey(train.paths)
+    if test is None:
         train, test = split_off_test(train, folder, seed)
-    return Found(str(folder), train, test, class_names, FOLDER_SIZE, 3)
+    side = nearest_side(usual.side, MAX_SIDE)
+    return Found(str(folder), train, test, class_names, side, usual.channels, usual.side)
+
+
+def _split_folders(folder: Path) -> dict[str, Path]:
+    """The folders of the training and, if there are any, the test images.
+
+    Without train/, the training images are those of the folder itself, and a folder of a usual name
+    beside them has the test images, unless it has images where the others are classes.
+    """
+    if (folder / "train").is_dir():
+        test = folder / "test"
+        print_unused(folder, VALIDATION, "to hold out a folder of its own, name it test/")
+        return {"train": folder / "train"} | ({"test": test} if test.is_dir() else {})
+    if (folder / "test").is_dir():
+        raise UserError(f"--dataset {folder}: has test/, but no train/")
+    present = [name for name in VALIDATION if (folder / name).is_dir()]
+    for name in present:
+        if _holds_images(folder) == _holds_images(folder / name):
+            return {"train": folder, "test": folder / name}
+    for name in present:
+        use = "takes {}/ for a class" if _holds_images(folder / name) else "does not use {}/"
+        print(f"{folder}: {use.format(name)}; give train/ and test/ to hold out images")
+    return {"train": folder}
 
 
 def split_off_test(train: Split, name: str | Path, seed: int) -> tuple[Split, Split]:
@@ -213,10 +253,16 @@ def split_off_test(train: Split, name: str | Path, seed: int) -> tuple[Split, Sp
     return train.subset(rest), train.subset(test)
 
 
-def _by_class(root: Path) -> dict[str, list[Path]]:
-    """The image files of a split by class name; without classes, all under ""."""
+def _by_class(root: Path, left_out: str | None = None) -> dict[str, list[Path]]:
+    """The image files of a split by class name; without classes, all under "".
+
+    Args:
+        root: folder of the split.
+        left_out: name of a subfolder that belongs to another split.
+    """
     try:
         folders = sorted(path for path in root.iterdir() if path.is_dir() and not _is_hidden(path))
+        folders = [path for path in folders if path.name != left_out]
     except OSError as error:
         raise UserError(f"--dataset {root}: {error.strerror}; give a readable folder") from error
     if not folders or _holds_images(root):

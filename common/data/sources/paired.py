@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from common.data.sources.splits import random_split
+from common.data.sources.splits import VALIDATION, print_unused, random_split
 from common.data.synthetic.facades import facade
 from common.errors import UserError
 from common.images import image_file, listing
@@ -131,12 +131,15 @@ def folder_splits(folder: Path, seed: int) -> dict[str, list[Pair]]:
     else:
         roots = (folder,)
     present = [split for split in SPLITS if all((root / split).is_dir() for root in roots)]
+    for root in roots:
+        print_unused(root, VALIDATION[1:], "to hold out these pairs, name it val/ beside train/")
     if "train" in present:
         splits = {split: find_pairs(*(root / split for root in roots)) for split in present}
     elif any((root / split).is_dir() for root in roots for split in SPLITS):
         raise UserError(f"--dataset {folder}: has splits, but no train/")
     else:
         splits = {"train": find_pairs(*roots)}
+    listing.print_ignored(folder, (path for pairs in splits.values() for p in pairs for path in p))
     return split_off_missing(splits, folder, seed)
 
 

@@ -2,8 +2,21 @@
 
 import hashlib
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
+
+VALIDATION = ("val", "valid", "validation")  # usual names of a folder of held-out data
+
+
+def print_unused(folder: Path, names: Iterable[str], remedy: str):
+    """Prints a line about the subfolders of these names, which are not used, if there are any.
+
+    They are not used in place of a random split: runs that have made one must find it again.
+    """
+    unused = [f"{name}/" for name in names if (folder / name).is_dir()]
+    if unused:
+        print(f"{folder}: does not use {' and '.join(unused)}; {remedy}")
 
 
 def random_split(total: int, seed: int, *counts: int) -> list[np.ndarray]:

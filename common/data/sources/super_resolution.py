@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from common.data.sources.splits import random_split
+from common.data.sources.splits import VALIDATION, print_unused, random_split
 from common.data.synthetic.textures import texture
 from common.errors import UserError
 from common.images import image_file, listing
@@ -113,9 +113,16 @@ def embedded_splits(seed: int) -> Splits:
 def folder_splits(folder: Path, seed: int) -> Splits:
     """The images of a folder by split; a missing val split is taken from the training images."""
     root = folder / "train" if (folder / "train").is_dir() else folder
-    train = [ImageFile(path) for path in listing.find(root)]
+    paths = {"train": listing.find(root)}
     if root != folder and (folder / "val").is_dir():
-        return {"train": train, "val": [ImageFile(p) for p in listing.find(folder / "val")]}
+        paths["val"] = listing.find(folder / "val")
+    unused = [name for name in (*VALIDATION, "test") if "val" not in paths or name != "val"]
+    print_unused(folder, unused, "held-out images are those of val/, beside train/")
+    listing.print_ignored(folder, (path for found in paths.values() for path in found))
+    splits = {split: [*map(ImageFile, found)] for split, found in paths.items()}
+    if "val" in splits:
+        return splits
+    train = splits["train"]
     if len(train) < 2:
         raise UserError(f"--dataset {folder}: one image is too few to train on")
     count = min(MAX_HELD_OUT, max(1, len(train) // 20))

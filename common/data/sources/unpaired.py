@@ -4,10 +4,12 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from common.data.sources.labelled import ArraySplit
 from common.data.sources.paired import NAMED as PAIRED
-from common.data.sources.splits import hash_of_names, random_split
+from common.data.sources.splits import VALIDATION, hash_of_names, print_unused, random_split
+from common.data.sources.survey import survey
 from common.data.synthetic.facades import facade_by_day, facade_by_night
 from common.errors import UserError
 from common.images import image_file, listing
@@ -25,6 +27,7 @@ NAMED = (
 EMBEDDED = "embedded"
 EMBEDDED_COUNTS = {"train": 400, "test": 100}  # images of each domain
 DIGIT_SIDE, MARGIN = 32, 2  # px: a digit of 28 px with a margin, so that its sides halve evenly
+SIDE, MIN_SIDE = 128, 16  # px; default side of the images, and the least for smaller ones
 SPLITS = ("trainA", "trainB", "testA", "testB")
 
 
@@ -236,11 +239,37 @@ def folder_splits(folder: Path, seed: int) -> dict[str, Domain]:
                 f"--dataset {folder}: has no {train.name}/; give a folder with trainA/ and trainB/ "
                 "(optionally testA/ and testB/), or with A/ and B/"
             )
+        others = [f"{name}{domain}" for name in VALIDATION]
+        print_unused(
+            folder, others, f"test images are those of {test.name}/, beside train{domain}/"
+        )
         if test.is_dir():
             splits[test.name] = listing.find(test)
         else:
             splits |= split_off_test(splits[train.name], domain, folder, seed)
+    listing.print_ignored(folder, (path for paths in splits.values() for path in paths))
     return {split: Files(splits[split]) for split in SPLITS}
+
+
+class Usual(NamedTuple):
+    """The default side, in pixels, and channels of the images of a dataset."""
+
+    side: int
+    channels: int
+
+
+def usual_form(name: str, splits: dict[str, Domain]) -> Usual:
+    """The form of most images of a folder, of the domain with more pixels or channels.
+
+    The side is rounded to a multiple of 4, at most `SIDE`. Other datasets have RGB images of `SIDE`
+    pixels.
+    """
+    if name in (*NAMED, EMBEDDED):
+        return Usual(SIDE, 3)
+    usual = [survey(splits[split].paths) for split in ("trainA", "trainB")]
+    side = max(SIDE if each.side is None else each.side for each in usual)
+    rounded = min(SIDE, max(MIN_SIDE, round(side / 4) * 4))
+    return Usual(rounded, max(each.channels for each in usual))
 
 
 def split_off_test(

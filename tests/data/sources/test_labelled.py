@@ -2,6 +2,7 @@
 
 from common.data.sources import labelled
 from common.data.sources.labelled import CLASS_NAMES, ArraySplit, find
+from common.data.sources.splits import hash_of_names
 from common.data.synthetic.digits import digits, labels
 from common.errors import UserError
 from common.images import image_file
@@ -9,6 +10,7 @@ from tests.helpers.image_files import noise
 
 import numpy as np
 import pytest
+from PIL import Image
 
 
 def write(folder, count, first=0):
@@ -35,7 +37,7 @@ def save(path, count=20, test=5, classes=4, seed=0):
 def test_a_folder_of_images_has_no_labels(tmp_path, capsys):
     found = find(str(write(tmp_path, 30)), None, 0)
     assert (found.name, found.class_names) == (str(tmp_path), [])
-    assert (found.side, found.channels) == (64, 3)
+    assert (found.side, found.channels) == (8, 3)
     assert len(found.train) == 27 and len(found.test) == 3
     assert not found.train.labels.any() and found.train.labels.dtype == np.int32
     assert sorted(names(found.train) + names(found.test)) == sorted(f"{i}.png" for i in range(30))
@@ -61,6 +63,43 @@ def test_folders_in_a_folder_are_classes(tmp_path, capsys):
     np.testing.assert_array_equal(found.test.read(3), noise(8, 8, 0))
 
 
+@pytest.mark.parametrize(
+    "folders, expected",
+    [
+        ("1 10 11 2 0", "0 1 2 10 11"),
+        ("10 2 02 -1 0.5", "-1 0.5 02 2 10"),
+        ("class10 class2 Class1", "Class1 class2 class10"),
+        ("2 1a 10", "1a 2 10"),
+    ],
+)
+def test_classes_are_in_natural_order(tmp_path, folders, expected):
+    for number, name in enumerate(folders.split()):
+        write(tmp_path / "train" / name, 1, first=number)
+        write(tmp_path / "test" / name, 1, first=number)
+    found = find(str(tmp_path), None, 0)
+    assert found.class_names == expected.split()
+    for split in (found.train, found.test):
+        assert [path.parent.name for path in split.paths] == expected.split()
+        assert split.labels.tolist() == [*range(len(split.paths))]
+
+
+def test_class_names_of_an_earlier_run_keep_their_order(tmp_path):
+    for split, count in (("train", 3), ("test", 1)):
+        for name in ("1", "2", "10"):
+            write(tmp_path / split / name, count)
+    stored = ["1", "10", "2"]
+    natural, found = (find(str(tmp_path), None, 0, class_names=names) for names in (None, stored))
+    assert natural.class_names == ["1", "2", "10"] and found.class_names == stored
+    listed = [f"train/{name}/{i}.png" for name in stored for i in range(3)]
+    assert names(found.train) == listed and found.train.digest() == hash_of_names(listed)
+    assert found.train.labels.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert found.test.labels.tolist() == [0, 1, 2]
+    assert found.train.digest() != natural.train.digest()
+    for other in (["1", "10"], ["1", "10", "3"], []):
+        with pytest.raises(UserError, match="has the classes 1, 2, 10, not"):
+            find(str(tmp_path), None, 0, class_names=other)
+
+
 def test_images_keep_their_labels_when_a_test_split_is_taken(tmp_path):
     write(tmp_path / "a", 20)
     write(tmp_path / "b", 30, first=20)
@@ -72,6 +111,47 @@ def test_images_keep_their_labels_when_a_test_split_is_taken(tmp_path):
             np.testing.assert_array_equal(split.labels, [n[0] == "b" for n in names(split)])
         assert len({*names(found.train), *names(found.test)}) == 50
     assert names(cuts[0].test) == names(cuts[1].test) != names(cuts[2].test)
+
+
+@pytest.mark.parametrize("name", ["val", "valid", "validation"])
+@pytest.mark.parametrize("classes", [("",), ("ant", "cat")])
+def test_a_validation_folder_beside_the_training_images_is_held_out(
+    tmp_path, capsys, name, classes
+):
+    for label in classes:
+        write(tmp_path / label, 4)
+        write(tmp_path / name / label, 2, first=4)
+    found = find(str(tmp_path), None, 0)
+    assert found.class_names == [*filter(None, classes)]
+    places = [f"{label}/" if label else "" for label in classes]
+    assert names(found.train) == [f"{place}{i}.png" for place in places for i in range(4)]
+    assert names(found.test) == [f"{name}/{place}{i}.png" for place in places for i in (4, 5)]
+    assert found.test.labels.tolist() == [i for i in range(len(classes)) for _ in range(2)]
+    assert capsys.readouterr().out == ""
+    write(tmp_path / name / "dog", 1)
+    if classes != ("",):
+        with pytest.raises(UserError, match=f"{name}/dog has no match in {tmp_path.name}/"):
+            find(str(tmp_path), None, 0)
+
+
+@pytest.mark.parametrize("test", [[], ["test"]])
+def test_a_validation_folder_beside_train_is_not_used_and_said_to_be(tmp_path, capsys, test):
+    for split in ("train", "val", "valid", *test):
+        write(tmp_path / split / "a", 10)
+    found = find(str(tmp_path), None, 0)
+    assert (len(found.train), len(found.test)) == ((10, 10) if test else (9, 1))
+    out = capsys.readouterr().out.splitlines()
+    remedy = "to hold out a folder of its own, name it test/"
+    assert out[0] == f"{tmp_path}: does not use val/ and valid/; {remedy}"
+    assert len(out) == (1 if test else 2)
+
+
+def test_a_class_named_like_a_split_is_said_to_be_one(tmp_path, capsys):
+    for name in ("cat", "dog", "val"):
+        write(tmp_path / name, 10)
+    assert find(str(tmp_path), None, 0).class_names == ["cat", "dog", "val"]
+    out = capsys.readouterr().out
+    assert out.startswith(f"{tmp_path}: takes val/ for a class; give train/ and test/ to hold")
 
 
 @pytest.mark.parametrize(
@@ -96,6 +176,21 @@ def test_folders_that_are_refused(tmp_path, made, message):
             (tmp_path / place).mkdir()
     with pytest.raises(UserError, match=rf"{tmp_path}\S* ?.*{message}"):
         find(str(tmp_path), None, 0)
+
+
+def test_all_jpeg_suffixes_are_read_and_other_formats_are_counted(tmp_path, capsys):
+    for name in ("a", "b"):
+        for split in ("train", "test"):
+            write(tmp_path / split / name, 2)
+            Image.new("RGB", (8, 8)).save(tmp_path / split / name / "3.jfif", "jpeg")
+            Image.new("RGB", (8, 8)).save(tmp_path / split / name / "4.jpe", "jpeg")
+            (tmp_path / split / name / "5.avif").touch()
+    found = find(str(tmp_path), None, 0)
+    assert len(found.train) == len(found.test) == 8
+    assert found.train.read(3).shape == (8, 8, 3) and not found.train.read(2).any()
+    assert capsys.readouterr().out == (
+        f"{tmp_path}: ignored 4 .avif: these formats are not read; convert to PNG or JPEG\n"
+    )
 
 
 def test_folders_without_images_beside_images_are_ignored(tmp_path):
@@ -160,6 +255,9 @@ def test_class_names_of_named_datasets(tmp_path):
         save(tmp_path / f"{name}.npz", classes=10, test=10)
     assert find("cifar10", str(tmp_path), 0).class_names[3] == "cat"
     found = find("fashion_mnist", str(tmp_path), 0)
+    stored = find("fashion_mnist", str(tmp_path), 0, class_names=found.class_names)
+    assert stored.class_names == found.class_names
+    np.testing.assert_array_equal(stored.train.labels, found.train.labels)
     assert found.name == "fashion_mnist"
     assert len(found.class_names) == 10 and found.class_names[9] == "ankle boot"
     save(tmp_path / "cifar10.npz", classes=4)  # another file of that name

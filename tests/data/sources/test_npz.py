@@ -100,10 +100,40 @@ def test_values_up_to_one_are_scaled():
         np.testing.assert_array_equal(converted, 255 * (GRAYSCALE > 99))
 
 
-def test_white_is_the_same_for_both_splits():
-    dark = np.ones((3, 5, 4), np.uint8)  # would be white on its own
-    arrays = validated({"x_train": GRAYSCALE, "x_test": dark}, "a")
-    np.testing.assert_array_equal(arrays.x_test, dark[..., None])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_overshoot_of_zero_to_one_is_clipped(dtype):
+    x = np.array([-0.04, 0, 0.5, 1, 1.0000001, 1.04], dtype).reshape(1, 2, 3)
+    expected = [0, 0, 128, 255, 255, 255]
+    np.testing.assert_array_equal(validated({"x_train": x}, "a").x_train.ravel(), expected)
+    scaled = GRAYSCALE / 255  # a single value a little above 1 changes no other
+    scaled[0, 0, 0] = 1.0000001
+    arrays = validated({"x_train": scaled, "x_test": np.float32(scaled[:2])}, "a")
+    np.testing.assert_array_equal(arrays.x_train[..., 0], GRAYSCALE)
+    np.testing.assert_array_equal(arrays.x_test[..., 0], GRAYSCALE[:2])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_arrays_of_different_ranges_are_refused(dtype):
+    wide, scaled = dtype(GRAYSCALE), np.float32(GRAYSCALE[:2] / 255)
+    message = r"^a: x_train has 0.* to 255.* and x_test has .* to 1.0; give both"
+    with pytest.raises(UserError, match=message):
+        validated({"x_train": wide, "x_test": scaled}, "a")
+    with pytest.raises(UserError, match=r"x_train has .* to 1.0 and x_test has"):
+        validated({"x_train": scaled, "x_test": wide}, "a")
+    binary = np.ones((3, 5, 4), dtype)
+    with pytest.raises(UserError, match=r"x_test has 1.* to 1.*; give both"):
+        validated({"x_train": wide, "x_test": binary}, "a")
+    black = np.zeros((3, 5, 4), dtype)
+    for x in (wide, scaled):
+        arrays = validated({"x_train": x, "x_test": black}, "a")
+        assert arrays.x_train.max() == 255 and not arrays.x_test.any()
+
+
+@pytest.mark.parametrize("high", [1.06, 2.0, 16.0, 255.5, 65535.0, np.inf])
+def test_a_maximum_that_fits_neither_range_is_refused_by_array(high):
+    x = np.linspace(0, high, 20).reshape(1, 5, 4) if np.isfinite(high) else np.full((1, 5, 4), high)
+    with pytest.raises(UserError, match=rf"^a: x_test: values .* to {high}; give images in 0 to"):
+        validated({"x_train": GRAYSCALE / 1.0, "x_test": x}, "a")
 
 
 def test_images_are_converted_in_chunks():
@@ -121,6 +151,9 @@ def test_images_are_converted_in_chunks():
         (np.eye(4)[[2, 0, 3, 3, 1, 0]], ["0", "1", "2", "3"], [2, 0, 3, 3, 1, 0]),
         ([True, False, True, True, True, False], ["False", "True"], [1, 0, 1, 1, 1, 0]),
         ([7] * 6, ["7"], [0] * 6),
+        ([10, 9, 100, 9, 10, -1], ["-1", "9", "10", "100"], [2, 1, 3, 1, 2, 0]),
+        (["10", "9", "100", "9", "10", "-1"], ["-1", "9", "10", "100"], [2, 1, 3, 1, 2, 0]),
+        (["c10", "c9", "c1", "c9", "c1", "c1"], ["c1", "c9", "c10"], [2, 1, 0, 1, 0, 0]),
     ],
 )
 def test_labels_of_any_values(y, names, expected):
@@ -138,6 +171,17 @@ def test_test_labels_are_numbered_like_training_labels():
     np.testing.assert_array_equal(arrays.y_test, [2, 0])
     with pytest.raises(UserError, match=r"^a: y_test has 4, which y_train lacks"):
         validated(given | {"x_test": GRAYSCALE[:2], "y_test": np.array([9, 4])}, "a")
+
+
+def test_labels_follow_given_class_names():
+    given = {"x_train": GRAYSCALE, "y_train": np.array(["1", "10", "2", "2", "1", "10"])}
+    given |= {"x_test": GRAYSCALE[:2], "y_test": np.array(["2", "10"])}
+    arrays = validated(given, "a", ["1", "10", "2"])
+    assert arrays.class_names == ["1", "10", "2"]
+    np.testing.assert_array_equal(arrays.y_train, [0, 1, 2, 2, 0, 1])
+    np.testing.assert_array_equal(arrays.y_test, [2, 1])
+    with pytest.raises(UserError, match="a: has the classes 1, 2, 10, not the classes 1, 3 as in"):
+        validated(given, "a", ["1", "3"])
 
 
 X, Y = {"x_train": GRAYSCALE}, {"y_train": np.arange(6)}

@@ -215,3 +215,33 @@ def test_two_images_of_one_name_are_refused(tmp_path):
 def test_a_folder_is_named_by_its_absolute_path(pairs_folder, monkeypatch):
     monkeypatch.chdir(pairs_folder.parent)
     assert find_splits(pairs_folder.name, None, 0)[0] == str(pairs_folder)
+
+
+def test_images_of_other_formats_are_counted(tmp_path, capsys):
+    for side in "AB":
+        for split in ("train", "val", "test"):
+            write_pairs(tmp_path / side / split, 2)
+            (tmp_path / side / split / "9.heic").touch()
+    find_splits(str(tmp_path), None, 0)
+    assert "ignored 6 .heic: these" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("sides", [[""], ["A", "B"]])
+def test_a_validation_folder_of_another_name_is_said_to_be_unused(tmp_path, capsys, sides):
+    for side in sides:
+        for split in ("train", "valid", "test"):
+            write_pairs(tmp_path / side / split, 10)
+    splits = find_splits(str(tmp_path), None, 0)[1]
+    assert {name: len(pairs) for name, pairs in splits.items()} == {
+        "train": 9,
+        "val": 1,
+        "test": 10,
+    }
+    assert capsys.readouterr().out.splitlines() == [
+        *(
+            f"{tmp_path / side}: does not use valid/; "
+            "to hold out these pairs, name it val/ beside train/"
+            for side in sides
+        ),
+        f"{tmp_path}: no val/, so 1 of 10 training pairs are held out",
+    ]

@@ -202,3 +202,23 @@ def test_as_digits_crops_the_margin():
     np.testing.assert_array_equal(as_digits(padded), x)
     np.testing.assert_array_equal(as_digits(np.repeat(padded, 3, axis=-1)), x)
     assert as_digits(np.zeros((2, 64, 64, 1), np.uint8)).shape == (2, 28, 28, 1)
+
+
+def test_images_of_other_formats_are_counted(tmp_path, capsys):
+    for split in SPLITS:
+        write(tmp_path / split, 2)
+        (tmp_path / split / "9.heic").touch()
+    find_splits(str(tmp_path), None, 0)
+    assert "ignored 4 .heic: these" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("train", [["trainA", "trainB"], ["A", "B"]])
+def test_validation_folders_are_said_to_be_unused(tmp_path, capsys, train):
+    for split in (*train, "valA", "validB"):
+        write(tmp_path / split, 4)
+    splits = find_splits(str(tmp_path), None, 0)[1]
+    assert [len(splits[split]) for split in SPLITS] == [3, 3, 1, 1]
+    out = capsys.readouterr().out.splitlines()
+    for domain, name in (("A", "valA/"), ("B", "validB/")):
+        remedy = f"test images are those of test{domain}/, beside train{domain}/"
+        assert f"{tmp_path}: does not use {name}; {remedy}" in out

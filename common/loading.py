@@ -1,0 +1,243 @@
+"""Trained models in Python: `from common import load`.
+
+model = load("runs/first")  # a run, or one version of an exported SavedModel
+translated = model(image)  # uint8 (H, W, 3), or a batch (B, H, W, 3)
+sevens = load("runs/cgan").sample(16, label=7, seed=0)  # uint8 (16, 28, 28, 1)
+"""
+
+from collections.abc import Callable
+from functools import cache, partial
+from pathlib import Path
+
+from common import registry
+from common.errors import UserError, at_least_one
+from common.images import image_file
+from common.images.tiling import Upscaler
+from common.inference.draw import check_seed, select_classes
+from common.inference.endpoints import labels_in_turn
+from common.inference.image_to_image import Translator, resized
+from common.inference.sampler import Sampler
+from common.serving import sampler as saved_sampler
+from common.serving import saved_model
+from common.serving import translator as saved_translator
+from common.serving import upscaler as saved_upscaler
+from common.tasks.base import Checkpoint
+from common.tasks.generation import Generation
+from common.tasks.paired_translation import PairedTranslation
+from common.tasks.super_resolution import SuperResolution
+from common.tasks.unpaired_translation import DIRECTIONS, UnpairedTranslation
+from common.training.run_folder import Run
+
+import numpy as np
+import tensorflow as tf
+
+TranslatorOf = Callable[[str | None], Translator]  # of a direction, or of the default one
+
+
+class ImageTranslator:
+    """A trained translator of images: `model(image)`.
+
+    Args:
+        translator_of: gives the translator of a direction.
+
+    Attributes:
+        image_size: side of the training images in pixels; None if it is not known.
+    """
+
+    def __init__(self, translator_of: TranslatorOf):
+        self._translator_of = translator_of
+
+    @property
+    def image_size(self) -> int | None:
+        return self._translator_of(None).image_size
+
+    def __call__(
+        self,
+        image: np.ndarray,
+        direction: str | None = None,
+        size: int | None = None,
+        tile: int = 512,
+    ) -> np.ndarray:
+        """Translates an image, or each image of a batch.
+
+        Args:
+            image: uint8 (H, W, C), (H, W) or (B, H, W, C), with C = 1 or 3; it is converted to the
+                channels of the model's input.
+            direction: AtoB (the default) or BtoA, for a model that has both.
+            size: shorter side in pixels that images are resized to, keeping their aspect ratio;
+                default their own size. A translation is best at the scale of the training images,
+                `size=model.image_size`.
+            tile: side in pixels of the overlapping tiles that larger images are split into.
+
+        Returns:
+            uint8 of the same rank; (H, W) gives (H, W, 3) where the model generates RGB.
+
+        Raises:
+            UserError: an option is out of range, or there is no such direction.
+            ValueError: the image is no such array.
+        """
+        at_least_one(size=size, tile=tile)
+        translator = self._translator_of(direction)
+
+        def translate(one: np.ndarray) -> np.ndarray:
+            one = resized(image_file.to_channels(one, translator.channels), size)
+            return np.concatenate([*translator.bands(one, tile)])
+
+        return _each(translate, image)
+
+
+class ImageUpscaler:
+    """A trained super-resolution network: `model(image)`."""
+
+    def __init__(self, upscaler: Upscaler):
+        self._upscaler = upscaler
+
+    @property
+    def scale(self) -> int:
+        """Factor by which the sides of an image grow."""
+        return self._upscaler.scale
+
+    def __call__(self, image: np.ndarray, tile: int = 256) -> np.ndarray:
+        """Enlarges an image, or each image of a batch.
+
+        Args:
+            image: uint8 (H, W, C), (H, W) or (B, H, W, C), with C = 1 or 3.
+            tile: side in pixels of the tiles that larger images are split into.
+
+        Returns:
+            uint8 of the same rank and channels.
+
+        Raises:
+            UserError: the tile is not positive.
+            ValueError: the image is no such array.
+        """
+        at_least_one(tile=tile)
+        return _each(partial(self._upscaler.upscale, tile=tile), image)
+
+
+class ImageSampler:
+    """A trained generator of images from noise: `model.sample(count)`."""
+
+    def __init__(self, sampler: Sampler):
+        self._sampler = sampler
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the classes that it takes; empty if it takes no class."""
+        return list(self._sampler.class_names)
+
+    def sample(self, count: int = 64, label: str | int | None = None, seed: int = 0) -> np.ndarray:
+        """Generates the images that `predict --count COUNT --label LABEL --seed SEED` writes.
+
+        Args:
+            count: number of images.
+            label: only class to generate, by name or number; default all classes in turn.
+            seed: seed for the noise.
+
+        Returns:
+            uint8 (count, S, S, C).
+
+        Raises:
+            UserError: an option is out of range, or there is no such class.
+        """
+        at_least_one(count=count)
+        check_seed(seed=seed)
+        name = None if label is None else str(label)
+        class_ids = select_classes(self._sampler.class_names, name)
+        return self._sampler.all(self._sampler.noise(seed, count), labels_in_turn(class_ids, count))
+
+
+def load(folder: Path | str, **checkpoint) -> ImageTranslator | ImageUpscaler | ImageSampler:
+    """Loads a trained model of any kind.
+
+    Args:
+        folder: folder of a run, or of one version of an exported SavedModel.
+        checkpoint: options of `predict` that select the weights of a run: best=True, or
+            network="generator" or "average"; for pix2pix also its inference options.
+
+    Raises:
+        UserError: there is neither in the folder, or it does not have these weights.
+    """
+    path, folder = Path(folder), str(folder)
+    if tf.saved_model.contains_saved_model(folder):
+        for option in checkpoint:
+            raise UserError(f"{option}: fixed in the SavedModel {folder}; load the run instead")
+        return _load_saved_model(path)
+    run = Run(path)
+    if not run.config_file.is_file():
+        raise UserError(f"{folder}: neither a run (config.json) nor a SavedModel in this folder")
+    name = run.config()["model"]
+    if name not in registry.NAMES:
+        raise UserError(f"{folder}: a run of {name}, which is not a model of this project")
+    task = registry.task_of(name)
+    options = task.option_groups.get(Checkpoint, Checkpoint)(**checkpoint)
+    match task:
+        case Generation():
+            return ImageSampler(task.sampler(folder, options))
+        case SuperResolution():
+            return ImageUpscaler(task.upscaler(folder, options))
+        case PairedTranslation():
+            return ImageTranslator(_one_direction(task.translator(folder, options)))
+        case UnpairedTranslation():
+            load_direction = partial(task.translator, folder, checkpoint=options)
+            return ImageTranslator(_two_directions(load_direction))
+    raise UserError(f"{folder}: runs of {name} cannot be loaded in Python; use predict")
+
+
+def _load_saved_model(folder: Path) -> ImageTranslator | ImageUpscaler | ImageSampler:
+    if (folder / saved_sampler.ABOUT).is_file():
+        return ImageSampler(saved_sampler.load_sampler(folder))
+    if (folder / saved_model.EXTRA / saved_upscaler.FACTS).is_file():
+        return ImageUpscaler(saved_upscaler.load_upscaler(folder))
+
+    @cache
+    def of_signature(direction: str | None) -> Translator:
+        saved = saved_translator.load_translator(folder, direction or saved_translator.DEFAULT)
+        return Translator(saved, 1, saved.channels_in, saved.image_size)
+
+    of_signature(None)  # an error belongs here rather than to the first image
+    return ImageTranslator(of_signature)
+
+
+def _one_direction(translator: Translator) -> TranslatorOf:
+    def translator_of(direction: str | None) -> Translator:
+        if direction is not None:
+            raise UserError(f"direction={direction!r}: the model has only one; leave it out")
+        return translator
+
+    return translator_of
+
+
+def _two_directions(load_direction: Callable[[str], Translator]) -> TranslatorOf:
+    """Loads the default direction now, the other one when it is used."""
+    load_once = cache(load_direction)
+
+    def translator_of(direction: str | None) -> Translator:
+        direction = direction or DIRECTIONS[0]
+        if direction not in DIRECTIONS:
+            raise UserError(f"direction={direction!r}: give {' or '.join(DIRECTIONS)}")
+        return load_once(direction)
+
+    translator_of(None)
+    return translator_of
+
+
+def _each(convert: Callable[[np.ndarray], np.ndarray], images: np.ndarray) -> np.ndarray:
+    """Converts an image, (H, W, C) or (H, W), or each image of a batch, (B, H, W, C).
+
+    Raises:
+        ValueError: the array is nothing of this kind.
+    """
+    images = np.asarray(images)
+    rank = images.ndim
+    batch = {2: images[None, ..., None], 3: images[None], 4: images}.get(rank)
+    valid = batch is not None and batch.size and batch.shape[-1] in (1, 3)
+    if not valid or images.dtype != np.uint8:
+        raise ValueError(
+            "give uint8 images (H, W, C), (H, W) or (B, H, W, C) with C = 1 or 3, not "
+            f"{images.dtype} {images.shape}"
+        )
+    converted = np.stack([convert(image) for image in batch])
+    if rank == 4:
+        return converted
+    return converted[0, ..., 0] if rank == 2 and converted.shape[-1] == 1 else converted[0]
