@@ -8,6 +8,7 @@ from functools import cache
 from common import cli, registry
 from common.images import image_file
 from common.signatures import pick
+from common.staged import Staged
 from common.training.run_folder import Run
 from tests.helpers.checkpoints import arrays
 from tests.helpers.image_files import noise
@@ -99,7 +100,9 @@ def reproducible():
 
 
 class Step:
-    """The first step of a model, eagerly or as one XLA program, with fixed noise.
+    """A step of a new model, eagerly or as one XLA program, with fixed noise.
+
+    A staged model takes the last step of its last stage, which trains all players.
 
     Attributes:
         model: model after the step.
@@ -117,6 +120,10 @@ class Step:
             update.build()  # as training does before its first step
             if isinstance(update.optimizer, LossScaleOptimizer):
                 update.optimizer.dynamic_scale.assign(256)  # the initial scale may overflow
+        if isinstance(self.model, Staged):
+            last = self.model.plan.total_steps - 1
+            self.model.stage = self.model.stage_of(last)
+            self.model.steps_done.assign(last)
         self.before = {name: each.get_weights() for name, each in self.model.networks.items()}
         step = self.model.train_step
         if jit == "on":
@@ -137,7 +144,7 @@ class Step:
 
 @pytest.fixture(scope="module")
 def step(run, model):
-    """step(policy, jit) -> the first step of the run's model on one batch."""
+    """step(policy, jit) -> a step of the run's model on one batch."""
     model_class, task, *_ = model
     options = Run(run).config()["options"]
     data = task(model_class).data(**pick(task.data, options))
