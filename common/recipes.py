@@ -5,6 +5,7 @@ says what the run gives, what it costs and on which data. The first line of the 
 summary that --help lists. YAML files of a user's own and the config.json of a run are read too.
 """
 
+import json
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -107,7 +108,9 @@ def read(
             raise UserError(f"{file}: {name}: give --{name} on the command line")
         if name not in options:
             raise UserError(f"{file}: {name}: no option of train (--help lists the options)")
-        if not isinstance(value, str):
+        if isinstance(value, list) and all(isinstance(each, str) for each in value):
+            values[name] = json.dumps(value)  # such as the names of classes
+        elif not isinstance(value, str):
             raise UserError(f"{file}: {name}: give one value")
     return Recipe(file, values)
 

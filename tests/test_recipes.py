@@ -66,6 +66,7 @@ def test_the_config_of_a_run_gives_its_options(tmp_path):
     decided = {"classes": 10, "class_names": ["0", "1"]}
     file = tmp_path / "config.json"
     file.write_text(json.dumps({"model": "dcgan", "options": stored | decided}))
+    stored |= {"class_names": ["0", "1"]}
     assert options_of(f"--config {file}") == stored | {"run": None}
     assert options_of(f"--config {file} --run second --seed 4") == stored | {
         "run": "second",
