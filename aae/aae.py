@@ -285,7 +285,7 @@ def check_labels(labels: int, supervised: bool, classes: int):
         raise UserError(f"--labels {labels}: with --supervised every image has a label; drop one")
     if (labels or supervised) and not classes:
         option = f"--labels {labels}" if labels else "--supervised"
-        raise UserError(f"{option}: the data set has no labels; leave the option out")
+        raise UserError(f"{option}: the dataset has no labels; leave the option out")
     if labels < 0 or 0 < labels < classes:
         raise UserError(f"--labels {labels}: give 0, or {classes} or more: one of each class")
 

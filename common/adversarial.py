@@ -151,10 +151,10 @@ class Adversarial(keras.Model):
 
         Within a step, new variables would make TensorFlow trace it a second time.
         """
-        for network in vars(self).values():
-            loss = getattr(network, "_compile_loss", None)
+        for player in self.players.values():
+            loss = player.compiled._compile_loss
             if loss is not None and not loss.built:
-                loss.build(network.output, network.output)
+                loss.build(player.compiled.output, player.compiled.output)
 
     def make_train_function(self, force: bool = False):
         """Keras' hook: `fit` calls the function made here once a step, with its data iterator.
@@ -259,9 +259,16 @@ class Adversarial(keras.Model):
         players = self.players
         for name, player_gradients in gradients.items():
             players[name].apply(player_gradients)
-        averaged = None if self.average_generator is None else self.generator
-        if any(players[name].network is averaged for name in gradients):
-            weight_average.update(self.average_generator, self.generator, self.ema, self.averaged)
+            self.after_update(name)
+        if self.average_generator is not None:
+            updated = {id(v) for name in gradients for v in players[name].variables}
+            if any(id(v) in updated for v in self.generator.trainable_variables):
+                weight_average.update(
+                    self.average_generator, self.generator, self.ema, self.averaged
+                )
+
+    def after_update(self, player: str):
+        """Hook: called after each update of a player, in the compiled step; by default nothing."""
 
     def generator_inputs(self, number: int, batch: tuple):
         """What the generator takes for the `number`-th batch: by default, its first tensor."""

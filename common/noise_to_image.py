@@ -20,7 +20,7 @@ class Judged(NamedTuple):
 
     Attributes:
         images: float32 (B, S, S, C) in [-1, 1].
-        classes: int32 (B,); of no meaning where the data have no labels.
+        classes: int32 (B,); meaningless without labels.
         output: the discriminator's output in training mode, of whatever structure it has: a logit
             (B, 1), a list of heads, a reconstruction, ...
     """
@@ -50,6 +50,7 @@ class NoiseToImage(Adversarial):
     """
 
     targets: ClassVar[tuple[float, float]] = (1.0, 0.0)  # of D's output: real, fake
+    g_target: ClassVar[float | None] = None  # of D's output in G's loss; default that of real
     distribution: ClassVar[str] = "normal"  # of the components of z
 
     def __init__(
@@ -79,22 +80,25 @@ class NoiseToImage(Adversarial):
 
     def build_players(
         self,
-        loss: Callable | list[Callable],
+        loss: Callable | list[Callable] | None = None,
         optimizer: Callable[[], keras.optimizers.Optimizer] | None = None,
         loss_weights: float | list[float] | None = None,
+        d_optimizer: Callable[[], keras.optimizers.Optimizer] | None = None,
     ):
         """Builds and compiles D, and G into D (`combined`), each with an optimizer of its own.
 
         Args:
-            loss: Keras loss of D's output, or a list of one for each of its outputs.
+            loss: Keras loss of D's output, or a list of one for each of its outputs; None where
+                `d_loss` and `g_loss` do not call it.
             optimizer: makes an optimizer; default `adam`.
             loss_weights: as in Keras.
+            d_optimizer: makes D's optimizer, if it is another one.
         """
         compiled = {"loss": loss, "loss_weights": loss_weights}
         optimizer = optimizer or self.adam
         self.generator = self.build_generator()
         self.discriminator = self.build_discriminator()
-        self.discriminator.compile(optimizer=optimizer(), **compiled)
+        self.discriminator.compile(optimizer=(d_optimizer or optimizer)(), **compiled)
         self.combined = self.build_combined()
         self.combined.compile(optimizer=optimizer(), **compiled)
         self.compile()
@@ -126,16 +130,16 @@ class NoiseToImage(Adversarial):
         """D's loss: its outputs for real and for generated images against their `targets`."""
         on_real, on_fake = self.targets
         D, y, y_fake = self.discriminator, real.output, fake.output
-        loss = D.compute_loss(y=on_real * tf.ones_like(y), y_pred=y)
-        return loss + D.compute_loss(y=on_fake * tf.ones_like(y_fake), y_pred=y_fake)
+        loss = D.compute_loss(y=filled(y, on_real), y_pred=y)
+        return loss + D.compute_loss(y=filled(y_fake, on_fake), y_pred=y_fake)
 
     def g_loss(self, real: Judged | None, fake: Judged) -> tf.Tensor:
         """G's loss: D's output for generated images against the target of real ones.
 
         `real` is None where G is updated on a batch of its own (`Alternating`).
         """
-        target = self.targets[0] * tf.ones_like(fake.output)
-        return self.combined.compute_loss(y=target, y_pred=fake.output)
+        target = self.targets[0] if self.g_target is None else self.g_target
+        return self.combined.compute_loss(y=filled(fake.output, target), y_pred=fake.output)
 
     def penalty(self, real: Judged, fake: Judged) -> tuple[tf.Tensor | float, dict]:
         """A term of D's loss that needs the images, and what is logged of it, by name."""
@@ -168,14 +172,20 @@ class NoiseToImage(Adversarial):
         # Two passes of D: batch normalization must not mix real and generated images.
         fake = self.judged(*self.generate(labels), real=False)
         real = self.judged(x, labels, real=True)
+        # G's tape need not record the penalty, which is none of its loss.
         penalty, logs = self.penalty(real, fake._replace(images=tf.stop_gradient(fake.images)))
         d_loss = self.d_loss(real, fake) + penalty
         losses = {"discriminator": d_loss, "generator": self.g_loss(real, fake)}
         return losses, self.logs(real, fake) | logs
 
 
+def filled(output, value: float):
+    """Tensors of the shapes of D's output, of whatever structure, with one value everywhere."""
+    return keras.tree.map_structure(lambda each: value * tf.ones_like(each), output)
+
+
 class ClassConditional(NoiseToImage):
-    """The same with a generator that takes a class: G(z, c).
+    """`NoiseToImage` with a generator that takes a class: G(z, c).
 
     `build_generator` takes z and a one-hot class; `build_discriminator` may take the class beside
     the images.
@@ -229,7 +239,7 @@ class ClassConditional(NoiseToImage):
 
 
 class Alternating(NoiseToImage):
-    """The same with `n_critic` updates of D for each of G, every one on its own batch and noise.
+    """`NoiseToImage` with `n_critic` updates of D per update of G, each on its own batch and noise.
 
     A training step is one update of D. G is updated at the end of a step in which D has had its
     number of updates.
@@ -238,12 +248,12 @@ class Alternating(NoiseToImage):
     counts = ("generator_steps",)
     n_critic: int = 1
 
-    def build_players(self, *arguments, **options):
+    def __init__(self, *arguments, **shared):
+        super().__init__(*arguments, **shared)
         # int64: TensorFlow keeps int32 variables off the GPU, where XLA cannot reach them.
         counter = {"shape": (), "initializer": "zeros", "dtype": "int64", "trainable": False}
         self.g_steps = self.add_weight(name="generator_steps", **counter)
         self.d_steps = self.add_weight(name="discriminator_steps", **counter)  # since G's last
-        super().build_players(*arguments, **options)
 
     def due(self) -> tf.Tensor:
         """Number of updates of D before the next one of G."""

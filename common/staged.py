@@ -30,7 +30,7 @@ class Stage(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What the training loop must know of a model that decides about its course itself.
+    """What the training loop must know of a model that sets its own length and stages.
 
     Attributes:
         total_steps: number of training steps; the others end with --steps and --epochs.
@@ -50,7 +50,7 @@ class Plan(NamedTuple):
 
 
 def plan_of(model: Adversarial) -> Plan:
-    """The plan of a staged model; of any other one, that it has none."""
+    """The plan of a staged model; an empty plan for other models."""
     return model.plan if isinstance(model, Staged) else Plan()
 
 
@@ -127,7 +127,7 @@ class Staged(Adversarial):
         return staged_step
 
     def _enter(self, index: int, count: int) -> Callable:
-        """Begins or resumes a stage: the compiled step of it."""
+        """Begins or resumes a stage; returns its compiled step."""
         stage = self.stages[index]
         for model in self.replicas.models or [self]:  # of each replica of this process
             model.stage = index

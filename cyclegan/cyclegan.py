@@ -22,6 +22,7 @@ with each step, not with each epoch.
 """
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
@@ -104,17 +105,22 @@ class CycleGAN(Adversarial):
         image = image_size, image_size, channels
         self.pool_a, self.pool_b = (ImagePool(pool_size, image, name=n) for n in "ab")
 
+        self.build_players(cycle_weight, identity_weight, lambda: adam(learning_rate, beta_1))
+        self.compile()
+
+    def build_players(self, cycle_weight: float, identity_weight: float, optimizer: Callable):
+        """Builds and compiles the discriminators, and the translators with their losses."""
         self.generator = self.build_generator()
         G, F = (self.generator.get_layer(name) for name in ("AtoB", "BtoA"))
         self.discriminator_a, self.discriminator_b = map(self.build_discriminator, "ab")
         for discriminator in (self.discriminator_a, self.discriminator_b):
             discriminator.compile(
                 loss=losses.least_squares,
-                loss_weights=0.5,  # section 7.1; Adam's steps stay as long
-                optimizer=adam(learning_rate, beta_1),
+                loss_weights=0.5,  # section 7.1; Adam is invariant to it
+                optimizer=optimizer(),
             )
 
-        a, b = (keras.Input((None, None, channels)) for _ in range(2))
+        a, b = (keras.Input((None, None, self.channels)) for _ in range(2))
         fake_b, fake_a = self.generator([a, b])
         outputs = [self.discriminator_b(fake_b), self.discriminator_a(fake_a), F(fake_b), G(fake_a)]
         weights = [1.0, 1.0, cycle_weight, cycle_weight]
@@ -125,11 +131,10 @@ class CycleGAN(Adversarial):
         self.combined.compile(
             loss=[losses.least_squares] * 2 + [losses.l1] * (len(outputs) - 2),
             loss_weights=weights,
-            optimizer=adam(learning_rate, beta_1),
+            optimizer=optimizer(),
         )
         # The same pass, with the translations made on the way, for the pool.
         self.combined_and_fakes = keras.Model([a, b], [*outputs, fake_b, fake_a])
-        self.compile()
 
     @property
     def players(self) -> dict[str, Player]:
@@ -213,7 +218,7 @@ def norm(h):
 
 
 def conv(h, filters: int, *, kernel: int = 3, strides: int = 1, use_bias: bool = False):
-    """Convolution of a map that is already padded."""
+    """Convolution without padding."""
     return Conv2D(
         filters, kernel, strides=strides, use_bias=use_bias, kernel_initializer=normal_init()
     )(h)

@@ -99,7 +99,7 @@ class Pix2Pix(Adversarial):
         self.discriminator = self.build_discriminator()
         self.discriminator.compile(
             loss=OBJECTIVES[objective],
-            loss_weights=0.5,  # section 3.3; Adam's steps stay as long
+            loss_weights=0.5,  # section 3.3; Adam is invariant to it
             optimizer=adam(learning_rate, beta_1),
         )
 

@@ -130,7 +130,7 @@ class SRGAN(Staged):
 
     @property
     def players(self) -> dict[str, Player]:
-        """The generator has an optimizer for each stage: stage 1's moments would mislead it."""
+        """The generator has an optimizer for each stage: those of stage 1 do not fit stage 2."""
         players = {}
         if self.mse_steps:
             players["resnet"] = Player(self.generator, self.generator)
@@ -216,7 +216,7 @@ class SRGAN(Staged):
         return {"resnet": mse}, {"mse": mse}
 
     def objectives(self, lr: tf.Tensor, hr: tf.Tensor) -> tuple[dict, dict]:
-        """Stage 2: both players, of the same batches."""
+        """Stage 2: G and D, on the same batch."""
         fake, sr = self.combined(lr, training=True)
         real = self.discriminator(hr, training=True)
         d_loss = self.discriminator.compute_loss(y=tf.ones_like(real), y_pred=real)

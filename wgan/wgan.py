@@ -123,6 +123,7 @@ class WGAN(Alternating):
         return {"wasserstein": ops.mean(real.output) - ops.mean(fake.output)}
 
     def due(self) -> tf.Tensor:
+        """`n_critic`, or `warm_up` for the first 25 generator updates and every 500th."""
         done = self.g_steps
         return tf.where((done < 25) | (done % 500 == 0), self.warm_up, self.n_critic)
 
@@ -136,9 +137,8 @@ class WGAN(Alternating):
         ]
         return [weight for layer in layers for weight in layer.trainable_variables]
 
-    def _apply_gradients(self, gradients: dict[str, list[tf.Tensor]]):
-        super()._apply_gradients(gradients)
-        if "discriminator" in gradients:
+    def after_update(self, player: str):
+        if player == "discriminator":
             for weight in self.clipped:
                 weight.assign(ops.clip(weight, -self.clip, self.clip))
 

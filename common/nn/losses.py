@@ -2,7 +2,7 @@
 
 An objective has the signature of a Keras loss, `objective(target, output)`, so a player is compiled
 with it, and returns the mean over all elements: the batch, and for a PatchGAN every patch. The
-output of a discriminator is a logit or a score; no player ends in a sigmoid.
+output of a discriminator is a logit or a score; no discriminator ends in a sigmoid.
 """
 
 from collections.abc import Callable, Iterable
@@ -18,7 +18,7 @@ def cross_entropy(target, logits):
     """Binary cross-entropy of logits, the objective of Goodfellow et al. 2014 (equation 1).
 
     mean( t softplus(-l) + (1 - t) softplus(l) ), which is -t log s(l) - (1 - t) log(1 - s(l)) with
-    s the logistic function, written so that no logit overflows and every slope is s(l) - t. With
+    s the logistic function, written so that no logit overflows and its derivative is s(l) - t. With
     target 1 for generated images it is the generator's non-saturating loss, -log D(G(z)).
 
     Args:
