@@ -162,7 +162,7 @@ def test_thirty_two_bit_grey(values, expected):
     ],
 )
 def test_grey_without_a_known_white_is_refused(values):
-    with pytest.raises(image_file.BadImage, match="lie outside"):
+    with pytest.raises(image_file.BadImage, match="are outside"):
         image_file.read(content(Image.fromarray(values), "TIFF"))
 
 
