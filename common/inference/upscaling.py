@@ -19,7 +19,8 @@ _ALPHA_MARGIN = 4  # px: more than bicubic looks around
 def of_model(model: Adversarial) -> Upscaler:
     """The model's sampling generator at inference, as a graph."""
     graph = tf.function(lambda x: (model.sampler(x, training=False) + 1) / 2, reduce_retracing=True)
-    return Upscaler(lambda x: graph(tf.constant(x)).numpy(), model.scale, model.halo)
+    # clipped before a grayscale image becomes luma, as in the exported graph
+    return Upscaler(lambda x: graph(tf.constant(x)).numpy().clip(0, 1), model.scale, model.halo)
 
 
 def enlarge_files(upscaler: Upscaler, inputs: list[str], output: str, tile: int, page: ResultPage):
