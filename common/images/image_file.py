@@ -1,4 +1,4 @@
-"""Image file I/O, and the basic operations on images: uint8 (height, width, channels) in NumPy."""
+"""Image file I/O: images are uint8 (height, width, channels) in NumPy, whatever the file holds."""
 
 import io
 from collections.abc import Iterator
@@ -6,11 +6,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from common.errors import UserError, reason_of
+from common.images import metadata
 from common.io.atomic import atomic_file
 
 import imageio.v3 as imageio
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".jpe", ".jfif"),
@@ -23,36 +24,46 @@ OTHER_SUFFIXES = (
     *(".exr", ".hdr", ".pcx", ".dds", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raw"),
 )
 
-# Only the formats of SUFFIXES: Pillow would pass some others (EPS) to external programs.
+# The formats of SUFFIXES, and no others: Pillow would pass some (EPS) to external programs.
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")
 _MODES = {1: "L", 3: "RGB"}
-_TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_PLANES = 258, 262, 284
+_TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_ORIENTATION, _TIFF_PLANES = 258, 262, 274, 284
+_UPRIGHT = {  # EXIF orientation -> transposition of the stored pixels
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 class BadImage(UserError):
-    """An image cannot be read: it is missing, not an image, truncated, damaged or too large."""
+    """An image that cannot be read: missing, not an image, truncated, damaged or too large."""
 
 
 def read(source: str | Path | bytes, channels: int = 3) -> np.ndarray:
-    """Reads an image, rotated to its EXIF orientation; the first frame of an animation.
+    """Decodes an image, upright according to its EXIF orientation; the first frame of an animation.
 
-    Transparency is composited on white. CMYK is converted by formula, without colour profiles.
-    16-bit grayscale is scaled to 8 bits and rounded (of 16-bit RGB, Pillow drops the low byte).
-    The range of 32-bit grayscale is not stored in the file: maxima up to 1 (floats), 255 or 65535
-    (integers) are taken for that range, and other values are refused.
+    Transparent images are composited on white. CMYK is converted by formula; colour profiles are
+    ignored, and so is all other metadata, even if it is damaged. 16-bit grey is scaled to 8 bits
+    and rounded (Pillow itself drops the low byte of 16-bit RGB). 32-bit grey does not define which
+    value is white: values up to 1 (floats), up to 255 or up to 65535 (integers) are taken for that
+    range, and anything else is refused rather than guessed.
 
     Args:
         source: path of a file, or its content.
-        channels: 3 for RGB, 1 for grayscale (ITU-R 601 luma).
+        channels: 3 for RGB, 1 for grey (ITU-R 601 luma).
 
     Returns:
-        uint8 (height, width, channels), own memory.
+        uint8 (height, width, channels), which owns its memory.
 
     Raises:
         BadImage: the file is missing, not an image of a known format, truncated, damaged, too
-            large (Pillow's limit for decompression bombs) or in a form that Pillow misreads.
+            large (Pillow's limit against decompression bombs) or of a kind that Pillow misreads.
     """
-    with _as_bad_image(source):
+    with _errors_in_one_line(source):
         image = _upright(source)
         if image.has_transparency_data:
             white = Image.new("RGBA", image.size, "white")
@@ -62,30 +73,34 @@ def read(source: str | Path | bytes, channels: int = 3) -> np.ndarray:
 
 
 def read_layers(source: str | Path | bytes) -> tuple[np.ndarray, np.ndarray | None]:
-    """Reads an image like `read`, but with its own channels and a separate alpha channel.
+    """Decodes an image as `read` does, but with its own channels and with separate transparency.
 
     Returns:
-        The image, uint8 (height, width, 1) if the file is grayscale and (height, width, 3) if it
-        has colours; and its alpha, uint8 (height, width, 1), or None. Where alpha is 0 the colours
-        are those of the file.
+        The image, uint8 (height, width, 1) if the file is grey (it has one colour channel, or all
+        the colours that it uses from its palette are grey), else (height, width, 3); and its
+        alpha, uint8 (height, width, 1), or None if it has none. Where alpha is 0 the colours are
+        those stored in the file, if any.
 
     Raises:
         BadImage: as `read`.
     """
-    with _as_bad_image(source):
+    with _errors_in_one_line(source):
         image = _upright(source)
-        grayscale = image.mode in ("1", "L", "LA", "La")
+        grey = image.mode in ("1", "L", "LA", "La")
+        may_be_grey = image.mode == "P"
         alpha = None
         if image.has_transparency_data:
             image = image.convert("RGBA")
             alpha = np.array(image.getchannel("A"))[..., None]
-        pixels = np.array(image.convert("RGB").convert(_MODES[1 if grayscale else 3]))
-    return pixels.reshape(*pixels.shape[:2], 1 if grayscale else 3), alpha
+        pixels = np.array(image.convert("RGB"))
+    if grey or (may_be_grey and (pixels == pixels[..., :1]).all()):
+        pixels = pixels[..., :1].copy()
+    return pixels, alpha
 
 
 @contextmanager
-def _as_bad_image(source: str | Path | bytes) -> Iterator[None]:
-    """Turns any exception into a BadImage that names the image, in one line."""
+def _errors_in_one_line(source: str | Path | bytes) -> Iterator[None]:
+    """Turns any error of reading an image into a BadImage that names the image."""
     name = f"an image of {len(source)} bytes" if isinstance(source, bytes) else str(source)
     try:
         yield
@@ -93,32 +108,53 @@ def _as_bad_image(source: str | Path | bytes) -> Iterator[None]:
         raise BadImage(
             f"{name}: not an image of a known format ({', '.join(_FORMATS)}); replace or remove it"
         ) from error
-    # With damaged files, Pillow's decoders raise nearly anything: OSError, SyntaxError, TypeError,
-    # KeyError, struct.error, its own DecompressionBombError, a bare Exception, ...
+    # A damaged file can make one of Pillow's decoders raise nearly anything: OSError, SyntaxError,
+    # struct.error, TypeError, KeyError, its own DecompressionBombError, a bare Exception, ...
     except Exception as error:
         remedy = "check the path" if getattr(error, "strerror", None) else "replace or remove it"
         raise BadImage(f"{name}: {reason_of(error)}; {remedy}") from error
 
 
 def _upright(source: str | Path | bytes) -> Image.Image:
-    """Opens an image, rotates it to its EXIF orientation and converts it to 8 bits per channel."""
-    with Image.open(
-        io.BytesIO(source) if isinstance(source, bytes) else source, formats=_FORMATS
-    ) as image:
-        _refuse_misread(image)
-        # Pillow 10 opens 16-bit PNG as 32-bit integers ("I")
-        white = 65535 if image.format == "PNG" else None
-        upright = ImageOps.exif_transpose(image)
+    """Decodes an image to 8 bits per channel, upright according to its EXIF orientation."""
+    with io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as file:
+        pixels, exif = metadata.separate(file)
+        with Image.open(pixels, formats=_FORMATS) as image:
+            _refuse_misread(image)
+            # Pillow 10 opens 16-bit PNG as 32-bit integers ("I")
+            white = 65535 if image.format == "PNG" else None
+            raw_mode = image.tile[0][3] if image.tile else None
+            if image.format == "PNG":
+                _scale_transparent_grey(image, raw_mode)
+            if image.format == "TIFF":
+                _ignore_tiff_metadata(image)
+            image.load()
+            stated = metadata.orientation(exif or image.info.get("exif", b""))
+            upright = image.transpose(_UPRIGHT[stated]) if stated in _UPRIGHT else image.copy()
+    if raw_mode == "LA;16B":  # opened as RGBA
+        return upright.convert("LA")
     return _to_eight_bits(upright, white) if upright.mode.startswith(("I", "F")) else upright
 
 
+def _scale_transparent_grey(image: Image.Image, raw_mode: str):
+    """Scales the transparent grey value of a PNG of 2 or 4 bits, as Pillow scales its pixels."""
+    levels = {"L;2": 4, "L;4": 16}.get(raw_mode)
+    if levels and image.info.get("transparency", levels) < levels:
+        image.info["transparency"] *= 255 // (levels - 1)
+
+
+def _ignore_tiff_metadata(image: Image.Image):
+    """Limits the metadata that Pillow reads to turn a TIFF upright to its orientation."""
+    exif = Image.Exif()
+    exif[_TIFF_ORIENTATION] = image.tag_v2.get(_TIFF_ORIENTATION, 1)
+    image.getexif = lambda: exif
+
+
 def write(path: str | Path, image: np.ndarray) -> None:
-    """Writes uint8 (height, width, 1 or 3) atomically, in the format of the suffix.
+    """Writes uint8 (height, width, 1 or 3) in the format that the suffix names.
 
-    Missing folders are created.
-
-    Raises:
-        UserError: the suffix is unknown, or the file cannot be written.
+    Missing folders are created. The file is written atomically: under a hidden name in the same
+    folder, then renamed. Raises UserError for an unknown suffix or if it cannot be written.
     """
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
@@ -129,11 +165,11 @@ def write(path: str | Path, image: np.ndarray) -> None:
 
 
 def encode(image: np.ndarray, suffix: str = ".png") -> bytes:
-    """Encodes uint8 (height, width, 1 or 3) in the format of a suffix."""
+    """Encodes uint8 (height, width, 1 or 3) in the format that `suffix` names."""
     check(image)
     if image.shape[-1] == 1:
-        image = image[..., 0]  # imageio takes grayscale as (height, width)
-    # quality: for JPEG and WebP, whose default of 75 has visible artefacts; others ignore it
+        image = image[..., 0]  # imageio takes grey as (height, width)
+    # quality: for JPEG and WebP, whose default of 75 is visible; the other formats ignore it
     return imageio.imwrite("<bytes>", image, extension=suffix, plugin="pillow", quality=95)
 
 
@@ -148,13 +184,13 @@ def to_uint8(image: np.ndarray) -> np.ndarray:
 
 
 def mirrored(image: np.ndarray) -> np.ndarray:
-    """Mirrors (H, W, C) horizontally, own memory."""
-    # Six times as fast as copying image[:, ::-1].
+    """Mirrors (H, W, C) left to right, into memory of its own."""
+    # Copying image[:, ::-1] pixel by pixel takes six times as long.
     return np.stack([image[:, ::-1, c] for c in range(image.shape[-1])], axis=-1)
 
 
 def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Bicubic resizing (a = -0.5), antialiased: uint8 (H, W, C) -> (height, width, C)."""
+    """Resizes uint8 (H, W, C) to (height, width, C): bicubic (a = -0.5), antialiased."""
     check(image)
     channels = image.shape[-1]
     full_size = Image.fromarray(image if channels == 3 else image[..., 0])
@@ -163,25 +199,25 @@ def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def square(image: np.ndarray, side: int) -> np.ndarray:
-    """Center-crops to a square and resizes: uint8 (H, W, C) -> (side, side, C), a copy."""
+    """Crops the central square and resizes it: uint8 (H, W, C) -> (side, side, C), a copy."""
     height, width = image.shape[:2]
     length = min(height, width)
     top, left = (height - length) // 2, (width - length) // 2
-    crop = image[top : top + length, left : left + length].copy()
-    return crop if length == side else resize(crop, side, side)
+    cut = image[top : top + length, left : left + length].copy()
+    return cut if length == side else resize(cut, side, side)
 
 
 def to_channels(image: np.ndarray, channels: int) -> np.ndarray:
-    """uint8 (H, W, 1 or 3) -> (H, W, channels); RGB becomes grayscale by ITU-R 601 luma."""
+    """uint8 (H, W, 1 or 3) -> (H, W, channels); RGB becomes grey by ITU-R 601 luma."""
     check(image)
     if image.shape[-1] == channels:
         return image
-    converted = Image.fromarray(image if channels == 1 else image[..., 0])
-    return np.array(converted.convert(_MODES[channels])).reshape(*image.shape[:2], channels)
+    other = Image.fromarray(image if channels == 1 else image[..., 0])
+    return np.array(other.convert(_MODES[channels])).reshape(*image.shape[:2], channels)
 
 
 def _refuse_misread(image: Image.Image) -> None:
-    """Raises ValueError for deep TIFFs that Pillow (10.1 to 13.0) silently decodes wrongly."""
+    """Raises ValueError for TIFFs of over 8 bits that Pillow (10.1 to 13.0) silently misreads."""
     tags = getattr(image, "tag_v2", {})
     if max(tags.get(_TIFF_BITS, (8,))) <= 8:
         return
@@ -192,11 +228,14 @@ def _refuse_misread(image: Image.Image) -> None:
 
 
 def _to_eight_bits(image: Image.Image, white: int | None) -> Image.Image:
-    """Grayscale of 16 bits, 32-bit integers or floats -> mode L; Pillow's `convert` clips at 255.
+    """Converts 16-bit, 32-bit integer or float grey to 8 bits; Pillow's `convert` clips at 255.
 
     Args:
-        image: grayscale image.
-        white: the value of white; None infers it from the mode and the largest value.
+        image: mode I, I;16 or F.
+        white: value of white; None infers it from the mode and the largest value.
+
+    Returns:
+        Mode L, or LA if one grey value is transparent.
     """
     wide = np.asarray(image)
     low, high = wide.min(), wide.max()
@@ -204,13 +243,11 @@ def _to_eight_bits(image: Image.Image, white: int | None) -> Image.Image:
         deep, shallow = (255, 1) if image.mode == "F" else (65535, 255)
         white = shallow if image.mode in ("I", "F") and high <= shallow else deep
     if not (low >= 0 and high <= white):  # also true of NaN
-        raise ValueError(
-            f"grayscale values {low} to {high} are outside 0 to {white}: convert to 8 bits"
-        )
-    pixels = np.rint(wide * (255.0 / white)).astype(np.uint8)
-    if "transparency" in image.info:  # PNG: the value that is transparent
-        pixels[wide == image.info["transparency"]] = 255
-    return Image.fromarray(pixels)
+        raise ValueError(f"grey values {low} to {high} are outside 0 to {white}: convert to 8 bits")
+    grey = Image.fromarray(np.rint(wide * (255.0 / white)).astype(np.uint8))
+    if "transparency" in image.info:  # PNG: the one grey value that is transparent
+        grey.putalpha(Image.fromarray(np.uint8(255) * (wide != image.info["transparency"])))
+    return grey
 
 
 def check(image: np.ndarray) -> None:

@@ -66,7 +66,8 @@ def compiled(network: keras.Model) -> Translate:
 def upscaler_of(model: Adversarial) -> Upscaler:
     """Returns a super-resolution model's sampler as an `Upscaler`."""
     graph = tf.function(lambda x: (model.sampler(x, training=False) + 1) / 2, reduce_retracing=True)
-    return Upscaler(lambda x: graph(tf.constant(x)).numpy(), model.scale, model.halo)
+    # Clipped before a grayscale image becomes luma, as in the exported graph.
+    return Upscaler(lambda x: graph(tf.constant(x)).numpy().clip(0, 1), model.scale, model.halo)
 
 
 def convert_files(

@@ -1,5 +1,6 @@
-"""SavedModels for TensorFlow Serving: version folders, loading, image files inside a graph."""
+"""SavedModels for TensorFlow Serving: version folders, loading, image files as outputs."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from common.errors import UserError
@@ -50,19 +51,16 @@ def first_line(error: Exception) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__)
 
 
-def decode_image(encoded: tf.Tensor) -> tf.Tensor:
-    """Decodes an image file inside a graph: string () -> uint8 (H, W, 3).
-
-    Alpha is dropped, grey is converted to RGB, an animation gives its first frame. The EXIF
-    orientation is ignored.
-    """
-    # Given a number of channels, the decoders of BMP and GIF refuse files with another one.
-    pixels = tf.io.decode_image(encoded, channels=0, expand_animations=False)
-    colours = tf.where(tf.shape(pixels)[-1] >= 3, [0, 1, 2], [0, 0, 0])
-    return tf.ensure_shape(tf.gather(pixels, colours, axis=-1), (None, None, 3))
-
-
 def encode_png(image: tf.Tensor) -> tf.Tensor:
     """Encodes float32 (H, W, 1 or 3) in [-1, 1] as a PNG file inside a graph."""
     pixels = tf.clip_by_value(tf.round((image + 1) * 127.5), 0, 255)
     return tf.io.encode_png(tf.cast(pixels, tf.uint8))
+
+
+def of_each_file(convert: Callable[[tf.Tensor], tf.Tensor], files: tf.Tensor) -> tf.Tensor:
+    """Converts files inside a graph, string (B,) -> string (B,), with a function of one file.
+
+    One file at a time, since sizes differ; this also bounds the memory of a request.
+    """
+    converted = tf.TensorSpec((), tf.string)
+    return tf.map_fn(convert, files, fn_output_signature=converted, parallel_iterations=1)

@@ -5,11 +5,12 @@ runs them, as does TensorFlow without Keras and without this project.
 
     serving_default   image             float32 (B, H, W, Cin) in [-1, 1]
                    -> translated        float32 (B, H, W, Cout)
-    serving_bytes     image_bytes       string (B,): PNG, JPEG, BMP or GIF files of any sizes
+    serving_bytes     image_bytes       string (B,): image files of any sizes
                    -> translated_bytes  string (B,): PNG files of the same sizes
 
 H and W are arbitrary: images are padded by reflection and cropped inside the graph. The server
-returns `translated_bytes` as base64 because its name ends in `_bytes`.
+returns `translated_bytes` as base64 because its name ends in `_bytes`. Files are decoded to the
+pixels that `predict` reads (see `decoding`).
 
 The scale of the training images, which `predict` resizes images to, is in assets.extra/; the
 signatures leave the size of images alone.
@@ -25,7 +26,7 @@ from pathlib import Path
 from common.errors import UserError
 from common.io.atomic import atomic_folder
 from common.io.records import read_json, write_json
-from common.serving import saved_model, warmup
+from common.serving import decoding, saved_model, warmup
 
 import keras
 import numpy as np
@@ -146,16 +147,11 @@ def _endpoints(
         return {"translated": tf.cast(translated, tf.float32)}
 
     def translate_one(encoded):
-        image = _decode(encoded, channels_in)[None]
-        return saved_model.encode_png(translate(image)["translated"][0])
+        image = _to_unit(decoding.read(encoded, channels_in))
+        return saved_model.encode_png(translate(image[None])["translated"][0])
 
     def translate_bytes(image_bytes):
-        # Sizes differ between files; one at a time also bounds the memory of a request.
-        png = tf.TensorSpec((), tf.string)
-        encoded = tf.map_fn(
-            translate_one, image_bytes, fn_output_signature=png, parallel_iterations=1
-        )
-        return {"translated_bytes": encoded}
+        return {"translated_bytes": saved_model.of_each_file(translate_one, image_bytes)}
 
     return translate, translate_bytes
 
@@ -170,12 +166,9 @@ def _reflected(side: tf.Tensor, multiple: int) -> tf.Tensor:
     return tf.minimum(position, period - position)
 
 
-def _decode(encoded: tf.Tensor, channels: int) -> tf.Tensor:
-    """Decodes an image file to float32 (H, W, channels) in [-1, 1]."""
-    pixels = saved_model.decode_image(encoded)
-    if channels == 1:
-        pixels = tf.image.rgb_to_grayscale(pixels)
-    return tf.cast(pixels, tf.float32) / 127.5 - 1
+def _to_unit(image: tf.Tensor) -> tf.Tensor:
+    """uint8 in 0..255 -> float32 in [-1, 1]: `image_file.to_unit` in the graph."""
+    return tf.cast(image, tf.float32) / 127.5 - 1.0
 
 
 def _write_warmup_requests(

@@ -1,4 +1,4 @@
-"""Images of every format are read exactly, and unreadable ones are named."""
+"""Images of every kind come out right, and bad ones are named."""
 
 import io
 import struct
@@ -25,7 +25,7 @@ def content(image, kind, **options):
 
 
 def png(samples, depth, colour, transparent=b""):
-    """Encodes a PNG from big-endian samples (height, width[, channels]) and PNG's colour type."""
+    """A PNG file by hand: big-endian samples (height, width[, channels]); PNG's colour type."""
 
     def chunk(name, body):
         return (
@@ -46,8 +46,8 @@ def png(samples, depth, colour, transparent=b""):
 
 @pytest.mark.parametrize("suffix", image_file.SUFFIXES)
 @pytest.mark.parametrize("channels", [1, 3])
-def test_every_suffix_is_written_and_read(tmp_path, suffix, channels):
-    # Two flat halves: nearly unchanged by any codec, and sensitive to swapped axes and channels.
+def test_every_suffix_written_and_read(tmp_path, suffix, channels):
+    # two flat halves: any codec keeps them nearly, a swapped axis or channel shows
     image = np.full((16, 24, channels), 200, np.uint8)
     image[:, :12] = np.array([40, 90, 140], np.uint8)[:channels]
     path = tmp_path / "new" / f"image{suffix.upper()}"
@@ -68,10 +68,10 @@ def test_png_is_lossless_from_path_and_bytes(tmp_path, channels):
     image_file.read(encoded)[:] = 0  # own, writable memory
 
 
-def test_grayscale_and_rgb_are_converted():
-    grayscale = noise(channels=1)
+def test_grey_and_colour_convert():
+    grey = noise(channels=1)
     np.testing.assert_array_equal(
-        image_file.read(image_file.encode(grayscale)), np.repeat(grayscale, 3, axis=-1)
+        image_file.read(image_file.encode(grey)), np.repeat(grey, 3, axis=-1)
     )
     red = np.full((2, 2, 3), [255, 0, 0], np.uint8)
     assert image_file.read(image_file.encode(red), 1)[0, 0, 0] == 76  # 0.299 * 255
@@ -91,14 +91,14 @@ def test_one_bit_and_palette():
         )
 
 
-def test_transparency_is_composited_on_white():
+def test_transparency_lies_on_white():
     rgba = np.array([[[200, 0, 0, 255], [200, 0, 0, 0], [0, 0, 0, 51]]], np.uint8)
     expected = [[200, 0, 0], [255, 255, 255], [204, 204, 204]]
     for kind, options in (("PNG", {}), ("WEBP", {"lossless": True}), ("TIFF", {})):
         encoded = content(Image.fromarray(rgba), kind, **options)
         np.testing.assert_array_equal(image_file.read(encoded)[0], expected)
-    with_alpha = np.array([[[100, 255], [100, 0]]], np.uint8)
-    np.testing.assert_array_equal(image_file.read(png(with_alpha, 8, 4), 1)[0, :, 0], [100, 255])
+    grey_alpha = np.array([[[100, 255], [100, 0]]], np.uint8)
+    np.testing.assert_array_equal(image_file.read(png(grey_alpha, 8, 4), 1)[0, :, 0], [100, 255])
     key = png(np.array([[0, 128]], np.uint8), 8, 0, transparent=b"\0\0")
     np.testing.assert_array_equal(image_file.read(key, 1)[0, :, 0], [255, 128])
     palette = Image.new("P", (2, 1))
@@ -110,7 +110,7 @@ def test_transparency_is_composited_on_white():
         )
 
 
-def test_16_bit_grayscale_is_scaled():
+def test_sixteen_bit_grey_is_scaled():
     deep = np.array([[0, 256, 32768, 65535]], ">u2")
     expected = [0, 1, 128, 255]
     native = Image.fromarray(deep.astype(np.uint16))
@@ -121,13 +121,13 @@ def test_16_bit_grayscale_is_scaled():
     ):
         np.testing.assert_array_equal(image_file.read(encoded, 1)[0, :, 0], expected)
         np.testing.assert_array_equal(image_file.read(encoded, 3)[0, :, 2], expected)
-    # A dark image stays dark: the range is that of the type, not of the values.
+    # a dark one stays dark: the range is the file's, not the image's
     np.testing.assert_array_equal(image_file.read(png(deep[:, :2], 16, 0), 1)[0, :, 0], [0, 1])
     key = png(deep, 16, 0, transparent=b"\x01\0")
     np.testing.assert_array_equal(image_file.read(key, 1)[0, :, 0], [0, 255, 128, 255])
 
 
-def test_16_bit_rgb():
+def test_sixteen_bit_colour():
     deep = np.array([[[0, 256, 32768], [65535, 128 * 257, 7 * 257]]], ">u2")
     expected = [[0, 1, 128], [255, 128, 7]]
     np.testing.assert_array_equal(image_file.read(png(deep, 16, 2))[0], expected)
@@ -146,7 +146,7 @@ def test_16_bit_rgb():
         (np.array([[0, 257, 65535]], np.int32), [0, 1, 255]),
     ],
 )
-def test_32_bit_grayscale(values, expected):
+def test_thirty_two_bit_grey(values, expected):
     encoded = content(Image.fromarray(values), "TIFF")
     np.testing.assert_array_equal(image_file.read(encoded, 1)[0, :, 0], expected)
 
@@ -161,7 +161,7 @@ def test_32_bit_grayscale(values, expected):
         np.array([[0, 70000]], np.int32),
     ],
 )
-def test_grayscale_of_unknown_range_is_refused(values):
+def test_grey_without_a_known_white_is_refused(values):
     with pytest.raises(image_file.BadImage, match="are outside"):
         image_file.read(content(Image.fromarray(values), "TIFF"))
 
@@ -178,7 +178,7 @@ def test_cmyk_values():
         assert np.abs(image[8, [8, 24, 40]] - expected).max() <= 2, kind
 
 
-# EXIF orientation -> the function that rotates the stored pixels upright
+# EXIF orientation -> how the stored pixels must be turned to stand upright
 UPRIGHT = {
     1: lambda stored: stored,
     2: np.fliplr,
@@ -212,7 +212,7 @@ def test_first_frame():
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "TIFF", "WEBP", "BMP"])
 @pytest.mark.parametrize("share", [0, 0.02, 0.5, 0.95])
-def test_a_truncated_image_is_named(tmp_path, kind, share):
+def test_truncated_is_named(tmp_path, kind, share):
     whole = content(Image.fromarray(noise(64, 64)), kind)
     path = tmp_path / f"cut.{kind.lower()}"
     path.write_bytes(whole[: int(share * len(whole))])
@@ -223,24 +223,24 @@ def test_a_truncated_image_is_named(tmp_path, kind, share):
         image_file.read(path.read_bytes())
 
 
-def test_a_damaged_png_is_refused():
+def test_damaged_png_is_refused():
     damaged = bytearray(content(Image.fromarray(noise(64, 64)), "PNG"))
     damaged[len(damaged) // 2] ^= 0xFF
     with pytest.raises(image_file.BadImage):
         image_file.read(bytes(damaged))
 
 
-def test_files_that_are_not_images_are_named(tmp_path):
+def test_no_image(tmp_path):
     (tmp_path / "text.png").write_text("<html>")
     (tmp_path / "folder.png").mkdir()
     for name in ("text.png", "folder.png", "missing.png"):
         with pytest.raises(image_file.BadImage, match=name):
             image_file.read(tmp_path / name)
     with pytest.raises(image_file.BadImage, match="bytes: not an image"):
-        image_file.read(content(Image.new("RGB", (4, 4)), "PPM"))  # an unsupported format
+        image_file.read(content(Image.new("RGB", (4, 4)), "PPM"))  # a format that is not ours
 
 
-def test_decompression_bombs_and_empty_images_are_refused():
+def test_bomb_and_zero_size():
     dot = png(np.zeros((1, 1), np.uint8), 8, 0)
     for height, width, reason in ((40_000, 40_000, "bomb"), (0, 1, "image"), (1, 0, "image")):
         chunk = b"IHDR" + struct.pack(">II", width, height) + dot[24:29]
@@ -257,10 +257,10 @@ def retagged(encoded, tag, value):
 
 def test_tiffs_that_pillow_misreads_are_refused():
     photometric, planes = 262, 284
-    grayscale = content(Image.fromarray(np.array([[0, 65535]], np.uint16)), "TIFF")
-    np.testing.assert_array_equal(image_file.read(grayscale, 1)[0, :, 0], [0, 255])
+    grey = content(Image.fromarray(np.array([[0, 65535]], np.uint16)), "TIFF")
+    np.testing.assert_array_equal(image_file.read(grey, 1)[0, :, 0], [0, 255])
     with pytest.raises(image_file.BadImage, match="0 is white"):
-        image_file.read(retagged(grayscale, photometric, 0))
+        image_file.read(retagged(grey, photometric, 0))
     colour = content(Image.fromarray(noise()), "TIFF")
     eight, sixteen = (struct.pack("<3H", *[bits] * 3) for bits in (8, 16))
     assert colour.count(eight) == 1
@@ -268,7 +268,7 @@ def test_tiffs_that_pillow_misreads_are_refused():
         image_file.read(retagged(colour.replace(eight, sixteen), planes, 2))
 
 
-def test_invalid_writes_are_refused(tmp_path):
+def test_write_refuses(tmp_path):
     with pytest.raises(UserError, match="suffix"):
         image_file.write(tmp_path / "a.xyz", noise())
     (tmp_path / "file").touch()
@@ -276,3 +276,44 @@ def test_invalid_writes_are_refused(tmp_path):
         image_file.write(tmp_path / "file" / "a.png", noise())
     with pytest.raises(ValueError, match="float32"):
         image_file.write(tmp_path / "a.png", noise().astype(np.float32))
+
+
+def test_unit_range_round_trip():
+    levels = np.arange(256, dtype=np.uint8)
+    unit = image_file.to_unit(levels)
+    assert unit.dtype == np.float32 and unit[0] == -1 and unit[-1] == 1
+    np.testing.assert_array_equal(image_file.to_uint8(unit), levels)
+    np.testing.assert_array_equal(image_file.to_uint8([-7, -1, 0.998, 9.0]), [0, 0, 255, 255])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_resize(channels):
+    image = noise(40, 60, channels)
+    assert image_file.resize(image, 10, 17).shape == (10, 17, channels)
+    np.testing.assert_array_equal(image_file.resize(image, 40, 60), image)
+    flat = np.full((9, 9, channels), 77, np.uint8)
+    np.testing.assert_array_equal(image_file.resize(flat, 30, 5), np.full((30, 5, channels), 77))
+
+
+def test_resize_antialiases():
+    # a one-pixel checkerboard has no detail left at a quarter of its size
+    checks = (np.indices((64, 64)).sum(axis=0) % 2 * 255).astype(np.uint8)[..., None]
+    inner = image_file.resize(checks, 16, 16)[2:-2, 2:-2].astype(int)
+    assert np.abs(inner - 127.5).max() < 3
+
+
+def test_a_square_is_cut_from_the_middle():
+    image = np.zeros((4, 10, 1), np.uint8)
+    image[:, 3:7] = 200
+    np.testing.assert_array_equal(image_file.square(image, 4), np.full((4, 4, 1), 200))
+    np.testing.assert_array_equal(
+        image_file.square(image.transpose(1, 0, 2), 2), np.full((2, 2, 1), 200)
+    )
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_mirrored_image(channels):
+    image = np.random.default_rng(0).integers(256, size=(4, 5, channels), dtype=np.uint8)
+    shown = image_file.mirrored(image[1:])
+    np.testing.assert_array_equal(shown, np.fliplr(image[1:]))
+    assert shown.flags.c_contiguous
