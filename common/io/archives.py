@@ -6,6 +6,7 @@ import shutil
 import stat
 import tarfile
 import zipfile
+from contextlib import suppress
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO
 from urllib.parse import urlsplit
@@ -90,8 +91,7 @@ def _fetch(url: str, folder: Path, label: str) -> None:
     """Downloads, unpacks and renames; continues where an earlier attempt was interrupted."""
     work = folder.with_name(f".{folder.name}.part")
     archive = work / _file_name(url)
-    work.mkdir(parents=True, exist_ok=True)
-    with (work / "lock").open("w") as lock:
+    with _open_lock(work) as lock:
         if not locks.take(lock, wait=False):
             print(f"{label}: waiting for another run that is downloading it")
             locks.take(lock, wait=True)
@@ -110,6 +110,14 @@ def _fetch(url: str, folder: Path, label: str) -> None:
             folder.rmdir()  # empty; not every system can rename onto it
         content.rename(folder)
     shutil.rmtree(work, ignore_errors=True)
+
+
+def _open_lock(work: Path) -> IO[str]:
+    """Opens the lock file in a folder, which another run may remove when it has finished."""
+    while True:
+        work.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):  # removed in between
+            return (work / "lock").open("w")
 
 
 def _download(url: str, archive: Path, label: str) -> None:

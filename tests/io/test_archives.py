@@ -130,6 +130,22 @@ def test_concurrent_calls_download_once(server, tmp_path):
     assert len(server.requests) == 1
 
 
+def test_the_lock_may_be_removed_by_another_run(server, tmp_path, monkeypatch):
+    server.files["/f.zip"] = zip_of()
+    make, made = Path.mkdir, []
+
+    def removed(self, *args, **options):
+        make(self, *args, **options)
+        if self.name == ".f.part":
+            made.append(self)
+            if len(made) == 1:
+                self.rmdir()  # as the run does that has just finished
+
+    monkeypatch.setattr(Path, "mkdir", removed)
+    check_facades(fetch_archive(f"{server.url}/f.zip", tmp_path / "f", "f"))
+    assert len(made) == 2
+
+
 def test_http_error_names_url_and_remedy(server, tmp_path):
     url = f"{server.url}/gone.tar.gz"
     with pytest.raises(UserError, match="404 Not Found") as caught:
