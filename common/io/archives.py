@@ -90,26 +90,30 @@ def _is_complete(folder: Path) -> bool:
 def _fetch(url: str, folder: Path, label: str) -> None:
     """Downloads, unpacks and renames; continues where an earlier attempt was interrupted."""
     work = folder.with_name(f".{folder.name}.part")
-    archive = work / _file_name(url)
     with _open_lock(work) as lock:
         if not locks.take(lock, wait=False):
             print(f"{label}: waiting for another run that is downloading it")
             locks.take(lock, wait=True)
-        if _is_complete(folder):
-            return
-        if not archive.exists():
-            _download(url, archive, label)
-        try:
-            content = _unpack(archive, work / "content", label)
-        except _BadArchive:
-            # The lock file stays: without it, a waiting run and a new one would both continue.
-            archive.unlink()
-            shutil.rmtree(work / "content")
-            raise
-        if folder.exists():
-            folder.rmdir()  # empty; not every system can rename onto it
-        content.rename(folder)
-    shutil.rmtree(work, ignore_errors=True)
+        if not _is_complete(folder):
+            _fetch_locked(url, folder, work, label)
+    shutil.rmtree(work, ignore_errors=True)  # also where this run has made it again
+
+
+def _fetch_locked(url: str, folder: Path, work: Path, label: str) -> None:
+    """Downloads to `work`, unpacks and renames to `folder`; the lock is held."""
+    archive = work / _file_name(url)
+    if not archive.exists():
+        _download(url, archive, label)
+    try:
+        content = _unpack(archive, work / "content", label)
+    except _BadArchive:
+        # The lock file stays: without it, a waiting run and a new one would both continue.
+        archive.unlink()
+        shutil.rmtree(work / "content")
+        raise
+    if folder.exists():
+        folder.rmdir()  # empty; not every system can rename onto it
+    content.rename(folder)
 
 
 def _open_lock(work: Path) -> IO[str]:
