@@ -1,7 +1,8 @@
-"""Images with their own channels, and transparency apart from colour."""
+"""Images with their own number of channels, and with transparency apart from colour."""
 
 from common.images import image_file
 from common.images.image_file import BadImage
+from tests.helpers.encoded_images import content, png
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ def random(channels):
 @pytest.mark.parametrize(
     ("mode", "channels"), [("L", 1), ("LA", 2), ("RGB", 3), ("RGBA", 4), ("1", 1)]
 )
-def test_channels_are_the_files_own_and_alpha_is_apart(tmp_path, mode, channels):
+def test_channels_are_those_of_the_file_and_alpha_is_separate(tmp_path, mode, channels):
     shown = random(channels)
     if mode == "1":
         shown = np.uint8(255) * (shown > 127)
@@ -40,6 +41,28 @@ def test_16_bit_grey_stays_grey(tmp_path):
     assert alpha is None
 
 
+def test_16_bit_grey_with_transparency():
+    wide = RANDOM.integers(0, 65536, (6, 9, 2)).astype(">u2")
+    image, alpha = image_file.read_layers(png(wide, 16, 4))
+    np.testing.assert_array_equal(np.concatenate([image, alpha], -1), wide // 256)
+    wide[0, 0, 0] = 1000
+    image, alpha = image_file.read_layers(png(wide[..., 0], 16, 0, (1000).to_bytes(2, "big")))
+    np.testing.assert_array_equal(image[..., 0], np.rint(wide[..., 0] / 257))
+    np.testing.assert_array_equal(alpha[..., 0], np.where(wide[..., 0] == 1000, 0, 255))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF", "BMP"])
+def test_a_palette_of_which_only_greys_are_used_is_grey(kind):
+    stored = Image.new("P", (4, 3), 1)
+    stored.putpalette([10, 20, 30, 40, 40, 40, 50, 50, 50])
+    stored.putpixel((0, 0), 2)
+    image, alpha = image_file.read_layers(content(stored, kind, optimize=False))
+    assert image.shape == (3, 4, 1) and image[0, :2, 0].tolist() == [50, 40] and alpha is None
+    stored.putpixel((1, 0), 0)
+    image, _ = image_file.read_layers(content(stored, kind))
+    assert image.shape == (3, 4, 3) and image[0, 1].tolist() == [10, 20, 30]
+
+
 def test_a_transparent_colour_of_a_palette_is_alpha(tmp_path):
     stored = Image.new("P", (4, 3), 1)
     stored.putpalette([10, 20, 30, 40, 50, 60])
@@ -50,7 +73,7 @@ def test_a_transparent_colour_of_a_palette_is_alpha(tmp_path):
     assert alpha[0, 0] == 0 and (alpha.ravel()[1:] == 255).all()
 
 
-def test_it_is_turned_upright_and_bad_ones_are_named(tmp_path):
+def test_images_are_turned_upright_and_errors_name_the_file(tmp_path):
     shown = random(3)
     exif = Image.Exif()
     exif[0x0112] = 6  # a quarter turn
