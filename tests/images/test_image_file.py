@@ -1,11 +1,11 @@
-"""Images of every kind come out right, and bad ones are named."""
+"""Image files of every kind are read correctly, and errors name the file."""
 
-import io
 import struct
 import zlib
 
 from common.errors import UserError
 from common.images import image_file
+from tests.helpers.encoded_images import content, png
 
 import numpy as np
 import pytest
@@ -18,36 +18,10 @@ def noise(height=20, width=30, channels=3):
     return RANDOM.integers(0, 256, (height, width, channels), dtype=np.uint8)
 
 
-def content(image, kind, **options):
-    stream = io.BytesIO()
-    image.save(stream, kind, **options)
-    return stream.getvalue()
-
-
-def png(samples, depth, colour, transparent=b""):
-    """A PNG file by hand: big-endian samples (height, width[, channels]); PNG's colour type."""
-
-    def chunk(name, body):
-        return (
-            struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-        )
-
-    height, width = samples.shape[:2]
-    rows = b"".join(b"\0" + row.tobytes() for row in samples)
-    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + (chunk(b"tRNS", transparent) if transparent else b"")
-        + chunk(b"IDAT", zlib.compress(rows))
-        + chunk(b"IEND", b"")
-    )
-
-
 @pytest.mark.parametrize("suffix", image_file.SUFFIXES)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_suffix_written_and_read(tmp_path, suffix, channels):
-    # two flat halves: any codec keeps them nearly, a swapped axis or channel shows
+    # two flat halves: no codec changes them much, and a swapped axis or channel is noticed
     image = np.full((16, 24, channels), 200, np.uint8)
     image[:, :12] = np.array([40, 90, 140], np.uint8)[:channels]
     path = tmp_path / "new" / f"image{suffix.upper()}"
@@ -58,14 +32,21 @@ def test_every_suffix_written_and_read(tmp_path, suffix, channels):
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
 
 
+def test_suffixes_that_are_not_read_are_others():
+    assert not {*image_file.SUFFIXES} & {*image_file.OTHER_SUFFIXES}
+    assert {".jfif", ".jpe"} <= {*image_file.SUFFIXES}
+    for suffix in (*image_file.SUFFIXES, *image_file.OTHER_SUFFIXES):
+        assert suffix.startswith(".") and suffix == suffix.lower()
+
+
 @pytest.mark.parametrize("channels", [1, 3])
-def test_png_is_lossless_from_path_and_bytes(tmp_path, channels):
+def test_png_is_lossless_from_a_path_and_from_bytes(tmp_path, channels):
     image = noise(channels=channels)
     image_file.write(tmp_path / "a.png", image)
     encoded = image_file.encode(image)
     for source in (tmp_path / "a.png", str(tmp_path / "a.png"), encoded):
         np.testing.assert_array_equal(image_file.read(source, channels), image)
-    image_file.read(encoded)[:] = 0  # own, writable memory
+    image_file.read(encoded)[:] = 0  # memory of its own, writable
 
 
 def test_grey_and_colour_convert():
@@ -91,7 +72,7 @@ def test_one_bit_and_palette():
         )
 
 
-def test_transparency_lies_on_white():
+def test_transparent_images_are_composited_on_white():
     rgba = np.array([[[200, 0, 0, 255], [200, 0, 0, 0], [0, 0, 0, 51]]], np.uint8)
     expected = [[200, 0, 0], [255, 255, 255], [204, 204, 204]]
     for kind, options in (("PNG", {}), ("WEBP", {"lossless": True}), ("TIFF", {})):
@@ -121,10 +102,19 @@ def test_sixteen_bit_grey_is_scaled():
     ):
         np.testing.assert_array_equal(image_file.read(encoded, 1)[0, :, 0], expected)
         np.testing.assert_array_equal(image_file.read(encoded, 3)[0, :, 2], expected)
-    # a dark one stays dark: the range is the file's, not the image's
+    # a dark image stays dark: the range is that of the format, not of the image
     np.testing.assert_array_equal(image_file.read(png(deep[:, :2], 16, 0), 1)[0, :, 0], [0, 1])
     key = png(deep, 16, 0, transparent=b"\x01\0")
     np.testing.assert_array_equal(image_file.read(key, 1)[0, :, 0], [0, 255, 128, 255])
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 8])
+def test_a_transparent_grey_value(depth):
+    grey = np.arange(2**depth, dtype=np.uint8)[None]
+    key = png(grey, depth, 0, transparent=b"\0\1")
+    expected = np.rint(grey[0] * (255 / (2**depth - 1)))
+    expected[1] = 255  # white
+    np.testing.assert_array_equal(image_file.read(key, 1)[0, :, 0], expected)
 
 
 def test_sixteen_bit_colour():
@@ -166,7 +156,7 @@ def test_grey_without_a_known_white_is_refused(values):
         image_file.read(content(Image.fromarray(values), "TIFF"))
 
 
-def test_cmyk_values():
+def test_cmyk():
     inks = np.zeros((16, 48, 4), np.uint8)
     inks[:, :16] = [0, 255, 255, 0]  # red
     inks[:, 16:32] = [255, 0, 0, 0]  # cyan
@@ -178,31 +168,7 @@ def test_cmyk_values():
         assert np.abs(image[8, [8, 24, 40]] - expected).max() <= 2, kind
 
 
-# EXIF orientation -> how the stored pixels must be turned to stand upright
-UPRIGHT = {
-    1: lambda stored: stored,
-    2: np.fliplr,
-    3: lambda stored: np.rot90(stored, 2),
-    4: np.flipud,
-    5: lambda stored: stored.transpose(1, 0, 2),
-    6: lambda stored: np.rot90(stored, -1),
-    7: lambda stored: np.rot90(stored.transpose(1, 0, 2), 2),
-    8: np.rot90,
-}
-
-
-@pytest.mark.parametrize("orientation", UPRIGHT)
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
-def test_exif_orientation(kind, orientation):
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    stored = np.kron(noise(2, 3), np.ones((16, 16, 1), np.uint8))
-    encoded = content(Image.fromarray(stored), kind, exif=exif)
-    plain = image_file.read(content(Image.fromarray(stored), kind))
-    np.testing.assert_array_equal(image_file.read(encoded), UPRIGHT[orientation](plain))
-
-
-def test_first_frame():
+def test_an_animation_gives_its_first_frame():
     frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
     for kind in ("GIF", "WEBP", "PNG", "TIFF"):
         encoded = content(frames[0], kind, save_all=True, append_images=frames[1:])
@@ -212,7 +178,7 @@ def test_first_frame():
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "TIFF", "WEBP", "BMP"])
 @pytest.mark.parametrize("share", [0, 0.02, 0.5, 0.95])
-def test_truncated_is_named(tmp_path, kind, share):
+def test_a_truncated_file_is_named_in_one_line(tmp_path, kind, share):
     whole = content(Image.fromarray(noise(64, 64)), kind)
     path = tmp_path / f"cut.{kind.lower()}"
     path.write_bytes(whole[: int(share * len(whole))])
@@ -223,24 +189,27 @@ def test_truncated_is_named(tmp_path, kind, share):
         image_file.read(path.read_bytes())
 
 
-def test_damaged_png_is_refused():
+def test_damaged_pixels_are_an_error():
     damaged = bytearray(content(Image.fromarray(noise(64, 64)), "PNG"))
     damaged[len(damaged) // 2] ^= 0xFF
     with pytest.raises(image_file.BadImage):
         image_file.read(bytes(damaged))
 
 
-def test_no_image(tmp_path):
+def test_other_files_are_errors(tmp_path):
     (tmp_path / "text.png").write_text("<html>")
+    (tmp_path / "empty.png").touch()
+    (tmp_path / "Thumbs.db").write_bytes(bytes.fromhex("d0cf11e0a1b11ae1") + bytes(500))
     (tmp_path / "folder.png").mkdir()
-    for name in ("text.png", "folder.png", "missing.png"):
-        with pytest.raises(image_file.BadImage, match=name):
+    for name in ("text.png", "empty.png", "Thumbs.db", "folder.png", "missing.png"):
+        with pytest.raises(image_file.BadImage, match=name) as caught:
             image_file.read(tmp_path / name)
+        assert "\n" not in str(caught.value)
     with pytest.raises(image_file.BadImage, match="bytes: not an image"):
-        image_file.read(content(Image.new("RGB", (4, 4)), "PPM"))  # a format that is not ours
+        image_file.read(content(Image.new("RGB", (4, 4)), "PPM"))  # a format that is not read
 
 
-def test_bomb_and_zero_size():
+def test_decompression_bombs_and_empty_images_are_errors():
     dot = png(np.zeros((1, 1), np.uint8), 8, 0)
     for height, width, reason in ((40_000, 40_000, "bomb"), (0, 1, "image"), (1, 0, "image")):
         chunk = b"IHDR" + struct.pack(">II", width, height) + dot[24:29]
@@ -250,7 +219,7 @@ def test_bomb_and_zero_size():
 
 
 def retagged(encoded, tag, value):
-    """A little-endian TIFF whose one-value short `tag` has another value."""
+    """A little-endian TIFF in which `tag`, one 16-bit integer, has another value."""
     at = encoded.index(struct.pack("<HHI", tag, 3, 1)) + 8
     return encoded[:at] + struct.pack("<H", value) + encoded[at + 2 :]
 
@@ -268,7 +237,7 @@ def test_tiffs_that_pillow_misreads_are_refused():
         image_file.read(retagged(colour.replace(eight, sixteen), planes, 2))
 
 
-def test_write_refuses(tmp_path):
+def test_write_refuses_unknown_suffixes_places_and_types(tmp_path):
     with pytest.raises(UserError, match="suffix"):
         image_file.write(tmp_path / "a.xyz", noise())
     (tmp_path / "file").touch()

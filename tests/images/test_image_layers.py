@@ -2,6 +2,7 @@
 
 from common.images import image_file
 from common.images.image_file import BadImage
+from tests.helpers.encoded_images import content, png
 
 import numpy as np
 import pytest
@@ -38,6 +39,28 @@ def test_16_bit_grayscale_stays_grayscale(tmp_path):
     image, alpha = image_file.read_layers(tmp_path / "x.png")
     np.testing.assert_array_equal(image[..., 0], np.rint(wide / 257))
     assert alpha is None
+
+
+def test_16_bit_grey_with_transparency():
+    wide = RANDOM.integers(0, 65536, (6, 9, 2)).astype(">u2")
+    image, alpha = image_file.read_layers(png(wide, 16, 4))
+    np.testing.assert_array_equal(np.concatenate([image, alpha], -1), wide // 256)
+    wide[0, 0, 0] = 1000
+    image, alpha = image_file.read_layers(png(wide[..., 0], 16, 0, (1000).to_bytes(2, "big")))
+    np.testing.assert_array_equal(image[..., 0], np.rint(wide[..., 0] / 257))
+    np.testing.assert_array_equal(alpha[..., 0], np.where(wide[..., 0] == 1000, 0, 255))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF", "BMP"])
+def test_a_palette_of_which_only_greys_are_used_is_grey(kind):
+    stored = Image.new("P", (4, 3), 1)
+    stored.putpalette([10, 20, 30, 40, 40, 40, 50, 50, 50])
+    stored.putpixel((0, 0), 2)
+    image, alpha = image_file.read_layers(content(stored, kind, optimize=False))
+    assert image.shape == (3, 4, 1) and image[0, :2, 0].tolist() == [50, 40] and alpha is None
+    stored.putpixel((1, 0), 0)
+    image, _ = image_file.read_layers(content(stored, kind))
+    assert image.shape == (3, 4, 3) and image[0, 1].tolist() == [10, 20, 30]
 
 
 def test_a_transparent_colour_of_a_palette_is_alpha(tmp_path):
