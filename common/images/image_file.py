@@ -131,12 +131,12 @@ def _upright(source: str | Path | bytes) -> Image.Image:
             image.load()
             stated = metadata.orientation(exif or image.info.get("exif", b""))
             upright = image.transpose(_UPRIGHT[stated]) if stated in _UPRIGHT else image.copy()
-    if raw_mode == "LA;16B":  # opened as RGBA
+    if raw_mode == "LA;16B":  # Pillow opens 16-bit grey with alpha as RGBA
         return upright.convert("LA")
     return _to_eight_bits(upright, white) if upright.mode.startswith(("I", "F")) else upright
 
 
-def _scale_transparent_grey(image: Image.Image, raw_mode: str):
+def _scale_transparent_grey(image: Image.Image, raw_mode: str | None):
     """Scales the transparent grey value of a PNG of 2 or 4 bits, as Pillow scales its pixels."""
     levels = {"L;2": 4, "L;4": 16}.get(raw_mode)
     if levels and image.info.get("transparency", levels) < levels:

@@ -37,14 +37,16 @@ def separate(file: BinaryIO) -> tuple[BinaryIO, bytes]:
 def orientation(exif: bytes) -> int:
     """The orientation, 1 to 8, that EXIF data state; 1 if they state none or are damaged."""
     exif = exif.removeprefix(_EXIF)
-    order = {b"II": "<", b"MM": ">"}.get(exif[:2], "")
+    order = {b"II": "<", b"MM": ">"}.get(exif[:2])
+    if order is None:
+        return 1
     try:
         (directory,) = struct.unpack_from(f"{order}I", exif, 4)
         (count,) = struct.unpack_from(f"{order}H", exif, directory)
         for entry in range(directory + 2, directory + 2 + 12 * count, 12):
             tag, kind, _, value = struct.unpack_from(f"{order}HHIH", exif, entry)
             if (tag, kind) == (_ORIENTATION, _SHORT):
-                return value if order and 1 <= value <= 8 else 1
+                return value if 1 <= value <= 8 else 1
     except struct.error:  # an offset beyond the end
         pass
     return 1
