@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from common.errors import DAMAGE, UserError, one_line
 from common.io.keras_cache import keras_home
+from common.io.progress import tqdm_options
 
 import keras
 import numpy as np
@@ -216,7 +217,7 @@ def train_network(network: keras.Model, x: np.ndarray, y: np.ndarray, order: np.
     passes = -(-STEPS * BATCH // len(x))
     order = np.concatenate([random.permutation(order) for _ in range(passes)])
     for number in tqdm(
-        range(STEPS), desc="reference classifier", unit="step", leave=False, disable=None
+        range(STEPS), desc="reference classifier", unit="step", leave=False, **tqdm_options()
     ):
         chosen = order[number * BATCH : (number + 1) * BATCH]
         step(_randomly_shifted(x[chosen], random), y[chosen])

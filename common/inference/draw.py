@@ -10,6 +10,7 @@ from common.images import image_file
 from common.inference.endpoints import labels_in_turn
 from common.inference.sample_grid import sample_grid
 from common.inference.sampler import Sampler
+from common.io.progress import tqdm_options
 from common.reports.result_page import LinkedImage, ResultPage
 
 import numpy as np
@@ -26,7 +27,8 @@ class Sampling:
         count: number of images, or of interpolations; default 64 images, or one interpolation of
             each class. Grids, and interpolations of several classes, are rounded up to full rows.
         seed: seed for the noise.
-        label: only class to generate, by name or by number from 0; default all classes in turn.
+        label: only class to generate, by name, or by number from 0 unless all names are numbers;
+            default all classes in turn.
         grid: write a single image, grid.png; with several classes it has a row for each, and the
             same noise in each column.
     """
@@ -93,8 +95,8 @@ def file_names(labels: np.ndarray | None, count: int) -> list[str]:
 
 
 def with_progress_bar(batches: Iterable[np.ndarray], total: int) -> Iterator[np.ndarray]:
-    """Yields the batches and shows a progress bar that counts their images."""
-    with tqdm(total=total, unit="image", disable=None) as bar:
+    """Yields the batches and shows how many of their images are done."""
+    with tqdm(total=total, unit="image", **tqdm_options()) as bar:
         for batch in batches:
             yield batch
             bar.update(len(batch))
@@ -105,7 +107,8 @@ def select_classes(class_names: list[str], label: str | None, option: str = "lab
 
     Args:
         class_names: names of the model's classes; empty if it takes no class.
-        label: a class by its name, else by its number, or None for all.
+        label: a class by its name, or by its number from 0 unless all names are numbers; None for
+            all.
         option: option that gave the label, for error messages.
 
     Raises:
@@ -117,10 +120,13 @@ def select_classes(class_names: list[str], label: str | None, option: str = "lab
         raise UserError(f"--{option} {label}: the model takes no class; leave the option out")
     if label in class_names:
         return [class_names.index(label)]
-    if label.isdecimal() and int(label) < len(class_names):
+    # Where the names are numbers, a number is a name: class "1" of 1, 2, 3 is at position 0.
+    numbered = all(name.isdecimal() for name in class_names)
+    if not numbered and label.isdecimal() and int(label) < len(class_names):
         return [int(label)]
     known = ", ".join(class_names[:20]) + (", ..." if len(class_names) > 20 else "")
-    raise UserError(f"--{option} {label}: give 0 to {len(class_names) - 1}, or one of {known}")
+    positions = "" if numbered else f"0 to {len(class_names) - 1}, or "
+    raise UserError(f"--{option} {label}: give {positions}one of {known}")
 
 
 def check_seed(**seeds: int | None):

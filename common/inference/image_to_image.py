@@ -10,6 +10,7 @@ from common.adversarial import Adversarial
 from common.errors import at_least_one
 from common.images import bicubic, image_file, listing, png_writer, tiling
 from common.images.tiling import Upscaler, cropped_bands
+from common.io.progress import tqdm_options
 from common.reports import result_page
 from common.reports.result_page import THUMBNAIL, LinkedImage, ResultPage
 
@@ -90,7 +91,7 @@ def convert_files(
         UserError: an image cannot be read or written.
     """
     targets = listing.output_paths(inputs, Path(output))
-    bar = tqdm(targets.items(), unit="image", disable=None)
+    bar = tqdm(targets.items(), unit="image", **tqdm_options())
     for source, target in bar:
         page.row(source.name, write(source, target, lambda *tiles: bar.set_postfix(tiles=tiles)))
     page.title = f"{page.title}: {len(targets)} images {done}"

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from common.errors import DAMAGE, UserError, reason_of
 from common.io import locks
+from common.io.progress import tqdm_options
 
 import requests
 import urllib3
@@ -144,7 +145,12 @@ def _download(url: str, archive: Path, label: str) -> None:
             part.open("ab" if received else "wb") as file,
             # disable=None: no bar if stderr is not a terminal
             tqdm(
-                desc=label, total=total, initial=received, unit="B", unit_scale=True, disable=None
+                desc=label,
+                total=total,
+                initial=received,
+                unit="B",
+                unit_scale=True,
+                **tqdm_options(),
             ) as bar,
         ):
             # raw: some servers label a .tar.gz as gzip-encoded, which requests would decompress
@@ -170,7 +176,9 @@ def _unpack(archive: Path, target: Path, label: str) -> Path:
     try:
         with (
             archive.open("rb") as raw,
-            tqdm.wrapattr(raw, "read", total=size, desc=f"unpacking {label}", disable=None) as file,
+            tqdm.wrapattr(
+                raw, "read", total=size, desc=f"unpacking {label}", **tqdm_options()
+            ) as file,
         ):
             if archive.name.lower().endswith(_ZIP):
                 _unpack_zip(file, target)

@@ -205,13 +205,21 @@ def test_a_saved_model_without_class_weights(predict, refused, conditional, monk
 
 
 def test_classes_are_selected_by_name_first():
-    assert select_classes(["3", "1", "2"], "1") == [1]
-    assert select_classes(["3", "1", "2"], "0") == [0]
+    assert select_classes(["b", "1", "2"], "1") == [1]
+    assert select_classes(["b", "1", "2"], "0") == [0]
     assert select_classes(["a", "b"], None) == [0, 1]
     assert select_classes([], None) == []
     for label in ("-1", "2", "1.0", "A", ""):
         with pytest.raises(UserError, match="--label"):
             select_classes(["a", "b"], label)
+
+
+def test_where_all_classes_are_numbers_they_are_selected_by_name_alone():
+    names = [str(number) for number in range(1, 13)]
+    assert select_classes(names, "12") == [11]
+    assert select_classes(names, "1") == [0]
+    with pytest.raises(UserError, match="--label 0: give one of 1, 2, 3"):
+        select_classes(names, "0")
 
 
 def test_file_names_sort_as_their_numbers():
