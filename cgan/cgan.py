@@ -35,7 +35,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common import cli, errors
 from common.nn import losses
-from common.nn.blocks import base_and_stages, conv, conv_transpose, dense
+from common.nn.blocks import affine, base_and_stages, conv, conv_transpose, dense, maxout
 from common.nn.layers import BatchNormalization, Dropout
 from common.noise_to_image import ClassConditional
 from common.tasks.generation import Generation
@@ -183,17 +183,6 @@ def with_class(h, y):
     if len(h.shape) == 4:
         y = ops.tile(Reshape((1, 1, y.shape[-1]))(y), (1, *h.shape[1:3], 1))
     return Concatenate()([h, y])
-
-
-def affine(h, units: int, reach: float):
-    """A dense layer with initial weights from U(-reach, reach)."""
-    init = keras.initializers.RandomUniform(-reach, reach)
-    return keras.layers.Dense(units, kernel_initializer=init)(h)
-
-
-def maxout(h, units: int, pieces: int):
-    """(B, N) -> (B, units), each the largest of `pieces` affine functions of the input."""
-    return ops.max(Reshape((units, pieces))(affine(h, units * pieces, 0.005)), axis=-1)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from common.distributed import collectives
 from common.distributed.replicas import Replicas
 from common.errors import UserError
 from common.nn import weight_average
+from common.plan import Plan
 from common.players import Player, loss_name, watching
 
 import keras
@@ -93,6 +94,19 @@ class Adversarial(keras.Model):
 
     def prepare(self, data):
         """Takes from the dataset what a step needs besides its batches; by default nothing."""
+
+    def initialize(self, data):
+        """Sets initial weights that depend on the dataset, in a new run; by default none."""
+
+    # The course of training.
+
+    def rate_factor(self, step: int) -> float:
+        """What multiplies every learning rate after so many steps, besides --schedule."""
+        return 1.0
+
+    @property
+    def plan(self) -> Plan:
+        return Plan(rate_factor=self.rate_factor)
 
     # How a step is compiled.
 

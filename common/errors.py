@@ -42,7 +42,11 @@ def reason_of(error: BaseException) -> str:
 
 
 def at_least_one(**options: float | None):
-    _check(options, lambda value: value >= 1, "1 or more")
+    at_least(1, **options)
+
+
+def at_least(least: float, **options: float | None):
+    _check(options, lambda value: value >= least, f"{least} or more")
 
 
 def above_zero(**options: float | None):

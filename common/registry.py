@@ -26,6 +26,10 @@ SMALL = {
     "content": "mse",  # needs no download
     "hidden": 8,
     "dense_units": 8,
+    "units": 8,
+    "maxout_units": 4,
+    "code_size": 8,
+    "halve_every": 2,
     "batch_size": 4,
 }
 SIZES = (16, 32)  # px; the first one that a model accepts

@@ -1,12 +1,12 @@
 """Training in stages: each has its own objectives, and ends at a step of its own."""
 
-import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
 from common.adversarial import Adversarial, Objectives
+from common.plan import Plan
 
 import keras
 import tensorflow as tf
@@ -27,31 +27,6 @@ class Stage(NamedTuple):
     objectives: Objectives
     players: tuple[str, ...]
     reset: bool = False
-
-
-class Plan(NamedTuple):
-    """What the training loop must know of a model that sets its own length and stages.
-
-    Attributes:
-        total_steps: number of training steps; the others end with --steps and --epochs.
-        milestones: steps whose checkpoints are kept.
-        rate_factor: multiplies every learning rate after so many steps, besides --schedule.
-        resolved: options that `prepare` has resolved, by name; a resumed run keeps them.
-        initial_run: folder of a run whose generator a new run starts from.
-        initial_step: the step of that run to start from, by its options and its newest step.
-    """
-
-    total_steps: float = math.inf
-    milestones: tuple[int, ...] = ()
-    rate_factor: Callable[[int], float] = lambda step: 1.0
-    resolved: dict = {}  # noqa: RUF012 (never changed)
-    initial_run: str | None = None
-    initial_step: Callable[[dict, int], int] = lambda options, newest: newest
-
-
-def plan_of(model: Adversarial) -> Plan:
-    """The plan of a staged model; an empty plan for other models."""
-    return model.plan if isinstance(model, Staged) else Plan()
 
 
 class Staged(Adversarial):
@@ -83,10 +58,6 @@ class Staged(Adversarial):
     @property
     def plan(self) -> Plan:
         return Plan(self.ends[-1], self.ends[:-1], self.rate_factor)
-
-    def rate_factor(self, step: int) -> float:
-        """What multiplies every learning rate after so many steps, besides --schedule."""
-        return 1.0
 
     def stage_of(self, step: int) -> int:
         """Index of the stage that the step after `step` steps belongs to."""

@@ -31,8 +31,9 @@ from common.errors import UserError
 from common.nn import losses, perceptual
 from common.nn.layers import BatchNormalization, PixelShuffle
 from common.nn.optimizers import adam
+from common.plan import Plan
 from common.players import Player
-from common.staged import Plan, Stage, Staged
+from common.staged import Stage, Staged
 from common.tasks.super_resolution import SuperResolution
 
 import keras

@@ -1,6 +1,7 @@
 """Tests that every model must pass; a new model joins them by its folder alone."""
 
 import inspect
+import math
 import shutil
 from contextlib import contextmanager
 from functools import cache
@@ -102,7 +103,8 @@ def reproducible():
 class Step:
     """A step of a new model, eagerly or as one XLA program, with fixed noise.
 
-    A staged model takes the last step of its last stage, which trains all players.
+    A staged model takes the last step of its last stage, which trains all players, or the first
+    one if that has no end.
 
     Attributes:
         model: model after the step.
@@ -121,7 +123,8 @@ class Step:
             if isinstance(update.optimizer, LossScaleOptimizer):
                 update.optimizer.dynamic_scale.assign(256)  # the initial scale may overflow
         if isinstance(self.model, Staged):
-            last = self.model.plan.total_steps - 1
+            *before, total = self.model.ends
+            last = before[-1] if math.isinf(total) else total - 1
             self.model.stage = self.model.stage_of(last)
             self.model.steps_done.assign(last)
         self.before = {name: each.get_weights() for name, each in self.model.networks.items()}

@@ -17,7 +17,7 @@ FLOORS = [  # from top to bottom, packages and modules of common/
     {"cli", "serving"},
     {"training", "evaluation", "inference"},
     {"noise_to_image", "staged", "data", "reports"},
-    {"adversarial", "players", "nn", "images"},
+    {"adversarial", "plan", "players", "nn", "images"},
     {"distributed", "io", "metrics", "recipes"},
     {"errors", "signatures", "environment", "help_stubs"},
 ]

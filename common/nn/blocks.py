@@ -59,6 +59,31 @@ def dense(x, units: int, *, use_bias: bool = True):
     return keras.layers.Dense(units, use_bias=use_bias, kernel_initializer=normal_init())(x)
 
 
+def affine(x, units: int, reach: float, **options):
+    """Dense layer with initial weights from U(-reach, reach), without an activation.
+
+    `options` are further arguments of the Keras layer.
+    """
+    init = keras.initializers.RandomUniform(-reach, reach)
+    return keras.layers.Dense(units, kernel_initializer=init, **options)(x)
+
+
+def maxout(x, units: int, pieces: int, reach: float = 0.005):
+    """Maxout layer (Goodfellow et al. 2013): the largest of `pieces` affine functions of the input.
+
+    Args:
+        x: float (B, N).
+        units: number of outputs, each of which has its own functions.
+        pieces: number of functions.
+        reach: bound on the absolute value of the initial weights.
+
+    Returns:
+        float (B, units).
+    """
+    h = keras.layers.Reshape((units, pieces))(affine(x, units * pieces, reach))
+    return keras.ops.max(h, axis=-1)
+
+
 def hidden_units(image_size: int, requested: int | None) -> int:
     """Units of a hidden dense layer in both networks of an unconditional GAN; 0 for none.
 

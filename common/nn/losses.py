@@ -129,3 +129,32 @@ def interpolated(x, x_fake, seed: keras.random.SeedGenerator):
     e = sharded_random(keras.random.uniform, shape, seed=seed)
     e = ops.cast(e, x.dtype)
     return e * x + (1 - e) * x_fake
+
+
+def euclidean(x, y):
+    """Euclidean distance || x - y || of each pair of images, over pixels and channels: float (B,).
+
+    Args:
+        x, y: float (B, H, W, C).
+    """
+    squares = ops.sum(ops.square(x - y), axis=tuple(range(1, len(x.shape))))
+    return ops.sqrt(squares + 1e-12)  # the slope of the root at 0 is infinite
+
+
+def pulling_away(codes):
+    """Pulling-away term: mean squared cosine of the codes of different images, in [0, 1].
+
+    1 / (N (N - 1)) sum_i sum_{j != i} (S_i . S_j / (|S_i| |S_j|))^2, of Zhao et al. 2017
+    (equation 14).
+
+    Args:
+        codes: float (N, D), N at least 2.
+
+    Returns:
+        A float scalar.
+    """
+    count = codes.shape[0]
+    unit = codes * ops.rsqrt(ops.sum(ops.square(codes), axis=1, keepdims=True) + 1e-12)
+    squares = ops.sum(ops.square(ops.matmul(unit, ops.transpose(unit))))
+    diagonal = ops.sum(ops.square(ops.sum(ops.square(unit), axis=1)))
+    return (squares - diagonal) / (count * (count - 1))

@@ -19,7 +19,6 @@ from common.images.tiling import Upscaler
 from common.inference.image_to_image import convert_files, upscaler_of, write_enlarged
 from common.reports.result_page import THUMBNAIL, ResultPage
 from common.serving.upscaler import export_upscaler, load_upscaler
-from common.staged import plan_of
 from common.tasks.base import Checkpoint, Evaluation, EvaluationOptions, Task, is_saved_model
 from common.training.run_folder import Run
 
@@ -194,7 +193,7 @@ class SuperResolution(Task):
         network = evaluation.checkpoint.network
         earlier = {
             m: self.load(run, StepCheckpoint(step=m, network=network))
-            for m in plan_of(model).milestones
+            for m in model.plan.milestones
             if m < step
         }
         return earlier | {step: model}

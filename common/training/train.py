@@ -10,7 +10,6 @@ from common.distributed.replicas import Replicas, replicas_of
 from common.errors import UserError
 from common.reports.animation import animate
 from common.signatures import pick
-from common.staged import plan_of
 from common.training import callbacks, checkpoint, logging
 from common.training.loop import fit, say_stopped
 from common.training.options import FREE_PER_WORKER, SCHEDULES, TrainingOptions
@@ -44,7 +43,7 @@ def train(model_class: type[Adversarial], task, run: Run, options: dict):
         if replicas.chief and run.exported_step() < start:  # killed before the export
             _export(task, run)
         return
-    kept = plan_of(job.model).milestones
+    kept = job.model.plan.milestones
     written = run if replicas.chief else None
     saver = callbacks.Checkpoints(start, total, settings.checkpoint_every, written, kept)
     stopper = callbacks.StopOnSignal(start, replicas)
@@ -111,7 +110,7 @@ def prepare(
     model = replicas.build(lambda: _build(model_class, options, data, settings.jit, replicas))
 
     epoch = _steps_per_epoch(data, settings.batch_size)
-    start, plan = run.step(), plan_of(model)
+    start, plan = run.step(), model.plan
     total = min(settings.epochs * epoch, settings.steps or math.inf, plan.total_steps)
     schedule = SCHEDULES[settings.schedule]
     rate = callbacks.LearningRate(start, total, schedule, replicas.players(), plan.rate_factor)
@@ -119,7 +118,7 @@ def prepare(
     if start:
         checkpoint.load(checkpoint.path_of(run.checkpoints, start), model)
     else:
-        begin(model)
+        begin(model, data)
     replicas.broadcast()
     if replicas.worker.world_size > 1:
         _check_workers_agree(replicas, start, options, fingerprint, model)
@@ -146,18 +145,18 @@ def _steps_per_epoch(data, batch_size: int) -> int:
     return steps
 
 
-def begin(model: Adversarial):
-    """Loads the generator of the plan's initial run into the model of a new run, if it has one.
+def begin(model: Adversarial, data):
+    """Sets the weights that a new run starts from: those of the dataset, or of an initial run.
 
     Raises:
-        UserError: that is not a run of this model, or one with other options.
+        UserError: the plan's initial run is not one of this model, or one with other options.
     """
-    plan = plan_of(model)
-    if plan.initial_run is None:
-        return
-    run = Run.open(plan.initial_run, model.name)
-    step = plan.initial_step(run.config()["options"], run.step())
-    checkpoint.load(run.checkpoint_file(step=step), model, ["generator"])
+    model.initialize(data)
+    plan = model.plan
+    if plan.initial_run is not None:
+        run = Run.open(plan.initial_run, model.name)
+        step = plan.initial_step(run.config()["options"], run.step())
+        checkpoint.load(run.checkpoint_file(step=step), model, ["generator"])
     if model.average_generator is not None:
         model.average_generator.set_weights(model.generator.get_weights())
 
@@ -185,7 +184,7 @@ def chief_hooks(
     draw = task.sample_grid(model, data)  # may refuse the data, so before the folder is made
     measurements = _measurements(task, run, settings, job)
     lock = callbacks.RunLock(start, run, new=not settings.resume)
-    run.write_config(model.name, job.options | plan_of(model).resolved, job.fingerprint)
+    run.write_config(model.name, job.options | model.plan.resolved, job.fingerprint)
     log = logging.Log(
         start, total, settings.log_every, run, settings.batch_size, job.steps_per_epoch
     )
