@@ -1,7 +1,8 @@
 """Mode coverage of a model's objective on two-dimensional mixtures of Gaussians, fast on a CPU.
 
 The model's class is used unchanged, with its objective and training step; only its networks are
-replaced by multilayer perceptrons with two hidden layers of 128 units.
+replaced by multilayer perceptrons with two hidden layers of 128 units. A discriminator that is an
+auto-encoder has its code in the second of them.
 
     python3 benchmarks/mixtures.py --model dcgan --mixture ring
 """
@@ -13,14 +14,21 @@ from typing import Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from began.began import BEGAN
 from benchmarks import command_line
 from benchmarks.gaussian_mixtures import MIXTURES, Mixture, mode_scores
 from bgan.bgan import BGAN
 from common.adversarial import Adversarial
 from common.data.stream import batch_indices, stream
+from common.errors import UserError
 from common.images import image_file
 from dcgan.dcgan import DCGAN
+from dragan.dragan import DRAGAN
+from ebgan.ebgan import EBGAN
+from gan.gan import GAN
+from lsgan.lsgan import LSGAN
 from wgan.wgan import WGAN
+from wgan_gp.wgan_gp import WGANGP
 
 import keras
 import numpy as np
@@ -29,10 +37,17 @@ from keras.layers import Dense
 
 # Class and constructor arguments; no penalty on the weights.
 MODELS = {
+    "gan": (GAN, {}),
     "dcgan": (DCGAN, {"l2": 0.0, "latent_distribution": "normal"}),
+    "lsgan": (LSGAN, {}),
     "wgan": (WGAN, {"clip": 0.1, "ema": 0.99}),  # its generator is updated at every fifth step
+    "wgan_gp": (WGANGP, {"penalty_weight": 0.1, "ema": 0.99}),  # as wgan's; the paper's weight here
+    "dragan": (DRAGAN, {}),
     "bgan": (BGAN, {"objective": "continuous"}),
+    "ebgan": (EBGAN, {"margin": 1.0}),  # points are nearer to each other than images
+    "began": (BEGAN, {}),
 }
+AUTOENCODERS = {"ebgan": 2, "began": 1}  # outputs of the discriminator: reconstruction, code
 COMMON = {"latent_size": 2, "learning_rate": 5e-4, "ema": 0.999}
 TRAINING_POINTS, SAMPLES = 100_000, 2_500
 LEAST = {"ring": 20, "grid": 10}  # high-quality samples that a covered mode has at least
@@ -43,21 +58,27 @@ def on_points(model_class: type[Adversarial]) -> type[Adversarial]:
 
     class OnPoints(model_class):
         def build_generator(self) -> keras.Model:
-            z, g = perceptron(self.latent.size, 2)
+            z, g, _ = perceptron(self.latent.size, 2)
             return keras.Model(z, g, name="generator")
 
         def build_discriminator(self) -> keras.Model:
-            return keras.Model(*perceptron(2, 1))
+            count = AUTOENCODERS.get(self.name)
+            x, y, code = perceptron(2, 2 if count else 1)
+            return keras.Model(x, [y, code] if count == 2 else y)
+
+        @property
+        def sampler(self) -> keras.Model:
+            return self.sampling_network  # points are not clipped to the range of images
 
     return OnPoints
 
 
-def perceptron(inputs: int, outputs: int) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-    """Input and output of a multilayer perceptron."""
+def perceptron(inputs: int, outputs: int) -> tuple[keras.KerasTensor, ...]:
+    """Input, output and last hidden layer of a multilayer perceptron."""
     x = h = keras.Input((inputs,))
     for _ in range(2):
         h = Dense(128, activation="leaky_relu")(h)
-    return x, Dense(outputs)(h)
+    return x, Dense(outputs)(h), h
 
 
 def train(model: Adversarial, points: np.ndarray, steps: int, batch_size: int, seed: int):
@@ -89,7 +110,7 @@ def scatter(samples: np.ndarray, mixture: Mixture, side: int = 400) -> np.ndarra
 
 
 def main(
-    model: Literal["dcgan", "wgan", "bgan"] = "dcgan",
+    model: str = "dcgan",
     mixture: Literal["ring", "grid"] = "ring",
     steps: int = 10_000,
     batch_size: int = 256,
@@ -101,13 +122,16 @@ def main(
     Of 2,500 samples, at least 20 must be near the centre of a covered mode, or 10 for 25 modes.
 
     Args:
-        model: model whose objective is used.
+        model: model whose objective is used, one of gan, dcgan, lsgan, wgan, wgan_gp, dragan, bgan,
+            ebgan and began.
         mixture: eight Gaussians on a circle (ring), or 25 on a grid.
-        steps: training steps; for wgan updates of the critic.
+        steps: training steps; for wgan and wgan_gp updates of the critic.
         batch_size: points per step.
         seed: seed for points, initial weights and noise.
         image: output file for a scatter plot of the samples.
     """
+    if model not in MODELS:
+        raise UserError(f"--model {model}: choose from {', '.join(MODELS)}")
     target = MIXTURES[mixture]()
     keras.utils.set_random_seed(seed)
     model_class, options = MODELS[model]

@@ -94,7 +94,8 @@ class DRAGAN(NoiseToImage):
         else:
             low = -1.0 if self.perturbation == "signed" else 0.0
             u = sharded_random(keras.random.uniform, shape, low, 1.0, seed=self.noise)
-        alpha = sharded_random(keras.random.uniform, (shape[0], 1, 1, 1), seed=self.noise)
+        one_each = (shape[0], *[1] * (len(shape) - 1))
+        alpha = sharded_random(keras.random.uniform, one_each, seed=self.noise)
         return x + alpha * self.perturbation_size * deviation * u
 
     def penalty(self, real, fake):

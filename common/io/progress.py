@@ -20,4 +20,5 @@ def tqdm_options() -> dict:
     """Arguments for tqdm: a progress bar on a terminal, a line every half minute elsewhere."""
     if sys.stderr.isatty():
         return {}
-    return {"file": _Lines(), "delay": _SECONDS, "mininterval": _SECONDS}
+    intervals = {"delay": _SECONDS, "mininterval": _SECONDS, "maxinterval": _SECONDS}
+    return {"file": _Lines(), **intervals}
