@@ -26,6 +26,8 @@ from common.signatures import parameters
 from common.training.options import TrainingOptions
 from cyclegan.cyclegan import CycleGAN
 from dcgan.dcgan import DCGAN
+from gan.gan import GAN
+from lsgan.lsgan import LSGAN
 from pix2pix.pix2pix import Pix2Pix
 from srgan.srgan import SRGAN
 from wgan.wgan import WGAN
@@ -117,8 +119,8 @@ class Case:
 # The classic loops.
 
 
-def classic_gan(model: DCGAN | BGAN, players: SimpleNamespace, x: np.ndarray, _: np.ndarray):
-    """dcgan.py and bgan.py of Keras-GAN: D on real images, D on fakes, then G, with the same z."""
+def classic_gan(model: Adversarial, players: SimpleNamespace, x: np.ndarray, _: np.ndarray):
+    """gan.py, dcgan.py, ...: D on real images, D on fakes, then G, with the same z."""
     z = noise(model, len(x))
     x_hat = predict(players.generator, z)
     players.discriminator.train_on_batch(x, ones(x))
@@ -241,6 +243,8 @@ CASES = {
     "cgan": Case(CGAN, classic_cgan, {"l2": 0.0}),
     "cyclegan": Case(CycleGAN, classic_cyclegan, batch=two_domains),
     "dcgan": Case(DCGAN, classic_gan, {"l2": 0.0}),
+    "gan": Case(GAN, classic_gan, width="units"),
+    "lsgan": Case(LSGAN, classic_gan),
     "pix2pix": Case(Pix2Pix, classic_pix2pix, batch=pairs),
     # The second stage, without VGG19, whose forward passes would be the same on both sides.
     "srgan": Case(SRGAN, classic_srgan, {"stage": "gan", "content": "mse"}, batch=enlargements),

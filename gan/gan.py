@@ -75,13 +75,17 @@ class GAN(NoiseToImage):
         errors.at_least_one(units=units, maxout_units=maxout_units, image_size=self.image_size)
         self.shape = (self.image_size, self.image_size, self.channels)
         self.units, self.maxout_units = units, maxout_units
-        self.saturating, self.sgd = saturating, optimizer == "sgd"
-        sgd = lambda: keras.optimizers.SGD(self.learning_rate, momentum=0.5)  # noqa: E731
-        self.build_players(losses.cross_entropy, sgd if self.sgd else self.adam)
+        self.saturating, self.optimizer_name = saturating, optimizer
+        optimizers = {"adam": self.adam, "sgd": self.sgd}
+        self.build_players(losses.cross_entropy, optimizers[optimizer])
+
+    def sgd(self) -> keras.optimizers.SGD:
+        """A new SGD with momentum, as the paper's code begins with."""
+        return keras.optimizers.SGD(self.learning_rate, momentum=0.5)
 
     def rate_factor(self, step: int) -> float:
         """1; of SGD, 1.000004 to the power of minus the step."""
-        return max(SGD_DECAY**-step, SGD_FLOOR) if self.sgd else 1.0
+        return max(SGD_DECAY**-step, SGD_FLOOR) if self.optimizer_name == "sgd" else 1.0
 
     def build_generator(self) -> keras.Model:
         """z (B, latent) -> images (B, S, S, C) in [-1, 1]."""

@@ -35,7 +35,7 @@ class ParzenWindow(Capability):
         results = {}
         for name, centres in (("samples", vectors(samples)), ("training_images", others)):
             sigma = parzen_window.best_sigma(validation, centres)
-            each = parzen_window.log_likelihoods(vectors(test), centres, sigma)
+            (each,) = parzen_window.log_likelihoods(vectors(test), centres, np.array([sigma]))
             error = float(each.std(ddof=1) / np.sqrt(len(each)))
             results[name] = {"mean": float(each.mean()), "standard_error": error, "sigma": sigma}
         own, real = (
@@ -51,5 +51,5 @@ class ParzenWindow(Capability):
 
 
 def vectors(images: np.ndarray) -> np.ndarray:
-    """uint8 images (N, S, S, C) -> float64 (N, S * S * C) in [0, 1]."""
-    return image_file.to_unit(images).astype(np.float64).reshape(len(images), -1) / 2 + 0.5
+    """uint8 images (N, S, S, C) -> float32 (N, S * S * C) in [0, 1]."""
+    return image_file.to_unit(images).reshape(len(images), -1) / 2 + 0.5
