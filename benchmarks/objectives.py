@@ -54,34 +54,33 @@ class Objective(NamedTuple):
     """An objective to compare.
 
     Attributes:
+        title: its name in the table.
         model: class of the model.
         options: its constructor arguments.
         normalize: batch normalization in the discriminator.
         n_critic: updates of the discriminator per update of the generator.
     """
 
+    title: str
     model: type[Adversarial]
     options: dict
     normalize: bool = True
     n_critic: int = 1
 
 
-CRITIC = {"n_critic": 5, "warm_up": 5}
+PLAIN = {"l2": 0.0, "latent_distribution": "normal"}
+PENALTY = {"learning_rate": 2e-4}
+CLIPPING = {"n_critic": 5, "warm_up": 5, "learning_rate": 2e-4}
 OBJECTIVES = {
-    "cross-entropy": Objective(DCGAN, {"l2": 0.0, "latent_distribution": "normal"}),
-    "least squares": Objective(LSGAN, {}),
-    "hinge": Objective(Hinge, {}),
-    "Wasserstein, clipping": Objective(WGAN, CRITIC | {"learning_rate": 2e-4}, n_critic=5),
-    "Wasserstein, penalty": Objective(WGANGP, {"learning_rate": 2e-4}, False, 5),
-    "Wasserstein, penalty, 1 critic update": Objective(
-        WGANGP, {"learning_rate": 2e-4, "n_critic": 1}, False
-    ),
-    "DRAGAN": Objective(DRAGAN, {}, False),
-    "cross-entropy, D not normalized": Objective(
-        DCGAN, {"l2": 0.0, "latent_distribution": "normal"}, False
-    ),
+    "cross_entropy": Objective("cross-entropy", DCGAN, PLAIN),
+    "least_squares": Objective("least squares", LSGAN, {}),
+    "hinge": Objective("hinge", Hinge, {}),
+    "clipping": Objective("Wasserstein, clipping", WGAN, CLIPPING, n_critic=5),
+    "penalty": Objective("Wasserstein, gradient penalty", WGANGP, PENALTY, False, 5),
+    "penalty_1": Objective("the same, one update of D", WGANGP, PENALTY | {"n_critic": 1}, False),
+    "dragan": Objective("DRAGAN", DRAGAN, {}, False),
+    "cross_entropy_plain_d": Objective("cross-entropy, D not normalized", DCGAN, PLAIN, False),
 }
-SHORT = {name.replace(", ", "_").replace(" ", "_").lower(): name for name in OBJECTIVES}
 
 
 def with_equal_networks(objective: Objective) -> type[Adversarial]:
@@ -160,8 +159,8 @@ def main(
     """Trains each objective with several seeds, and prints a table of means and spreads.
 
     Args:
-        objectives: one of them, several separated by commas, or all; a name in lower case, with
-            underscores, such as wasserstein_penalty.
+        objectives: one of them, several separated by commas, or all: cross_entropy, least_squares,
+            hinge, clipping, penalty, penalty_1, dragan and cross_entropy_plain_d.
         dataset: labelled images, as for `train`.
         data_dir: folder of named datasets.
         updates: updates of the generator on images.
@@ -170,16 +169,15 @@ def main(
         count: number of samples, and of test images.
         json: output file for the results of every run.
     """
-    names = [SHORT[name] for name in chosen(objectives, SHORT, "objectives")]
+    selected = [OBJECTIVES[name] for name in chosen(objectives, OBJECTIVES, "objectives")]
     data = LabelledImages(0, dataset, data_dir)
     reference = ReferenceSet(data, count)
     runs = []
-    for name in names:
+    for objective in selected:
         for seed in range(seeds):
-            objective = OBJECTIVES[name]
             result = on_images(objective, data, reference, updates, seed)
             result |= on_points(objective, point_updates, seed)
-            runs.append({"objective": name, "seed": seed} | result)
+            runs.append({"objective": objective.title, "seed": seed} | result)
             print(", ".join(f"{key} {value}" for key, value in runs[-1].items()), flush=True)
     command_line.write_results(json, runs)
     command_line.print_markdown(*table(runs))
