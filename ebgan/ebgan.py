@@ -88,6 +88,8 @@ class EBGAN(Staged, NoiseToImage):
         self.shape = (self.image_size, self.image_size, self.channels)
         small = self.image_size <= LARGEST
         self.convolutional = (not small) if network is None else network == "convolutional"
+        if self.convolutional:
+            errors.at_least(2, width=self.width)  # of which D has a half
         game = ("discriminator", "generator")
         self.set_stages(
             [
@@ -150,23 +152,23 @@ class EBGAN(Staged, NoiseToImage):
     # The losses.
 
     def d_loss(self, real, fake):
-        hinge = ops.relu(self.margin - energy(fake))  # of each image, then the mean
-        return ops.mean(energy(real)) + ops.mean(hinge)
+        hinge = ops.relu(self.margin - energies(fake))  # of each image, then the mean
+        return ops.mean(energies(real)) + ops.mean(hinge)
 
     def g_loss(self, real, fake):
-        return ops.mean(energy(fake)) + self.pulling_away * losses.pulling_away(codes(fake))
+        return ops.mean(energies(fake)) + self.pulling_away * losses.pulling_away(codes(fake))
 
     def logs(self, real, fake):
         """Mean energies, and `cosine`, the pulling-away term whether or not it is weighted."""
         return {
-            "energy_real": ops.mean(energy(real)),
-            "energy_fake": ops.mean(energy(fake)),
+            "energy_real": ops.mean(energies(real)),
+            "energy_fake": ops.mean(energies(fake)),
             "cosine": losses.pulling_away(codes(fake)),
         }
 
     def reconstruction(self, x: tf.Tensor, labels: tf.Tensor) -> tuple[dict, dict]:
         """The loss of D's training before the game: the energy of real images."""
-        loss = ops.mean(energy(self.judged(x, labels, real=True)))
+        loss = ops.mean(energies(self.judged(x, labels, real=True)))
         return {"discriminator": loss}, {"energy_real": loss}
 
     def energy(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -175,7 +177,7 @@ class EBGAN(Staged, NoiseToImage):
         return losses.euclidean(images, reconstruction), reconstruction
 
 
-def energy(judged):
+def energies(judged):
     """E(x) of each image, (B,), from D's output; differentiable by the image on both sides."""
     return losses.euclidean(judged.images, judged.output[0])
 

@@ -14,13 +14,13 @@ as L_D, with the factor 1/2 of the authors' code; and G's loss does not saturate
 
 What the text leaves to the code: z is uniform with variance 1; initial weights are uniform, ten
 times smaller in D than in G; a fifth of the pixels are dropped before D, and half of its hidden
-units; G's last biases are the logits of the training images' mean, so that training begins with
-that mean image. D's hidden units are maxout units.
+units. D's hidden units are maxout units.
 
 Deviations: Adam with a learning rate that decays, where that code has SGD with a rate of 0.1 and a
-growing momentum (`--optimizer sgd --learning_rate 0.1`; the momentum is 0.5 throughout). The zoo's
-images in [-1, 1] are rescaled at both doors: G's last layer is a sigmoid and D sees pixels in
-[0, 1], of which dropout makes black ones.
+growing momentum (`--optimizer sgd --learning_rate 0.1`; the momentum is 0.5 throughout). G's last
+biases begin at 0, there as the logits of the mean training image (`--mean_image true`); measured
+here, G collapses from that start. The zoo's images in [-1, 1] are rescaled at both doors: G's last
+layer is a sigmoid and D sees pixels in [0, 1], of which dropout makes black ones.
 
     python3 gan/gan.py --dataset mnist
 """
@@ -56,7 +56,8 @@ class GAN(NoiseToImage):
         maxout_units: units of each of D's two hidden layers, of five pieces; 240 in that code.
         saturating: G minimizes E[log(1 - D(G(z)))], as in equation 1, whose gradient vanishes where
             D is certain.
-        optimizer: adam, or sgd as in the paper's code.
+        mean_image: G begins with the mean of the training images, as in that code.
+        optimizer: adam, or sgd as in that code.
     """
 
     defaults: ClassVar[dict] = {"batch_size": 100, "steps": 25000, "schedule": "linear"}
@@ -68,13 +69,14 @@ class GAN(NoiseToImage):
         units: int = 1200,
         maxout_units: int = 240,
         saturating: bool = False,
+        mean_image: bool = False,
         optimizer: Literal["adam", "sgd"] = "adam",
         **shared,
     ):
         super().__init__(name="gan", **shared)
         errors.at_least_one(units=units, maxout_units=maxout_units, image_size=self.image_size)
         self.shape = (self.image_size, self.image_size, self.channels)
-        self.units, self.maxout_units = units, maxout_units
+        self.units, self.maxout_units, self.mean_image = units, maxout_units, mean_image
         self.saturating, self.optimizer_name = saturating, optimizer
         optimizers = {"adam": self.adam, "sgd": self.sgd}
         self.build_players(losses.cross_entropy, optimizers[optimizer])
@@ -107,7 +109,9 @@ class GAN(NoiseToImage):
         return keras.Model(x, logits, name="discriminator")
 
     def initialize(self, data):
-        """G's last biases: logits of the mean training image, kept away from black and white."""
+        """With `mean_image`, G's last biases: logits of the mean, kept off black and white."""
+        if not self.mean_image:
+            return
         images, _ = data.arrays("train", MEAN_COUNT)
         mean = 0.5 + 0.5 * image_file.to_unit(images).mean(axis=0, dtype=np.float64)
         mean = np.clip(mean, 1 / 255, 254 / 255)

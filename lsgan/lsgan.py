@@ -68,8 +68,12 @@ class LSGAN(NoiseToImage):
         self.normalize = normalize
         a, b, c = CODINGS[coding]
         self.targets, self.g_target = (b, a), c
-        optimizers = {"adam": self.adam, "rmsprop": lambda: rmsprop(self.learning_rate)}
+        optimizers = {"adam": self.adam, "rmsprop": self.rmsprop}
         self.build_players(losses.least_squares, optimizers[optimizer], loss_weights=0.5)
+
+    def rmsprop(self) -> keras.optimizers.RMSprop:
+        """A new RMSprop with the decay of the authors' code."""
+        return rmsprop(self.learning_rate, rho=0.9)
 
     def build_generator(self) -> keras.Model:
         """z (B, latent) -> images (B, S, S, C) in [-1, 1]."""

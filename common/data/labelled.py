@@ -35,6 +35,7 @@ class LabelledImages:
         channels: 3 for RGB, 1 for grayscale; default those of the arrays or of most image files.
         embedded_count: number of training images of the embedded dataset, which has half as many
             test images.
+        train_count: number of training images to use, drawn by the seed; default all.
         skip_bad_images: replace an unreadable image by the next readable one instead of failing.
         cache_mb: megabytes of training images, read from files or resized, to keep in memory.
         class_names: names of the classes in the order of their labels, as in [cat,dog]; default by
@@ -54,6 +55,7 @@ class LabelledImages:
         image_size: int | None = None,
         channels: Literal[1, 3] | None = None,
         embedded_count: int = EMBEDDED_COUNT,
+        train_count: int | None = None,
         skip_bad_images: bool = False,
         cache_mb: int = 1024,
         class_names: list[str] | None = None,
@@ -61,7 +63,7 @@ class LabelledImages:
         if channels not in (None, 1, 3):
             raise UserError(f"--channels {channels}: give 3 for RGB or 1 for grayscale")
         at_least_one(image_size=image_size)
-        found = find(dataset, data_dir, seed, embedded_count, class_names)
+        found = find(dataset, data_dir, seed, embedded_count, class_names, train_count)
         self.seed = seed
         self.name = found.name
         self.splits: dict[str, Split] = {"train": found.train, "test": found.test}

@@ -13,4 +13,5 @@ def area_under_curve(high: np.ndarray, low: np.ndarray) -> float:
     Args:
         high, low: scores, float (N,) and (M,), none of them empty.
     """
-    return float(mannwhitneyu(high, low).statistic / (len(high) * len(low)))
+    pairs = len(high) * len(low)  # in float32 a statistic of so many would be rounded
+    return float(mannwhitneyu(np.float64(high), np.float64(low)).statistic) / pairs

@@ -1,6 +1,6 @@
 """Objectives on equal networks: the networks are equal, and the table of the results."""
 
-from benchmarks.objectives import OBJECTIVES, table, with_equal_networks
+from benchmarks.objectives import IMAGES_COMMON, OBJECTIVES, table, with_equal_networks
 from tests.helpers.models import weight_counts
 
 import keras
@@ -10,9 +10,9 @@ import pytest
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_the_networks_of_all_objectives_are_equal(name):
     objective = OBJECTIVES[name]
-    model = with_equal_networks(objective)(image_size=28, channels=1, **objective.options)
+    model = with_equal_networks(objective)(**IMAGES_COMMON | objective.options)
     first = OBJECTIVES["cross_entropy" if objective.normalize else "cross_entropy_plain_d"]
-    other = with_equal_networks(first)(image_size=28, channels=1, **first.options)
+    other = with_equal_networks(first)(**IMAGES_COMMON | first.options)
     assert weight_counts(model) == weight_counts(other)
     kinds = [type(layer) for layer in model.discriminator.layers]
     normalized = any(issubclass(kind, keras.layers.BatchNormalization) for kind in kinds)

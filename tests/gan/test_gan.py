@@ -18,6 +18,7 @@ from tests.helpers.models import (
     next_noise,
     player_update,
     random_batch,
+    randomize,
     unchanged_weights,
     values,
     weight_counts,
@@ -42,12 +43,9 @@ def small(**options):
 @pytest.fixture(scope="module")
 def shared():
     """A model whose weights tests may change. They are large, so that the outputs vary."""
-    model, random = small(), np.random.default_rng(0)
+    model = small()
     for network in model.networks.values():
-        assign(
-            network.trainable_variables,
-            [random.normal(0, 0.3, v.shape) for v in network.trainable_variables],
-        )
+        randomize(network)
     return model
 
 
@@ -67,7 +65,7 @@ def test_the_authors_networks():
         name: [type(layer).__name__ for layer in network.layers]
         for name, network in model.networks.items()
     }
-    assert not any("Normalization" in kind for kind in sum(kinds.values(), []))
+    assert "BatchNormalization" not in kinds["generator"] + kinds["discriminator"]
     assert "Dropout" not in kinds["generator"]
 
 
@@ -215,9 +213,15 @@ def test_an_update_changes_only_its_own_player(shared, player):
 # Initial biases.
 
 
+def test_g_begins_with_biases_of_0_and_without_the_dataset():
+    model = small()
+    model.initialize(None)
+    assert not model.generator.get_layer("pixels").bias.numpy().any()
+
+
 def test_g_begins_with_the_mean_training_image():
-    """Where neither black nor white throughout."""
-    model, random = small(channels=3), np.random.default_rng(0)
+    """With `mean_image`, where neither black nor white throughout."""
+    model, random = small(channels=3, mean_image=True), np.random.default_rng(0)
     images = random.integers(0, 256, (50, 8, 8, 3), np.uint8)
     images[:, 0], images[:, 1] = 0, 255
     asked = []
@@ -248,7 +252,7 @@ def dataset(tmp_path_factory):
 
 def prepared(run, dataset):
     """The model of a run before its first or next step, and its data."""
-    options = {"dataset": str(dataset), "seed": 3, "ema": 0.5} | SMALL
+    options = {"dataset": str(dataset), "seed": 3, "ema": 0.5, "mean_image": True} | SMALL
     settings = TrainingOptions(batch_size=4, steps=9, seed=3, jit="off")
     job = prepare(GAN, Generation(GAN), run, settings, options, Replicas())
     return job.model, job.data

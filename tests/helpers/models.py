@@ -39,6 +39,15 @@ def assign(variables, arrays: Sequence[np.ndarray]):
         variable.assign(array)
 
 
+def randomize(network: keras.Model, deviation: float = 0.3, seed: int = 0):
+    """Draws all trainable weights from N(0, deviation).
+
+    Initial weights of 0.02 make the gradients of a narrow network as small as rounding errors.
+    """
+    random, weights = np.random.default_rng(seed), network.trainable_variables
+    assign(weights, [random.normal(0, deviation, v.shape) for v in weights])
+
+
 def state_variables(model) -> list[keras.Variable]:
     """Every variable of a checkpoint."""
     return [v for group in model.state().values() for v in group]

@@ -8,6 +8,7 @@ from tests.helpers.models import (
     next_noise,
     player_update,
     random_batch,
+    randomize,
     unchanged_weights,
     weight_counts,
 )
@@ -18,7 +19,6 @@ import pytest
 import tensorflow as tf
 
 CODINGS = {"binary": (0, 1, 1), "pearson": (-1, 1, 0)}  # a, b, c
-DIGITS = {"width": 32, "dense_units": 512}
 
 
 def small(**options):
@@ -31,8 +31,11 @@ def small(**options):
 
 @pytest.fixture(scope="module", params=CODINGS)
 def coded(request):
-    """A model whose weights tests may change, and its (a, b, c)."""
-    return small(coding=request.param), CODINGS[request.param]
+    """A model with large weights, which tests may change, and its (a, b, c)."""
+    model = small(coding=request.param)
+    for network in model.networks.values():
+        randomize(network, 0.1)
+    return model, CODINGS[request.param]
 
 
 # The networks.
@@ -46,15 +49,11 @@ def test_networks_for_digits_have_a_hidden_dense_layer(normalize, G, D):
     # G: 100 to 512, 51,200; to 7x7x64, 1,605,632; transposed convolutions 51,200 and 800 + 1; two
     # weights for each of the 512 + 3136 + 32 normalized units and channels, else a bias.
     # D: 800 + 32; 51,200; 3136 to 512, 1,605,632; 512 + 1; and for 64 + 512 as for G.
-    assert weight_counts(LSGAN(**DIGITS, normalize=normalize)) == {
-        "generator": G,
-        "discriminator": D,
-    }
+    model = LSGAN(width=32, dense_units=512, normalize=normalize)
+    assert weight_counts(model) == {"generator": G, "discriminator": D}
     model = LSGAN(dense_units=None, width=2)
-    assert model.generator.layers[1].units == 1024
-    assert [layer.units for layer in model.discriminator.layers if "dense" in layer.name] == [
-        *(1024, 1),
-    ]
+    dense = [layer.units for layer in model.discriminator.layers if "dense" in layer.name]
+    assert model.generator.layers[1].units == 1024 and dense == [1024, 1]
     assert LSGAN(image_size=64, width=2).dense_units == 0
 
 

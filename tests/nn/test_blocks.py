@@ -1,6 +1,6 @@
 """Blocks: shapes, padding, receptive fields and parameter counts."""
 
-from common.nn.blocks import conv, conv_transpose, hidden_units, patchgan
+from common.nn.blocks import affine, conv, conv_transpose, hidden_units, maxout, patchgan
 
 import keras
 import numpy as np
@@ -77,6 +77,43 @@ def test_initial_weights_have_standard_deviation_0_02():
     kernel = patchgan_model().get_weights()[0]  # (4, 4, 6, 64)
     assert np.std(kernel) == pytest.approx(0.02, rel=0.05)
     assert np.mean(kernel) == pytest.approx(0, abs=0.001)
+
+
+def model_of(block, inputs):
+    x = keras.Input((inputs,))
+    return keras.Model(x, block(x))
+
+
+def test_affine_layers_are_linear_with_uniform_weights():
+    model = model_of(lambda x: affine(x, 300, 0.3, name="named"), 40)
+    kernel, bias = model.get_layer("named").get_weights()
+    assert not bias.any()
+    assert 0.29 < np.abs(kernel).max() <= 0.3
+    assert kernel.std() == pytest.approx(0.3 / 3**0.5, rel=0.03)
+    x = np.random.default_rng(0).normal(size=(5, 40)).astype("float32")
+    np.testing.assert_allclose(model(x), x @ kernel, atol=1e-5)
+    assert (np.asarray(model(x)) < 0).any()
+
+
+def test_a_maxout_unit_is_the_largest_of_its_own_pieces():
+    model, random = model_of(lambda x: maxout(x, 3, 4, reach=0.5), 7), np.random.default_rng(0)
+    kernel, _ = model.get_weights()
+    assert kernel.shape == (7, 12) and 0.4 < np.abs(kernel).max() <= 0.5
+    bias = random.normal(size=12).astype("float32")
+    model.set_weights([kernel, bias])
+    x = random.normal(size=(5, 7)).astype("float32")
+    expected = np.empty((5, 3))
+    for unit in range(3):
+        pieces = [x @ kernel[:, k] + bias[k] for k in range(4 * unit, 4 * unit + 4)]
+        expected[:, unit] = np.max(pieces, axis=0)
+    np.testing.assert_allclose(model(x), expected, atol=1e-5)
+    # Unlike ReLU's units, one may be negative.
+    assert (expected < 0).any()
+
+
+def test_maxout_has_small_initial_weights_by_default():
+    kernel, bias = model_of(lambda x: maxout(x, 20, 5), 30).get_weights()
+    assert 0.0045 < np.abs(kernel).max() <= 0.005 and not bias.any()
 
 
 @pytest.mark.parametrize(

@@ -139,3 +139,57 @@ def test_interpolated_images_are_on_the_lines_between_pairs():
     assert shares[:, 0].std() == pytest.approx(12**-0.5, abs=0.03)
     again = losses.interpolated(x, x_fake, keras.random.SeedGenerator(0))
     np.testing.assert_array_equal(between, again)
+
+
+def test_euclidean_is_the_norm_of_each_images_difference():
+    x, y = RANDOM.normal(size=(2, 5, 4, 3, 2)).astype("float32")
+    expected = np.linalg.norm((x - y).astype("float64").reshape(5, -1), axis=1)
+    np.testing.assert_allclose(losses.euclidean(x, y), expected, rtol=1e-5)
+    # A difference of 1 in each of 24 components, and of 2 in one of them.
+    np.testing.assert_allclose(losses.euclidean(x + 1, x), np.full(5, 24**0.5), rtol=1e-5)
+    one = np.zeros((1, 4, 3, 2), "float32")
+    one[0, 1, 1, 0] = -2
+    np.testing.assert_allclose(losses.euclidean(one, 0 * one), [2], rtol=1e-5)
+
+
+def test_euclidean_has_a_finite_gradient_where_images_are_equal():
+    x = tf.ones((2, 4, 3, 2))
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        distance = losses.euclidean(x, tf.ones_like(x))
+    np.testing.assert_allclose(distance, [0, 0], atol=1e-5)
+    assert np.isfinite(tape.gradient(distance, x)).all()
+
+
+def test_pulling_away_is_the_mean_squared_cosine_of_all_pairs():
+    codes = RANDOM.normal(0.5, 2, (6, 9)).astype("float32")
+    cosines = [
+        np.dot(a, b) / np.linalg.norm(a) / np.linalg.norm(b)
+        for i, a in enumerate(codes.astype("float64"))
+        for j, b in enumerate(codes.astype("float64"))
+        if i != j
+    ]
+    assert len(cosines) == 30 and min(cosines) < 0
+    expected = np.mean(np.square(cosines))
+    assert float(losses.pulling_away(codes)) == pytest.approx(expected, rel=1e-4)
+    # It depends on the directions alone.
+    lengths = np.array([[0.1], [1], [5], [-2], [30], [7]], "float32")
+    assert float(losses.pulling_away(lengths * codes)) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("codes", "term"),
+    [
+        ([[1, 0, 0], [0, 3, 0], [0, 0, 2]], 0),
+        ([[1, 2], [2, 4], [-1, -2]], 1),
+        ([[1, 0], [1, 1]], 0.5),
+        ([[0, 0], [0, 0], [1, 1]], 0),  # a code of dead units is no NaN
+    ],
+)
+def test_pulling_away_of_known_angles(codes, term):
+    codes = tf.constant(codes, tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(codes)
+        value = losses.pulling_away(codes)
+    assert float(value) == pytest.approx(term, abs=1e-5)
+    assert np.isfinite(tape.gradient(value, codes)).all()

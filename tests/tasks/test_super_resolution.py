@@ -208,7 +208,7 @@ def test_evaluate_on_the_validation_images(run_cli, finished, train_folder):
 def test_the_second_stage_starts_from_the_end_of_the_first(finished):
     options = {"image_size": 16, "blocks": 1, "width": 4, "content": "mse", "stage": "gan"}
     model = SRGAN(**options, begin=str(finished), ema=0.5)
-    begin(model)
+    begin(model, None)
     end_of_stage_1 = Run(finished).load_sampler(SRGAN, step=3).generator.variables
     for network in (model.generator, model.average_generator):
         for one, other in zip(network.variables, end_of_stage_1, strict=True):

@@ -125,8 +125,29 @@ def find(
     seed: int,
     embedded_count: int = EMBEDDED_COUNT,
     class_names: list[str] | None = None,
+    train_count: int | None = None,
 ) -> Found:
     """Finds a dataset; see `LabelledImages` for the arguments."""
+    at_least_one(train_count=train_count)
+    found = _find(dataset, data_dir, seed, embedded_count, class_names)
+    if train_count is None:
+        return found
+    available = len(found.train)
+    if train_count > available:
+        raise UserError(
+            f"--train_count {train_count}: {found.name} has {available} training images"
+        )
+    chosen = np.random.default_rng([seed, 3]).permutation(available)[:train_count]
+    return found._replace(train=found.train.subset(np.sort(chosen)))
+
+
+def _find(
+    dataset: str | None,
+    data_dir: str | None,
+    seed: int,
+    embedded_count: int,
+    class_names: list[str] | None,
+) -> Found:
     if embedded_count != EMBEDDED_COUNT and dataset != EMBEDDED:
         raise UserError(f"--embedded_count {embedded_count}: needs --dataset {EMBEDDED}")
     if dataset == EMBEDDED:

@@ -321,6 +321,23 @@ def test_a_number_of_embedded_digits_that_is_refused(tmp_path, dataset, count, m
         find(dataset, str(tmp_path), 7, count)
 
 
+def test_some_of_the_training_images():
+    whole, some = find("embedded", None, 7, 40), find("embedded", None, 7, 40, train_count=6)
+    assert len(some.train) == 6 and some.test.digest() == whole.test.digest()
+    kept = {image.tobytes() for image in some.train.take(np.arange(6))}
+    assert kept < {image.tobytes() for image in whole.train.take(np.arange(40))} and len(kept) == 6
+    again, other = (find("embedded", None, seed, 40, train_count=6).train for seed in (7, 8))
+    assert again.digest() == some.train.digest() != other.digest()
+
+
+@pytest.mark.parametrize(
+    "count, message", [(0, "give 1 or more"), (41, "embedded has 40 training")]
+)
+def test_more_training_images_than_there_are_are_refused(count, message):
+    with pytest.raises(UserError, match=f"--train_count {count}: {message}"):
+        find("embedded", None, 7, 40, train_count=count)
+
+
 def test_an_unknown_dataset_is_refused_with_the_known_names():
     with pytest.raises(UserError, match="--dataset no/where: no such folder") as caught:
         find("no/where", None, 0)
