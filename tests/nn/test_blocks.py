@@ -99,9 +99,8 @@ def test_a_maxout_unit_is_the_largest_of_its_own_pieces():
     model, random = model_of(lambda x: maxout(x, 3, 4, reach=0.5), 7), np.random.default_rng(0)
     kernel, _ = model.get_weights()
     assert kernel.shape == (7, 12) and 0.4 < np.abs(kernel).max() <= 0.5
-    bias = random.normal(size=12).astype("float32")
+    kernel, bias, x = (random.normal(size=shape) for shape in ((7, 12), 12, (5, 7)))
     model.set_weights([kernel, bias])
-    x = random.normal(size=(5, 7)).astype("float32")
     expected = np.empty((5, 3))
     for unit in range(3):
         pieces = [x @ kernel[:, k] + bias[k] for k in range(4 * unit, 4 * unit + 4)]
