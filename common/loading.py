@@ -3,6 +3,7 @@
 model = load("runs/first")  # a run, or one version of an exported SavedModel
 translated = model(image)  # uint8 (H, W, 3), or a batch (B, H, W, 3)
 sevens = load("runs/cgan").sample(16, label=7, seed=0)  # uint8 (16, 28, 28, 1)
+completed = load("runs/ccgan")(image, mask)  # fills the white part of the mask, (H, W)
 """
 
 from collections.abc import Callable
@@ -16,13 +17,16 @@ from common.images.tiling import Upscaler
 from common.inference.draw import check_seed, select_classes
 from common.inference.endpoints import labels_in_turn
 from common.inference.image_to_image import Translator, resized
+from common.inference.inpainting import WHITE, Inpainter
 from common.inference.sampler import Sampler
+from common.serving import inpainter as saved_inpainter
 from common.serving import sampler as saved_sampler
 from common.serving import saved_model
 from common.serving import translator as saved_translator
 from common.serving import upscaler as saved_upscaler
 from common.tasks.base import Checkpoint
 from common.tasks.generation import Generation
+from common.tasks.inpainting import InPainting
 from common.tasks.paired_translation import PairedTranslation
 from common.tasks.super_resolution import SuperResolution
 from common.tasks.unpaired_translation import DIRECTIONS, UnpairedTranslation
@@ -115,6 +119,50 @@ class ImageUpscaler:
         return _each(partial(self._upscaler.upscale, tile=tile), image)
 
 
+class ImageInpainter:
+    """A trained in-painting network: `model(image, mask)`.
+
+    Attributes:
+        image_size: side of the training images in pixels.
+    """
+
+    def __init__(self, inpainter: Inpainter):
+        self._inpainter = inpainter
+        self.image_size = inpainter.image_size
+
+    def __call__(
+        self, image: np.ndarray, mask: np.ndarray, size: int | None = None, tile: int = 512
+    ) -> np.ndarray:
+        """Fills a hole in an image, or in each image of a batch; the visible pixels stay.
+
+        Args:
+            image: uint8 (H, W, C), (H, W) or (B, H, W, C), with C = 1 or 3; it is converted to the
+                channels of the model.
+            mask: the part to fill: bool (H, W), or uint8 (H, W), white there.
+            size: shorter side in pixels at which the network works; default that of the image. It
+                is best at the scale of the training images, `size=model.image_size`.
+            tile: side in pixels of the overlapping tiles that larger images are split into.
+
+        Returns:
+            uint8 of the same rank.
+
+        Raises:
+            UserError: an option is out of range.
+            ValueError: the image is no such array, or the mask does not fit it.
+        """
+        at_least_one(size=size, tile=tile)
+        hole = np.asarray(mask)
+        hole = hole if hole.dtype == bool else hole >= WHITE
+
+        def complete(one: np.ndarray) -> np.ndarray:
+            if hole.shape != one.shape[:2] or hole.all():
+                raise ValueError(f"give a mask {one.shape[:2]} that leaves visible pixels")
+            one = image_file.to_channels(one, self._inpainter.channels)
+            return self._inpainter.complete(one, hole, size, tile)
+
+        return _each(complete, image)
+
+
 class ImageSampler:
     """A trained generator of images from noise: `model.sample(count)`."""
 
@@ -147,7 +195,10 @@ class ImageSampler:
         return self._sampler.all(self._sampler.noise(seed, count), labels_in_turn(class_ids, count))
 
 
-def load(folder: Path | str, **checkpoint) -> ImageTranslator | ImageUpscaler | ImageSampler:
+Loaded = ImageTranslator | ImageUpscaler | ImageInpainter | ImageSampler
+
+
+def load(folder: Path | str, **checkpoint) -> Loaded:
     """Loads a trained model of any kind.
 
     Args:
@@ -176,6 +227,8 @@ def load(folder: Path | str, **checkpoint) -> ImageTranslator | ImageUpscaler | 
             return ImageSampler(task.sampler(folder, options))
         case SuperResolution():
             return ImageUpscaler(task.upscaler(folder, options))
+        case InPainting():
+            return ImageInpainter(task.inpainter(folder, options))
         case PairedTranslation():
             return ImageTranslator(_one_direction(task.translator(folder, options)))
         case UnpairedTranslation():
@@ -184,9 +237,11 @@ def load(folder: Path | str, **checkpoint) -> ImageTranslator | ImageUpscaler | 
     raise UserError(f"{folder}: runs of {name} cannot be loaded in Python; use predict")
 
 
-def _load_saved_model(folder: Path) -> ImageTranslator | ImageUpscaler | ImageSampler:
+def _load_saved_model(folder: Path) -> Loaded:
     if (folder / saved_sampler.ABOUT).is_file():
         return ImageSampler(saved_sampler.load_sampler(folder))
+    if (folder / saved_inpainter.ABOUT).is_file():
+        return ImageInpainter(saved_inpainter.load_inpainter(folder))
     if (folder / saved_model.EXTRA / saved_upscaler.FACTS).is_file():
         return ImageUpscaler(saved_upscaler.load_upscaler(folder))
 

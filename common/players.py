@@ -14,7 +14,8 @@ class Player(NamedTuple):
     Attributes:
         compiled: the Keras model that carries the player's loss and optimizer.
         network: the model whose trainable variables an update changes, and no others.
-        growing: whether some of these variables may not take part in the loss yet.
+        growing: whether some of these variables may take no part in a loss: those of a later stage,
+            or of another head of the network.
     """
 
     compiled: keras.Model
@@ -65,6 +66,15 @@ def watching(variables: list[keras.Variable]) -> Iterator[tf.GradientTape]:
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch([v.value for v in variables])
         yield tape
+
+
+@contextmanager
+def kept(variables: list[keras.Variable]) -> Iterator[None]:
+    """Restores the variables' values at the end: moving statistics that a pass must not change."""
+    before = [tf.identity(v.value) for v in variables]
+    yield
+    for variable, value in zip(variables, before, strict=True):
+        variable.assign(value)
 
 
 def loss_name(player: str) -> str:

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import common
+from ccgan.ccgan import CCGAN
 from cgan.cgan import CGAN
 from common import load, registry
 from common.errors import UserError
@@ -26,6 +27,7 @@ OPTIONS = {
     CycleGAN: {"image_size": 16, "channels": 3, "width": 2, "blocks": 1, "pool_size": 2},
     SRGAN: {"width": 4, "blocks": 1, "image_size": 32, "content": "mse"},
     CGAN: {"width": 4, "classes": 10},
+    CCGAN: {"image_size": 16, "width": 3, "d_width": 2, "channels": 3},
 }
 
 
@@ -134,6 +136,27 @@ def test_samples_are_those_of_predict(folders, capsys, tmp_path):
             np.testing.assert_array_equal(images, written)
 
 
+def test_a_hole_is_filled_as_by_predict(folders, capsys, tmp_path):
+    image, mask = noise(21, 34, 7), np.zeros((21, 34), bool)
+    mask[4:13, 10:29] = True
+    image_file.write(tmp_path / "x.png", image)
+    for source in folders(CCGAN):
+        model = load(source)
+        assert model.image_size == 16
+        for line, options in {"--size original": {}, "": {"size": 16}}.items():
+            output = tmp_path / f"{source.name} {line}"
+            command = f"predict {source} {tmp_path / 'x.png'} --output '{output}' {line}"
+            cli_output(capsys, CCGAN, f"{command} --box 10,4,19,9")
+            expected = image_file.read(output / "x.png")
+            assert_same(model(image, mask, **options), expected)
+            batch = model(np.stack([image, image]), 255 * mask.astype(np.uint8), **options)
+            np.testing.assert_array_equal(batch[1], model(image, mask, **options))
+    assert model(image[..., 0], mask).shape == (21, 34, 3)
+    for wrong in (mask[:20], np.ones_like(mask), mask[..., None]):
+        with pytest.raises(ValueError, match="give a mask"):
+            model(image, wrong)
+
+
 def test_weights_are_selected_as_by_predict(folders):
     run, saved = folders(Pix2Pix)
     image = noise(32, 32, 1)
@@ -207,8 +230,11 @@ def test_importing_load_does_not_import_tensorflow():
     subprocess.run([sys.executable, "-c", code], cwd=root, check=True)
 
 
+KINDS = "translator", "upscaler", "sampler", "inpainter"
+
+
 def test_every_task_of_a_model_can_be_loaded():
     for name in registry.NAMES:
         task = registry.task_of(name)
-        assert any(hasattr(task, kind) for kind in ("translator", "upscaler", "sampler")), name
+        assert any(hasattr(task, kind) for kind in KINDS), name
         assert issubclass(task.option_groups.get(Checkpoint, Checkpoint), Checkpoint)

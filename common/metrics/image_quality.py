@@ -37,6 +37,27 @@ def l1(x, y):
     return np.abs(x - y).mean(IMAGE)
 
 
+def l1_in(x, y, region):
+    """Mean absolute difference within a region of each image, such as a hole that was filled.
+
+    Args:
+        x, y: images in [-1, 1] of one shape (..., H, W, C).
+        region: bool (..., H, W), not empty in any image.
+
+    Returns:
+        float64 array (...), one value per image.
+
+    Raises:
+        ValueError: the shapes do not fit, or a region is empty.
+    """
+    x, y = _same_shape(x, y)
+    region = np.asarray(region, bool)
+    if region.shape != x.shape[:-1] or not region.any(axis=(-2, -1)).all():
+        raise ValueError(f"a region {x.shape[:-1]} with pixels is needed, not {region.shape}")
+    differences = np.abs(x - y).mean(axis=-1) * region
+    return differences.sum(axis=(-2, -1)) / region.sum(axis=(-2, -1))
+
+
 def psnr(x, y):
     """Peak signal-to-noise ratio in dB: 10 log10(2^2 / mean((x - y)^2)).
 

@@ -26,6 +26,7 @@ from pathlib import Path
 from common.errors import UserError
 from common.io.atomic import atomic_folder
 from common.io.records import read_json, write_json
+from common.nn.padding import reflected
 from common.serving import decoding, saved_model, warmup
 
 import keras
@@ -141,8 +142,8 @@ def _endpoints(
 
     def translate(image):
         height, width = tf.unstack(tf.shape(image)[1:3])
-        padded = tf.gather(image, _reflected(height, multiple), axis=1)
-        padded = tf.gather(padded, _reflected(width, multiple), axis=2)
+        padded = tf.gather(image, reflected(height, multiple), axis=1)
+        padded = tf.gather(padded, reflected(width, multiple), axis=2)
         translated = generator(padded, training=False)[:, :height, :width]
         return {"translated": tf.cast(translated, tf.float32)}
 
@@ -154,16 +155,6 @@ def _endpoints(
         return {"translated_bytes": saved_model.of_each_file(translate_one, image_bytes)}
 
     return translate, translate_bytes
-
-
-def _reflected(side: tf.Tensor, multiple: int) -> tf.Tensor:
-    """Indices that pad a side by reflection to the next multiple: 0, ..., side - 1, side - 2, ...
-
-    As `np.pad(mode="reflect")`; `tf.pad` cannot pad by more than the side.
-    """
-    period = tf.maximum(2 * (side - 1), 1)
-    position = tf.range(-(-side // multiple) * multiple) % period
-    return tf.minimum(position, period - position)
 
 
 def _to_unit(image: tf.Tensor) -> tf.Tensor:

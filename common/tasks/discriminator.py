@@ -26,7 +26,7 @@ class Classification(Capability):
     """The model classifies images.
 
     Its instances have `classify`, a graph of float32 (B, S, S, C) in [-1, 1] -> probabilities
-    (B, K) of the K classes of the run's data.
+    (B, K) of the K classes of the run's data; None for a model that was trained without labels.
     """
 
     all_networks = True
@@ -69,6 +69,8 @@ class Classification(Capability):
     def evaluate(self, evaluation: Evaluation):
         """Also evaluates the model's classifier on real test images, 10,000 at most."""
         model = evaluation.model
+        if model.classify is None:
+            return
         x, labels = evaluation.data.arrays("test", generated_images.COUNT)
         correct = batched_on_images(model, model.classify)(x).argmax(axis=1) == labels
         result = {
@@ -85,6 +87,8 @@ class Classification(Capability):
 
     def signatures(self, model: Adversarial) -> dict[str, tuple[Endpoint, list[tf.TensorSpec]]]:
         """serving_classify: image, float32 (B, S, S, C), to probability (B, K)."""
+        if model.classify is None:
+            return {}
 
         def classify(image):
             return {"probability": model.classify(image)}

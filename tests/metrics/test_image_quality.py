@@ -1,5 +1,5 @@
 from common.errors import UserError
-from common.metrics.image_quality import l1, psnr, ssim
+from common.metrics.image_quality import l1, l1_in, psnr, ssim
 
 import numpy as np
 import pytest
@@ -42,6 +42,19 @@ def test_l1_is_on_the_range_minus_one_to_one():
     np.testing.assert_array_equal(l1(black, white), [2.0, 2.0])
     x, y = images()
     np.testing.assert_allclose(l1(x, y), [np.abs(a - b).mean() for a, b in zip(x, y, strict=True)])
+
+
+def test_l1_in_a_region_is_the_mean_over_its_pixels():
+    random = np.random.default_rng(0)
+    x, y = random.uniform(-1, 1, (2, 3, 5, 6, 2))
+    region = random.uniform(size=(3, 5, 6)) < 0.4
+    expected = [np.abs(x[i] - y[i])[region[i]].mean() for i in range(3)]
+    np.testing.assert_allclose(l1_in(x, y, region), expected)
+    np.testing.assert_allclose(l1_in(x[1], y[1], region[1]), expected[1])
+    np.testing.assert_allclose(l1_in(x, y, np.ones((3, 5, 6), bool)), l1(x, y))
+    for wrong in (region[:2], region[..., :5], region[..., None], np.zeros((3, 5, 6), bool)):
+        with pytest.raises(ValueError, match="region"):
+            l1_in(x, y, wrong)
 
 
 def test_psnr_of_constant_images():

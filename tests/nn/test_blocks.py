@@ -100,6 +100,7 @@ def test_a_maxout_unit_is_the_largest_of_its_own_pieces():
     kernel, _ = model.get_weights()
     assert kernel.shape == (7, 12) and 0.4 < np.abs(kernel).max() <= 0.5
     kernel, bias, x = (random.normal(size=shape) for shape in ((7, 12), 12, (5, 7)))
+    bias -= 3
     model.set_weights([kernel, bias])
     expected = np.empty((5, 3))
     for unit in range(3):
