@@ -56,7 +56,7 @@ class BEGAN(NoiseToImage):
         latent_size: size of z and of D's codes; 64 or 128 in the paper.
         gamma: ratio of the losses of generated and real images, above 0; 0.3 to 0.7 in the paper.
         controller_rate: lambda_k, the step size of k; 0.001 in the paper.
-        halve_every: steps after which the learning rate is halved, again and again.
+        halve_every: steps after which the learning rate is halved, and as many later once more.
     """
 
     defaults: ClassVar[dict] = {"batch_size": 16, "steps": 12000}
@@ -88,8 +88,8 @@ class BEGAN(NoiseToImage):
         return keras.Model(network.input, ops.clip(network.output, -1.0, 1.0), name="sampler")
 
     def rate_factor(self, step: int) -> float:
-        """A power of a half."""
-        return 0.5 ** (step // self.halve_every)
+        """1, then a half, then a quarter."""
+        return max(0.25, 0.5 ** (step // self.halve_every))
 
     # The networks (figure 1).
 

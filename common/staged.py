@@ -49,7 +49,7 @@ class Staged(Adversarial):
         """To be called once, before `compile`."""
         self.stages = tuple(stages)
         self.ends = tuple(accumulate(stage.steps for stage in stages))
-        self.stage = 0
+        self.stage = self.stage_of(0)
         # int64: TensorFlow keeps int32 variables off the GPU, where XLA cannot reach them.
         self.steps_done = self.add_weight((), "zeros", dtype="int64", trainable=False)
 

@@ -17,10 +17,10 @@ times smaller in D than in G; a fifth of the pixels are dropped before D, and ha
 units. D's hidden units are maxout units.
 
 Deviations: Adam with a learning rate that decays, where that code has SGD with a rate of 0.1 and a
-growing momentum (`--optimizer sgd --learning_rate 0.1`; the momentum is 0.5 throughout). G's last
-biases begin at 0, there as the logits of the mean training image (`--mean_image true`); measured
-here, G collapses from that start. The zoo's images in [-1, 1] are rescaled at both doors: G's last
-layer is a sigmoid and D sees pixels in [0, 1], of which dropout makes black ones.
+growing momentum (`--optimizer sgd --learning_rate 0.1 --schedule constant`, with 0.5 throughout).
+G's last biases begin at 0, there as the logits of the mean training image (`--mean_image true`);
+measured here, G collapses from that start. The zoo's images in [-1, 1] are rescaled at both doors:
+G's last layer is a sigmoid and D sees pixels in [0, 1], of which dropout makes black ones.
 
     python3 gan/gan.py --dataset mnist
 """

@@ -148,13 +148,13 @@ def pulling_away(codes):
     (equation 14).
 
     Args:
-        codes: float (N, D), N at least 2.
+        codes: float (N, D).
 
     Returns:
-        A float scalar.
+        A float scalar, 0 for a single image.
     """
     count = codes.shape[0]
     unit = codes * ops.rsqrt(ops.sum(ops.square(codes), axis=1, keepdims=True) + 1e-12)
     squares = ops.sum(ops.square(ops.matmul(unit, ops.transpose(unit))))
     diagonal = ops.sum(ops.square(ops.sum(ops.square(unit), axis=1)))
-    return (squares - diagonal) / (count * (count - 1))
+    return (squares - diagonal) / max(1, count * (count - 1))

@@ -233,9 +233,9 @@ def test_k_is_in_the_checkpoint_and_not_trained():
 # The course of training.
 
 
-def test_the_learning_rate_is_halved_again_and_again():
+def test_the_learning_rate_is_halved_twice():
     rate = small(halve_every=100).plan.rate_factor
-    assert [rate(step) for step in (0, 99, 100, 199, 200, 300)] == [1, 1, 0.5, 0.5, 0.25, 0.125]
+    assert [rate(step) for step in (0, 99, 100, 199, 200, 300)] == [1, 1, 0.5, 0.5, 0.25, 0.25]
     assert [small().plan.rate_factor(step) for step in (3999, 4000, 11_999)] == [1, 0.5, 0.25]
 
 
