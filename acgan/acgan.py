@@ -22,8 +22,6 @@ training each pass is normalized by the statistics of its own batch in any case.
 """
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from math import ceil, log2
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -35,6 +33,7 @@ from common.nn import losses
 from common.nn.blocks import base_and_stages, conv, conv_transpose, dense
 from common.nn.layers import BatchNormalization, Dropout, GaussianNoise
 from common.noise_to_image import ClassConditional
+from common.players import kept
 from common.tasks.discriminator import Classification
 from common.tasks.generation import Generation
 
@@ -165,15 +164,6 @@ class ACGAN(ClassConditional):
         """
         _, logits = self.discriminator(images, training=False)
         return tf.nn.softmax(logits)
-
-
-@contextmanager
-def kept(variables: list[keras.Variable]) -> Iterator[None]:
-    """Restores the variables' values at the end."""
-    before = [tf.identity(v.value) for v in variables]
-    yield
-    for variable, value in zip(variables, before, strict=True):
-        variable.assign(value)
 
 
 if __name__ == "__main__":

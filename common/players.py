@@ -67,6 +67,15 @@ def watching(variables: list[keras.Variable]) -> Iterator[tf.GradientTape]:
         yield tape
 
 
+@contextmanager
+def kept(variables: list[keras.Variable]) -> Iterator[None]:
+    """Restores the variables' values at the end, such as moving statistics after a pass."""
+    before = [tf.identity(v.value) for v in variables]
+    yield
+    for variable, value in zip(variables, before, strict=True):
+        variable.assign(value)
+
+
 def loss_name(player: str) -> str:
     """The name under which a player's loss is logged: "d_loss", "g_loss", "d_a_loss", ..."""
     return player.replace("discriminator", "d").replace("generator", "g") + "_loss"
