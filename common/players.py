@@ -69,7 +69,7 @@ def watching(variables: list[keras.Variable]) -> Iterator[tf.GradientTape]:
 
 @contextmanager
 def kept(variables: list[keras.Variable]) -> Iterator[None]:
-    """Restores the variables' values at the end, such as moving statistics after a pass."""
+    """Restores the variables' values at the end: moving statistics that a pass must not change."""
     before = [tf.identity(v.value) for v in variables]
     yield
     for variable, value in zip(variables, before, strict=True):
