@@ -14,7 +14,7 @@ from typing import ClassVar, Literal
 from common.distributed import collectives
 from common.distributed.replicas import Replicas
 from common.errors import UserError
-from common.nn import weight_average
+from common.nn.weight_average import WeightAverage
 from common.plan import Plan
 from common.players import Player, loss_name, watching
 
@@ -46,6 +46,7 @@ class Adversarial(keras.Model):
         unused_options: arguments of a base class's constructor that mean nothing for this model.
         counts: which of the results of `train_step` are counters: logged as they are, not averaged
             over steps.
+        averages: the moving averages of networks' weights, by the network's name.
         data_wait: seconds that training has waited for batches so far.
     """
 
@@ -59,8 +60,7 @@ class Adversarial(keras.Model):
             raise UserError(f"--ema {ema}: give a decay from 0 (none) to below 1, such as 0.999")
         self.ema = ema
         self.average_generator = None
-        self.average_inputs: list = []
-        self._settled = 0  # updates that the average had when its statistics were estimated
+        self.averages: dict[str, WeightAverage] = {}
         self.data_wait = 0.0
         self.built = True
 
@@ -78,14 +78,25 @@ class Adversarial(keras.Model):
     def networks(self) -> dict[str, keras.Model]:
         """Every network with weights of its own, once, by name."""
         networks = {player.network.name: player.network for player in self.players.values()}
-        if self.average_generator is not None:
-            networks["average_generator"] = self.average_generator
-        return networks
+        return networks | {f"average_{name}": a.average for name, a in self.averages.items()}
+
+    @property
+    def decays(self) -> dict[str, float]:
+        """Decay of the moving average of a network's weights, by the network's name; 0 for none.
+
+        A model that averages other networks than the generator overrides this. It has each of them
+        as an attribute NAME and a method `build_NAME`.
+        """
+        return {"generator": self.ema}
+
+    def average_of(self, name: str) -> keras.Model:
+        """The network with averaged weights; the network itself where there is no average."""
+        return self.averages[name].average if name in self.averages else getattr(self, name)
 
     @property
     def sampling_network(self) -> keras.Model:
         """The one of `networks` that `sampler` uses: the average generator where there is one."""
-        return self.generator if self.average_generator is None else self.average_generator
+        return self.average_of("generator")
 
     @property
     def sampler(self) -> keras.Model:
@@ -129,11 +140,9 @@ class Adversarial(keras.Model):
         self.replicas = replicas or Replicas()
         super().compile(optimizer=None, jit_compile=False)
         self._build_losses()
-        if self.ema and self.average_generator is None:
-            self.average_generator = self.build_generator()
-            self.average_generator.set_weights(self.generator.get_weights())
-            # int64: TensorFlow keeps int32 variables off the GPU, where XLA cannot reach them.
-            self.averaged = self.add_weight((), "zeros", dtype="int64", trainable=False)
+        for name, decay in self.decays.items():
+            if decay and name not in self.averages:
+                self._add_average(name, decay)
         unsupported = [layer.name for layer in self._flatten_layers() if not layer.supports_jit]
         if jit == "on" and unsupported:
             raise UserError(f"--jit on: XLA cannot compile {', '.join(unsupported)}; use --jit off")
@@ -159,6 +168,13 @@ class Adversarial(keras.Model):
             self._apply_gradients, autograph=False, jit_compile=True if self.jit_apply else None
         )
         self.train_function = None
+
+    def _add_average(self, name: str, decay: float):
+        average = getattr(self, f"build_{name}")()
+        setattr(self, f"average_{name}", average)  # an attribute, so that Keras tracks it
+        # int64: TensorFlow keeps int32 variables off the GPU, where XLA cannot reach them.
+        count = self.add_weight((), "zeros", dtype="int64", trainable=False)
+        self.averages[name] = WeightAverage(getattr(self, name), average, decay, count)
 
     def _build_losses(self):
         """Builds the networks' losses now: Keras creates variables for them at their first use.
@@ -189,16 +205,14 @@ class Adversarial(keras.Model):
         self.train_function = train_function
 
     def fit(self, x=None, *arguments, **options) -> keras.callbacks.History:
-        """Keras' `fit`, which leaves the average generator ready for use.
+        """Keras' `fit`, which leaves the averages ready for use.
 
-        Where no batches were set by `average_on`, its moving statistics are estimated by the first
-        ones of the dataset `x`.
+        Where no batches were set by `average_on`, their moving statistics are estimated by the
+        first ones of the dataset `x`.
         """
         history = super().fit(x, *arguments, **options)
-        normalized = self.average_generator is not None and weight_average.normalizations(
-            self.generator
-        )
-        if normalized and not self.average_inputs and isinstance(x, tf.data.Dataset):
+        unset = any(each.normalized and not each.inputs for each in self.averages.values())
+        if unset and isinstance(x, tf.data.Dataset):
             self.average_on(x.take(AVERAGE_BATCHES))
         self.settle_average()
         return history
@@ -274,12 +288,10 @@ class Adversarial(keras.Model):
         for name, player_gradients in gradients.items():
             players[name].apply(player_gradients)
             self.after_update(name)
-        if self.average_generator is not None:
-            updated = {id(v) for name in gradients for v in players[name].variables}
-            if any(id(v) in updated for v in self.generator.trainable_variables):
-                weight_average.update(
-                    self.average_generator, self.generator, self.ema, self.averaged
-                )
+        updated = {id(v) for name in gradients for v in players[name].variables}
+        for average in self.averages.values():
+            if any(id(v) in updated for v in average.network.trainable_variables):
+                average.update()
 
     def after_update(self, player: str):
         """Hook: called after each update of a player, in the compiled step; by default nothing."""
@@ -288,25 +300,33 @@ class Adversarial(keras.Model):
         """What the generator takes for the `number`-th batch: by default, its first tensor."""
         return batch[0]
 
+    def average_inputs(self, name: str, number: int, batch: tuple):
+        """What a network that is averaged takes for the `number`-th batch.
+
+        The generator takes its `generator_inputs`; another network, by default, the batch's first
+        tensor.
+        """
+        return self.generator_inputs(number, batch) if name == "generator" else batch[0]
+
     def average_on(self, batches: Iterable[tuple]):
         """Sets the batches by which `settle_average` estimates moving statistics.
 
         They are to be the same in every process of a run: then the statistics are a function of the
         weights alone, and a resumed run has the same.
         """
-        if self.average_generator is not None:
-            inputs = [self.generator_inputs(*numbered) for numbered in enumerate(batches)]
-            self.average_inputs = inputs if weight_average.normalizations(self.generator) else []
+        normalized = {name: each for name, each in self.averages.items() if each.normalized}
+        batches = [*enumerate(batches)] if normalized else []
+        for name, average in normalized.items():
+            average.inputs = [self.average_inputs(name, *numbered) for numbered in batches]
 
     def settle_average(self):
-        """Estimates the moving statistics of the average generator for its weights as they are.
+        """Estimates the moving statistics of the averages for their weights as they are.
 
-        To be called before it is used or saved; does nothing where there is no average, or where it
-        has not changed since the last time.
+        To be called before they are used or saved; does nothing where there are none, or where they
+        have not changed since the last time.
         """
-        if self.average_inputs and self._settled != int(self.averaged):
-            weight_average.estimate_statistics(self.average_generator, self.average_inputs)
-            self._settled = int(self.averaged)
+        for average in self.averages.values():
+            average.settle()
 
     # What a checkpoint must hold.
 

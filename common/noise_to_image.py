@@ -184,6 +184,15 @@ def filled(output, value: float):
     return keras.tree.map_structure(lambda each: value * tf.ones_like(each), output)
 
 
+def check_classes(classes: int, name: str):
+    """Raises a UserError if the dataset of a model has not the classes that it needs."""
+    if classes < 2:
+        raise UserError(
+            f"--dataset: {name} needs images of 2 classes or more, here are {classes}; give a "
+            "folder with a subfolder for each class, or a labelled dataset such as mnist"
+        )
+
+
 class ClassConditional(NoiseToImage):
     """`NoiseToImage` with a generator that takes a class: G(z, c).
 
@@ -196,11 +205,7 @@ class ClassConditional(NoiseToImage):
 
     def __init__(self, classes: int = 10, *, name: str, **shared):
         super().__init__(name=name, **shared)
-        if classes < 2:
-            raise UserError(
-                f"--dataset: {name} needs images of 2 classes or more, here are {classes}; give a "
-                "folder with a subfolder for each class, or a labelled dataset such as mnist"
-            )
+        check_classes(classes, name)
         self.classes = classes
 
     def build_combined(self) -> keras.Model:

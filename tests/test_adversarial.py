@@ -139,7 +139,7 @@ def test_the_decay_of_the_weight_average_is_warmed_up():
     for average, value in zip(averages, expected, strict=True):
         np.testing.assert_allclose(average, value, rtol=1e-5, atol=1e-7)
     assert model.sampler is model.average_generator
-    assert int(model.averaged) == 4
+    assert int(model.averages["generator"].count) == 4
 
 
 def test_moving_statistics_of_the_average_are_estimated_for_its_weights():
@@ -157,6 +157,57 @@ def test_moving_statistics_of_the_average_are_estimated_for_its_weights():
     mean = np.asarray(activations).mean(axis=(0, 1, 2))
     np.testing.assert_allclose(averaged.moving_mean, mean, rtol=1e-4, atol=1e-6)
     assert np.abs(own.moving_mean - mean).max() > 1e-4
+
+
+class AveragedDiscriminator(Tiny):
+    """Averages the weights of D, which is normalized here, beside those of G."""
+
+    @property
+    def decays(self):
+        return super().decays | {"discriminator": 0.5}
+
+    def build_discriminator(self):
+        x, y = keras.Input((16, 16, 3)), keras.Input((16, 16, 3))
+        h = keras.layers.Concatenate()([x, y])
+        h = keras.layers.Conv2D(1, 3)(BatchNormalization()(h))
+        return keras.Model([x, y], h, name="discriminator")
+
+    def average_inputs(self, name, number, batch):
+        return [*batch] if name == "discriminator" else super().average_inputs(name, number, batch)
+
+
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+def test_the_weights_of_any_network_can_be_averaged(ema):
+    keras.utils.set_random_seed(3)
+    model = AveragedDiscriminator(ema=ema)
+    averages = {"discriminator"} | ({"generator"} if ema else set())
+    assert set(model.averages) == averages
+    names = {"discriminator", "generator"} | {f"average_{name}" for name in averages}
+    assert set(model.networks) == names
+    assert model.average_of("discriminator") is model.networks["average_discriminator"]
+    assert (model.average_of("generator") is model.generator) == (not ema)
+    expected = values(model.discriminator.trainable_variables)
+    for decay in (1 / 10, 2 / 11, 3 / 12):
+        model.train_step(BATCH)
+        weights = values(model.discriminator.trainable_variables)
+        expected = [decay * e + (1 - decay) * w for e, w in zip(expected, weights, strict=True)]
+    average = model.average_of("discriminator")
+    for mean, value in zip(average.trainable_variables, expected, strict=True):
+        np.testing.assert_allclose(mean, value, rtol=1e-5, atol=1e-7)
+    model.average_on([BATCH])
+    model.settle_average()
+    (layer,) = (each for each in average.layers if isinstance(each, BatchNormalization))
+    mean = np.concatenate(BATCH, axis=-1).mean(axis=(0, 1, 2))
+    np.testing.assert_allclose(layer.moving_mean, mean, rtol=1e-4, atol=1e-6)
+    listed = [id(v) for v in state_variables(model)]
+    assert len(listed) == len(set(listed)) and {id(v) for v in model.variables} <= {*listed}
+
+
+def test_an_update_of_one_network_leaves_the_averages_of_others():
+    model = AveragedDiscriminator(ema=0.9)
+    _, gradients = model.losses_and_gradients(*BATCH)
+    model._apply({"generator": gradients["generator"]})
+    assert [int(model.averages[name].count) for name in ("generator", "discriminator")] == [1, 0]
 
 
 @pytest.mark.parametrize("ema", [-0.1, 1.0])

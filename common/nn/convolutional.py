@@ -4,7 +4,7 @@ They are functions of Keras tensors, to be called between `keras.Input` and `ker
 """
 
 from common.nn.blocks import base_and_stages, conv, conv_transpose, dense
-from common.nn.layers import BatchNormalization
+from common.nn.layers import BatchNormalization, Dropout
 
 from keras.layers import Activation, Flatten, LeakyReLU, ReLU, Reshape
 
@@ -46,14 +46,28 @@ def discriminator(x, width: int, dense_units: int, *, normalize: bool = True):
     """Strided 5x5 convolutions with leaky ReLU; mirrors the generator.
 
     Args:
+        x, width, dense_units, normalize: as of `features`.
+
+    Returns:
+        Scores, float32 (B, 1).
+    """
+    h = features(x, width, dense_units, normalize=normalize)
+    return Activation("linear", dtype="float32")(dense(h, 1))
+
+
+def features(x, width: int, dense_units: int, *, normalize: bool = True, dropout: float = 0.0):
+    """The discriminator without its last layer.
+
+    Args:
         x: images, float (B, S, S, C) in [-1, 1].
         width: filters of the first convolution; the next ones have multiples.
         dense_units: units of a hidden dense layer; 0 for none.
         normalize: batch normalization of every layer but the first and the last. A penalty on the
             gradient of an image's score forbids it: the score would depend on the other images.
+        dropout: dropout rate after the convolutions.
 
     Returns:
-        Scores, float32 (B, 1).
+        float (B, dense_units), or all maps without a hidden layer.
     """
 
     def activated(h):
@@ -63,7 +77,7 @@ def discriminator(x, width: int, dense_units: int, *, normalize: bool = True):
     h = LeakyReLU(0.2)(conv(x, width, kernel=5))
     for k in range(1, stages):
         h = activated(conv(h, width * 2**k, kernel=5, use_bias=not normalize))
-    h = Flatten()(h)
+    h = Flatten()(Dropout(dropout)(h) if dropout else h)
     if dense_units:
         h = activated(dense(h, dense_units, use_bias=not normalize))
-    return Activation("linear", dtype="float32")(dense(h, 1))
+    return h

@@ -141,6 +141,21 @@ def euclidean(x, y):
     return ops.sqrt(squares + 1e-12)  # the slope of the root at 0 is infinite
 
 
+def feature_matching(features, other):
+    """Squared distance of two batches' mean features, of Salimans et al. 2016 (section 3.1).
+
+    mean_d ( mean_batch f_d(x) - mean_batch f_d(x') )^2. The paper's norm is the sum over the
+    features d, its code has the mean.
+
+    Args:
+        features, other: float (N, D) and (M, D).
+
+    Returns:
+        A float scalar.
+    """
+    return ops.mean(ops.square(ops.mean(features, axis=0) - ops.mean(other, axis=0)))
+
+
 def pulling_away(codes):
     """Pulling-away term: mean squared cosine of the codes of different images, in [0, 1].
 

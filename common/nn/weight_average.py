@@ -11,6 +11,50 @@ import keras
 from keras import ops
 
 
+class WeightAverage:
+    """The moving average of a network's weights.
+
+    Args:
+        network: holds the current weights.
+        average: network of the same architecture, to hold the averages.
+        decay: decay in the long run, in (0, 1); it is warmed up, as `update` says.
+        count: number of updates, an integer variable.
+
+    Attributes:
+        inputs: batches by which `settle` estimates moving statistics.
+    """
+
+    def __init__(
+        self, network: keras.Model, average: keras.Model, decay: float, count: keras.Variable
+    ):
+        self.network, self.average, self.decay, self.count = network, average, decay, count
+        self.inputs: list = []
+        self._settled = 0  # updates that it had when its statistics were estimated
+        self.restart()
+
+    @property
+    def normalized(self) -> bool:
+        """Whether it has moving statistics."""
+        return bool(normalizations(self.average))
+
+    def restart(self):
+        """Sets the averages to the network's weights."""
+        self.average.set_weights(self.network.get_weights())
+
+    def update(self):
+        """Takes the network's weights into the averages."""
+        update(self.average, self.network, self.decay, self.count)
+
+    def settle(self):
+        """Estimates the moving statistics for the averages as they are, by `inputs`.
+
+        Does nothing without inputs, or if the averages have not changed since the last time.
+        """
+        if self.inputs and self._settled != int(self.count):
+            estimate_statistics(self.average, self.inputs)
+            self._settled = int(self.count)
+
+
 def update(average: keras.Model, network: keras.Model, ema: float, count: keras.Variable):
     """Updates averaged weights by the weights of a network of the same architecture.
 

@@ -10,6 +10,7 @@ from common.inference.endpoints import Endpoint
 from common.inference.sampler import BATCH_SIZE, batched_on_images, image_spec
 from common.io import records
 from common.metrics.representation import linear_accuracy
+from common.reports.confusion import confusion
 from common.reports.result_page import ResultPage
 from common.tasks.base import Evaluation
 from common.tasks.capability import Capability, class_names, read_image
@@ -67,12 +68,16 @@ class Classification(Capability):
         return f"{len(rows)} images classified in {folder / 'predictions.csv'}"
 
     def evaluate(self, evaluation: Evaluation):
-        """Also evaluates the model's classifier on real test images, 10,000 at most."""
+        """Also evaluates the model's classifier on real test images, 10,000 at most.
+
+        The page has its confusion matrix.
+        """
         model = evaluation.model
         if model.classify is None:
             return
         x, labels = evaluation.data.arrays("test", generated_images.COUNT)
-        correct = batched_on_images(model, model.classify)(x).argmax(axis=1) == labels
+        predicted = batched_on_images(model, model.classify)(x).argmax(axis=1)
+        correct = predicted == labels
         result = {
             "count": len(x),
             "accuracy": float(correct.mean()),
@@ -84,6 +89,9 @@ class Classification(Capability):
             f"the model's classifier: {result['accuracy']:.2%} accuracy on {len(x)} real test "
             f"images, {result['worst_class']:.2%} on the worst class",
         )
+        if evaluation.show:
+            drawn = confusion(labels, predicted, evaluation.data.class_names)
+            evaluation.page.chart("Confusion matrix of the model's classifier", drawn)
 
     def signatures(self, model: Adversarial) -> dict[str, tuple[Endpoint, list[tf.TensorSpec]]]:
         """serving_classify: image, float32 (B, S, S, C), to probability (B, K)."""

@@ -157,8 +157,8 @@ def begin(model: Adversarial, data):
         run = Run.open(plan.initial_run, model.name)
         step = plan.initial_step(run.config()["options"], run.step())
         checkpoint.load(run.checkpoint_file(step=step), model, ["generator"])
-    if model.average_generator is not None:
-        model.average_generator.set_weights(model.generator.get_weights())
+    for average in model.averages.values():
+        average.restart()
 
 
 def _check_workers_agree(

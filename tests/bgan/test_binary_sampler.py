@@ -79,7 +79,8 @@ def test_the_sampler_has_the_average_generators_weights_and_no_others(tmp_path):
     assert set(groups) >= {"generator", "discriminator", "average_generator", "model"}
     variables = [id(v) for name in groups for v in groups[name]]
     assert len(variables) == len(set(variables))
-    assert {id(v) for v in groups["model"]} == {id(model.noise.state), id(model.averaged)}
+    count = model.averages["generator"].count
+    assert {id(v) for v in groups["model"]} == {id(model.noise.state), id(count)}
     assert model.networks["average_generator"] is model.sampling_network
     assert {id(v) for v in model.sampler.variables} == {
         id(v) for v in model.average_generator.variables

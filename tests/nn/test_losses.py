@@ -53,6 +53,14 @@ def test_mse_is_the_mean_square_of_the_difference():
     assert float(losses.mse(TARGETS, LOGITS)) == pytest.approx(expected, rel=1e-6)
 
 
+def test_feature_matching_is_the_mean_square_of_the_difference_of_means():
+    f, other = RANDOM.normal(size=(6, 5)), RANDOM.normal(1, 2, (4, 5))
+    expected = np.mean((f.mean(axis=0) - other.mean(axis=0)) ** 2)
+    assert float(losses.feature_matching(f, other)) == pytest.approx(expected, rel=1e-6)
+    shuffled = RANDOM.permutation(f)
+    assert float(losses.feature_matching(f, shuffled)) == pytest.approx(0, abs=1e-12)
+
+
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_wasserstein_is_the_signed_mean_score(sign):
     target = sign * np.ones_like(LOGITS)

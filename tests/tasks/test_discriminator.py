@@ -220,6 +220,7 @@ def test_evaluate_adds_the_test_accuracy(run_cli, run, monkeypatch):
     classifier = report["classifier"]
     assert classifier == {"count": 8, "accuracy": 7 / 8, "worst_class": pytest.approx(2 / 3)}
     assert "87.50% accuracy on 8 real test images, 66.67% on the worst class" in result.out
+    assert "Confusion matrix" in Run(run).evaluation_page.read_text()
 
     other = run_cli(f"evaluate '{run}' --count 6 --best --split train")
     assert other.status == 0, other.err

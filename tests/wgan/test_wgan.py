@@ -158,7 +158,7 @@ def test_the_generator_is_updated_when_the_critics_updates_are_done(shared):
 
 def test_the_average_is_updated_only_with_the_generator(shared):
     set_steps(shared, 25)
-    shared.averaged.assign(0)  # the decay is warmed up from 1/10
+    shared.averages["generator"].count.assign(0)  # the decay is warmed up from 1/10
     average = shared.average_generator.trainable_variables
     before = values(average)
     step(shared)
