@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from common.adversarial import Adversarial
+from common.errors import UserError
 from common.evaluation import generated_images
 from common.images import image_file, listing
 from common.inference.endpoints import Endpoint
@@ -26,7 +27,7 @@ class Classification(Capability):
     """The model classifies images.
 
     Its instances have `classify`, a graph of float32 (B, S, S, C) in [-1, 1] -> probabilities
-    (B, K) of the K classes of the run's data.
+    (B, K) of the K classes of the run's data; or None where the run has trained no classifier.
     """
 
     all_networks = True
@@ -48,6 +49,11 @@ class Classification(Capability):
         Example:
             {program} predict RUN image.png FOLDER --output DIR
         """
+        if model.classify is None:
+            raise UserError(
+                f"{run.folder}: has no classifier, since it was trained without labels; train one "
+                "with them"
+            )
         names = class_names(run)
         classify = batched_on_images(model, model.classify)
         files = listing.image_files(inputs)
@@ -68,8 +74,10 @@ class Classification(Capability):
 
     def evaluate(self, evaluation: Evaluation):
         """Also evaluates the model's classifier on real test images, 10,000 at most."""
-        model = evaluation.model
-        x, labels = evaluation.data.arrays("test", generated_images.COUNT)
+        model, data = evaluation.model, evaluation.data
+        if model.classify is None or not data.classes:
+            return
+        x, labels = data.arrays("test", generated_images.COUNT)
         correct = batched_on_images(model, model.classify)(x).argmax(axis=1) == labels
         result = {
             "count": len(x),
@@ -85,6 +93,8 @@ class Classification(Capability):
 
     def signatures(self, model: Adversarial) -> dict[str, tuple[Endpoint, list[tf.TensorSpec]]]:
         """serving_classify: image, float32 (B, S, S, C), to probability (B, K)."""
+        if model.classify is None:
+            return {}
 
         def classify(image):
             return {"probability": model.classify(image)}
