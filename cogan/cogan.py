@@ -11,15 +11,15 @@ layers are tied, and discriminators f_a and f_b, whose last layers are tied:
 
 where the generators minimize -log f(g(z)), which does not saturate. The layers that decode and
 those that encode what an image shows are the same for both domains, so a z gives corresponding
-images although the data have no pairs. For unsupervised domain adaptation (section 4.1) the tied
-layers also classify, with c the softmax classifier and h(x) the last hidden layer:
+images although the data have no pairs. For unsupervised domain adaptation the tied layers also
+classify, with c_a and c_b the softmax of both domains and h_a, h_b their last hidden units:
 
-    L_f = V + w_c CE(c(f_a(x_a)), y_a) + w_h E[|h(g_a(z)) - h(g_b(z))|^2]
+    L_f = V + w_c E[-log c_a(x_a)[y_a]] + w_h E[|h_a(g_a(z)) - h_b(g_b(z))|^2]
 
-Then c(f_b(x_b)) classifies domain b, of which no label was used. Networks, constants and the order
-of updates are those of the authors' PyTorch code: two logits for real and fake, V as the mean of
-both domains, weight decay added to the gradient, f's update before that of g on fresh noise. With
-`--config usps`, its w_c = 10 and w_h = 0.01; the Caffe code of the paper has 0.5 and 0.005.
+Then c_b classifies images of b, of which no label was used. Networks, constants and the order of
+updates are those of the authors' PyTorch code: two logits for fake and real, V as the mean of both
+domains, weight decay added to the gradient, an update of f and then one of g on fresh noise. With
+`--config usps` w_c = 10 and w_h = 0.01 as there; the paper's Caffe code has 0.5 and 0.005.
 
 Deviations: half as many filters as in that code by default (`--width 128` for as many). The zoo's
 images in [-1, 1] are rescaled at both doors: the generators end in a sigmoid.
@@ -36,6 +36,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from common import cli, errors
 from common.errors import UserError
 from common.nn import losses
+from common.nn.blocks import prelu
 from common.nn.layers import BatchNormalization
 from common.noise_to_image import NoiseToImage
 from common.players import Player
@@ -54,11 +55,9 @@ from keras.layers import (
     Dense,
     Flatten,
     MaxPooling2D,
-    PReLU,
     Rescaling,
     Reshape,
 )
-from keras.losses import sparse_categorical_crossentropy as cross_entropy
 
 FAKE, REAL = 0, 1  # the columns of the logits
 HIDDEN = 500  # units of h
@@ -95,13 +94,12 @@ class CoGAN(NoiseToImage):
         errors.not_negative(class_weight=class_weight, feature_weight=feature_weight, l2=l2)
         if self.image_size not in IMAGE_SIZES:
             raise UserError(f"--image_size {self.image_size}: give one of {[*IMAGE_SIZES]}")
-        wanted = "--baseline" if baseline else f"--class_weight {class_weight}"
         if baseline and not class_weight:
             raise UserError(f"--baseline {baseline}: needs a --class_weight above 0, such as 10")
         if class_weight and classes < 2:
             raise UserError(
-                f"{wanted}: needs a source of 2 classes or more, here are {classes}; give one with "
-                "a folder of images for each class, or leave the option out"
+                f"--class_weight {class_weight}: needs a source of 2 classes or more, here are "
+                f"{classes}; give one with a folder of images for each class, or leave it out"
             )
         self.labels = classes if class_weight else 0  # number of classes that f knows
         self.class_weight, self.feature_weight = class_weight, feature_weight
@@ -186,8 +184,8 @@ class CoGAN(NoiseToImage):
         loss = coupled(real_a, real_b, REAL) + coupled(fake_a, fake_b, FAKE)
         logs = {}
         if self.labels:
-            loss += self.class_weight * of_classes(real_a, y_a)
-            logs["accuracy"] = accuracy(real_a, y_a)
+            loss += self.class_weight * losses.softmax_cross_entropy(y_a, real_a[-1])
+            logs["accuracy"] = losses.accuracy(y_a, real_a[-1])
         if self.feature_weight:
             loss += self.feature_weight * feature_distance(fake_a, fake_b)
         return {"discriminator": loss + self.decay(self.discriminator)}, logs
@@ -200,9 +198,10 @@ class CoGAN(NoiseToImage):
     def baseline_objectives(self, x_a: tf.Tensor, y_a: tf.Tensor, x_b: tf.Tensor, y_b: tf.Tensor):
         """The class loss on images of one domain, by the network that classifies b."""
         x, y = (x_a, y_a) if self.baseline == "source" else (x_b, y_b)
-        outputs = self.f["b"](x, training=True)
-        loss = of_classes(outputs, y) + self.decay(self.f["b"])
-        return {"discriminator": loss}, {"accuracy": accuracy(outputs, y)}
+        *_, logits = self.f["b"](x, training=True)
+        loss = self.class_weight * losses.softmax_cross_entropy(y, logits)
+        loss += self.decay(self.f["b"])
+        return {"discriminator": loss}, {"accuracy": losses.accuracy(y, logits)}
 
     def decay(self, network: keras.Model):
         return losses.l2_penalty(network.trainable_variables, self.l2)
@@ -223,22 +222,8 @@ class CoGAN(NoiseToImage):
 
 def coupled(a: list, b: list, target: int):
     """Mean cross-entropy of the logits of fake and real, over the images of both domains."""
-    return ops.mean([source_loss(outputs[0], target) for outputs in (a, b)])
-
-
-def source_loss(logits, target: int):
-    targets = ops.full(ops.shape(logits)[:1], target)
-    return ops.mean(cross_entropy(targets, logits, from_logits=True))
-
-
-def of_classes(outputs: list, labels):
-    """Mean cross-entropy of the class logits."""
-    return ops.mean(cross_entropy(labels, outputs[-1], from_logits=True))
-
-
-def accuracy(outputs: list, labels):
-    predicted = ops.argmax(outputs[-1], axis=-1)
-    return ops.mean(ops.cast(ops.equal(predicted, labels), "float32"))
+    targets = ops.full(ops.shape(a[0])[:1], target)
+    return ops.mean([losses.softmax_cross_entropy(targets, outputs[0]) for outputs in (a, b)])
 
 
 def feature_distance(a: list, b: list):
@@ -269,11 +254,6 @@ def conv_transpose(h, filters: int, kernel: int, **options):
 
 def dense(h, units: int):
     return Dense(units, **initial())(h)
-
-
-def prelu(h):
-    """PReLU with one slope for all units, initially 0.25."""
-    return PReLU(keras.initializers.Constant(0.25), shared_axes=[1, 2, 3])(h)
 
 
 if __name__ == "__main__":

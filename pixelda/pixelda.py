@@ -119,8 +119,7 @@ class PixelDA(Adversarial):
         self.latent = Latent(latent_size, "uniform")
         self.noise = keras.random.SeedGenerator()
 
-        adversarial = losses.cross_entropy
-        of_class = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        adversarial, of_class = losses.cross_entropy, losses.softmax_cross_entropy
         optimizers = [adam(learning_rate, beta_1, clipnorm=CLIP_NORM) for _ in range(3)]
         self.generator = self.build_generator()
         self.discriminator = self.build_discriminator()
@@ -232,7 +231,7 @@ class PixelDA(Adversarial):
                 y=[tf.ones_like(fake), y_s], y_pred=[fake, of_fake]
             ),
         }
-        return values, {"accuracy": accuracy(y_s, of_fake)}
+        return values, {"accuracy": losses.accuracy(y_s, of_fake)}
 
     def baseline_objectives(
         self, x_s: tf.Tensor, y_s: tf.Tensor, x_t: tf.Tensor, y_t: tf.Tensor
@@ -240,8 +239,8 @@ class PixelDA(Adversarial):
         """T's loss on images of one domain, by the tower that classifies target images."""
         x, y = (x_s, y_s) if self.baseline == "source" else (x_t, y_t)
         logits = self.target_tower(x, training=True)
-        loss = keras.losses.sparse_categorical_crossentropy(y, logits, from_logits=True)
-        return {"classifier": ops.mean(loss)}, {"accuracy": accuracy(y, logits)}
+        logs = {"accuracy": losses.accuracy(y, logits)}
+        return {"classifier": losses.softmax_cross_entropy(y, logits)}, logs
 
     def train_step(self, batch) -> dict[str, tf.Tensor]:
         if self.baseline is None:
@@ -262,10 +261,6 @@ def pooled(h, filters: int):
     """5x5 convolution, ReLU and 2x2 max pooling."""
     h = Conv2D(filters, 5, padding="same", kernel_initializer=normal_init())(h)
     return MaxPooling2D()(ReLU()(h))
-
-
-def accuracy(labels, logits) -> tf.Tensor:
-    return ops.mean(ops.cast(ops.equal(ops.argmax(logits, axis=-1), labels), "float32"))
 
 
 if __name__ == "__main__":
