@@ -4,7 +4,9 @@ import json
 
 from common import cli, recipes, registry
 from common.signatures import parameters
+from common.tasks.domain_adaptation import DomainAdaptation
 from common.tasks.generation import Generation
+from common.tasks.inpainting import InPainting
 from dcgan.dcgan import DCGAN
 from tests.helpers.shown_commands import parse
 
@@ -135,8 +137,9 @@ PLAIN = [name for name, file in RECIPES if file.stem == recipes.PLAIN]
 
 
 def test_all_models_of_digits_have_a_plain_recipe():
+    digits = (Generation, InPainting, DomainAdaptation)
     tasks = {name: registry.task_of(name) for name in registry.NAMES}
-    assert {name for name, task in tasks.items() if isinstance(task, Generation)} == {*PLAIN}
+    assert {name for name, task in tasks.items() if isinstance(task, digits)} == {*PLAIN}
 
 
 @pytest.mark.parametrize("name", PLAIN)
@@ -146,7 +149,7 @@ def test_the_plain_command_is_the_measured_run(name, capsys):
     # Without a name for the dataset, generated digits may take its place.
     assert options_of("", name) == measured | {"dataset": None}
     assert capsys.readouterr().out.startswith("recipe mnist: ")
-    assert options_of("--dataset mnist", name) == measured
+    assert options_of(f"--dataset {measured['dataset']}", name) == measured
     assert options_of("--seed 5 --steps 3", name) == measured | {
         "dataset": None,
         "seed": 5,

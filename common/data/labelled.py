@@ -3,7 +3,7 @@
 from typing import ClassVar, Literal
 
 from common.data.reading import BadImages, Cache
-from common.data.sources.labelled import EMBEDDED_COUNT, ArraySplit, Split, find
+from common.data.sources.labelled import EMBEDDED_COUNT, ArraySplit, Found, Split, find
 from common.data.stream import batch_indices, stream, to_unit
 from common.errors import UserError, at_least_one
 from common.images import image_file
@@ -60,10 +60,34 @@ class LabelledImages:
         cache_mb: int = 1024,
         class_names: list[str] | None = None,
     ):
-        if channels not in (None, 1, 3):
-            raise UserError(f"--channels {channels}: give 3 for RGB or 1 for grayscale")
-        at_least_one(image_size=image_size)
+        check_form(image_size, channels)
         found = find(dataset, data_dir, seed, embedded_count, class_names, train_count)
+        self._take(found, seed, image_size, channels, skip_bad_images, cache_mb)
+
+    @classmethod
+    def of(
+        cls,
+        found: Found,
+        seed: int,
+        image_size: int | None = None,
+        channels: Literal[1, 3] | None = None,
+        skip_bad_images: bool = False,
+        cache_mb: int = 1024,
+    ) -> "LabelledImages":
+        """The images of a dataset that is already found; arguments as for the constructor."""
+        data = cls.__new__(cls)
+        data._take(found, seed, image_size, channels, skip_bad_images, cache_mb)
+        return data
+
+    def _take(
+        self,
+        found: Found,
+        seed: int,
+        image_size: int | None,
+        channels: int | None,
+        skip_bad_images: bool,
+        cache_mb: int,
+    ):
         self.seed = seed
         self.name = found.name
         self.splits: dict[str, Split] = {"train": found.train, "test": found.test}
@@ -83,6 +107,11 @@ class LabelledImages:
     def classes(self) -> int:
         """Number of classes; 0 without labels."""
         return len(self.class_names)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape of an image."""
+        return self.image_size, self.image_size, self.channels
 
     @property
     def training_count(self) -> int:
@@ -130,10 +159,20 @@ class LabelledImages:
 
         def load(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             indices = batch_indices(numbers, self.training_count, batch_size, self.seed)
-            return self._training_batch(indices)
+            return self.training_batch(indices)
 
-        specs = [tf.TensorSpec(self._shape, tf.uint8), tf.TensorSpec((), tf.int32)]
+        specs = [tf.TensorSpec(self.shape, tf.uint8), tf.TensorSpec((), tf.int32)]
         return stream(load, specs, batch_size, start, stop, rows, finish=images_to_unit)
+
+    def training_batch(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Training images uint8 (n, S, S, C) and labels int32 (n,) at the indices (n,)."""
+        train = self.splits["train"]
+        if self._ready(train):
+            return train.take(indices), train.labels[indices]
+        if isinstance(train, ArraySplit):
+            return self._resized(train, indices), train.labels[indices]
+        numbers, images = zip(*map(self._readable, indices.tolist()), strict=True)
+        return np.stack(images), train.labels[list(numbers)]
 
     def arrays(
         self, split: Literal["train", "test"], count: int | None = None
@@ -152,7 +191,7 @@ class LabelledImages:
         wanted = len(part) if count is None else min(count, len(part))
         if self._ready(part):
             return part.take(order[:wanted]), part.labels[order[:wanted]]
-        x, numbers = np.empty((wanted, *self._shape), np.uint8), []
+        x, numbers = np.empty((wanted, *self.shape), np.uint8), []
         if isinstance(part, ArraySplit):
             for first in range(0, wanted, _CHUNK):
                 some = order[first : min(first + _CHUNK, wanted)]
@@ -171,25 +210,12 @@ class LabelledImages:
             raise UserError(f"--dataset {self.name}: no {split} image can be read")
         return x[: len(numbers)], part.labels[numbers]
 
-    @property
-    def _shape(self) -> tuple[int, int, int]:
-        return self.image_size, self.image_size, self.channels
-
     def _ready(self, part: Split) -> bool:
         """Whether the images are in an array and of the right size."""
-        return isinstance(part, ArraySplit) and part.shape == self._shape
-
-    def _training_batch(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        train = self.splits["train"]
-        if self._ready(train):
-            return train.take(indices), train.labels[indices]
-        if isinstance(train, ArraySplit):
-            return self._resized(train, indices), train.labels[indices]
-        numbers, images = zip(*map(self._readable, indices.tolist()), strict=True)
-        return np.stack(images), train.labels[list(numbers)]
+        return isinstance(part, ArraySplit) and part.shape == self.shape
 
     def _resized(self, train: ArraySplit, indices: np.ndarray) -> np.ndarray:
-        """Training images of an array, resized, uint8 (N, *self._shape)."""
+        """Training images of an array, resized, uint8 (N, *self.shape)."""
         numbers = indices.tolist()
         missing = [number for number in numbers if number not in self._cache]
         images = map(self._fitted, train.take(np.array(missing, int)))
@@ -206,8 +232,15 @@ class LabelledImages:
         return self._bad.next_readable(read, index, self.training_count, message)
 
     def _fitted(self, image: np.ndarray) -> np.ndarray:
-        """An image cropped, resized and converted: uint8 *self._shape, own memory."""
+        """An image cropped, resized and converted: uint8 *self.shape, own memory."""
         return image_file.square(image_file.to_channels(image, self.channels), self.image_size)
+
+
+def check_form(image_size: int | None, channels: int | None):
+    """Raises a UserError for options that no images can have."""
+    if channels not in (None, 1, 3):
+        raise UserError(f"--channels {channels}: give 3 for RGB or 1 for grayscale")
+    at_least_one(image_size=image_size)
 
 
 def images_to_unit(x: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

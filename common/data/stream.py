@@ -56,6 +56,19 @@ def batch_indices(numbers: np.ndarray, count: int, batch_size: int, seed: int) -
     return permutation(count, seed, int(epochs[0]))[positions]
 
 
+def endless_indices(numbers: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """`sample_index` in batches of one, which leave no sample out: int (n,) -> int (n,).
+
+    So a batch may be larger than the dataset, and reach into the next epochs.
+    """
+    epochs, positions = np.divmod(numbers, count)
+    indices = np.empty(len(numbers), int)
+    for epoch in np.unique(epochs).tolist():
+        part = epochs == epoch
+        indices[part] = permutation(count, seed, epoch)[positions[part]]
+    return indices
+
+
 def shuffled(
     sample: Callable[[int, np.random.Generator], tuple[np.ndarray, ...]],
     count: int,

@@ -59,6 +59,11 @@ def dense(x, units: int, *, use_bias: bool = True):
     return keras.layers.Dense(units, use_bias=use_bias, kernel_initializer=normal_init())(x)
 
 
+def prelu(x):
+    """PReLU (He et al. 2015) with one slope for all units, initially 0.25: float (B, H, W, C)."""
+    return keras.layers.PReLU(keras.initializers.Constant(0.25), shared_axes=[1, 2, 3])(x)
+
+
 def affine(x, units: int, reach: float, **options):
     """Dense layer with initial weights from U(-reach, reach), without an activation.
 

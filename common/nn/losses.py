@@ -31,6 +31,25 @@ def cross_entropy(target, logits):
     return ops.mean(target * ops.softplus(-logits) + (1 - target) * ops.softplus(logits))
 
 
+def softmax_cross_entropy(labels, logits):
+    """Cross-entropy of the logits of classes, mean( -log softmax(l)_c ).
+
+    Args:
+        labels: the class c of each image, from 0; of any numeric type, (B,).
+        logits: float (B, K).
+
+    Returns:
+        A float scalar.
+    """
+    labels = ops.cast(labels, "int32")
+    return ops.mean(ops.sparse_categorical_crossentropy(labels, logits, from_logits=True))
+
+
+def accuracy(labels, logits):
+    """Share of the images whose largest logit is that of their class: (B,), (B, K) -> a scalar."""
+    return ops.mean(ops.cast(ops.equal(ops.argmax(logits, axis=-1), labels), "float32"))
+
+
 def least_squares(target, scores):
     """Mean squared difference of score and target, of Mao et al. 2017 (equation 2).
 

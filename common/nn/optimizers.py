@@ -4,14 +4,19 @@ import keras
 
 
 def adam(
-    learning_rate: float, beta_1: float, beta_2: float = 0.999, epsilon: float = 1e-8
+    learning_rate: float,
+    beta_1: float,
+    beta_2: float = 0.999,
+    epsilon: float = 1e-8,
+    clipnorm: float | None = None,
 ) -> keras.optimizers.Adam:
     """Adam (Kingma and Ba 2015), by default with epsilon 1e-8, as in Torch and the paper.
 
     Keras adds epsilon inside the bias correction (the paper's epsilon hat), Torch after it: in the
-    first steps 1e-8 here acts like up to 3e-7 there.
+    first steps 1e-8 here acts like up to 3e-7 there. `clipnorm` bounds the norm of the gradient of
+    each variable by itself.
     """
-    return keras.optimizers.Adam(learning_rate, beta_1, beta_2, epsilon=epsilon)
+    return keras.optimizers.Adam(learning_rate, beta_1, beta_2, epsilon, clipnorm=clipnorm)
 
 
 def rmsprop(learning_rate: float, rho: float = 0.99) -> keras.optimizers.RMSprop:

@@ -167,6 +167,10 @@ class Task:
         """Writes a SavedModel to `base`/MODEL/`version` and returns that path."""
         raise NotImplementedError
 
+    def further_signatures(self, model: Adversarial) -> dict:
+        """The signatures of the capabilities, by name, as a SavedModel takes them."""
+        return {k: v for c in self.capabilities for k, v in c.signatures(model).items()}
+
     def _export(self, run: Run, checkpoint: Checkpoint, base: Path, version: int | None) -> Path:
         if version is None:
             version = next_version(base, self.name)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from common.adversarial import Adversarial
+from common.errors import UserError
 from common.evaluation import generated_images
 from common.images import image_file, listing
 from common.inference.endpoints import Endpoint
@@ -49,6 +50,11 @@ class Classification(Capability):
         Example:
             {program} predict RUN image.png FOLDER --output DIR
         """
+        if model.classify is None:
+            raise UserError(
+                f"{run.folder}: has no classifier, since it was trained without labels; train one "
+                "with them"
+            )
         names = class_names(run)
         classify = batched_on_images(model, model.classify)
         files = listing.image_files(inputs)
@@ -72,10 +78,10 @@ class Classification(Capability):
 
         The page has its confusion matrix.
         """
-        model = evaluation.model
-        if model.classify is None:
+        model, data = evaluation.model, evaluation.data
+        if model.classify is None or not data.classes:
             return
-        x, labels = evaluation.data.arrays("test", generated_images.COUNT)
+        x, labels = data.arrays("test", generated_images.COUNT)
         predicted = batched_on_images(model, model.classify)(x).argmax(axis=1)
         correct = predicted == labels
         result = {

@@ -250,7 +250,7 @@ class Generation(Task):
 
     def save_model(self, model: Adversarial, run: Run, base: Path, version: int) -> Path:
         """Writes a SavedModel with the signatures of `export_sampler` and of the capabilities."""
-        further = {k: v for c in self.capabilities for k, v in c.signatures(model).items()}
+        further = self.further_signatures(model)
         return export_sampler(model, base, self.name, version, class_names(run), further)
 
     def sampler(self, run: str, checkpoint: Checkpoint) -> Sampler:

@@ -3,6 +3,7 @@
 from common.data.stream import (
     all_to_unit,
     batch_indices,
+    endless_indices,
     per_sample,
     permutation,
     sample_index,
@@ -145,3 +146,10 @@ def test_arrays_of_another_shape_are_an_error():
     batches = stream(lambda n: (np.zeros(3, np.float32),), specs, 2, 0, 1, finish=unchanged)
     with pytest.raises(tf.errors.InvalidArgumentError):
         list(batches)
+
+
+@pytest.mark.parametrize("count", [1, 3, 10])
+def test_endless_indices_are_those_of_batches_of_one(count):
+    numbers = np.arange(4, 29)
+    expected = [sample_index(number, count, 1, 7) for number in numbers.tolist()]
+    np.testing.assert_array_equal(endless_indices(numbers, count, 7), expected)

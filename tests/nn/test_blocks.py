@@ -1,6 +1,6 @@
 """Blocks: shapes, padding, receptive fields and parameter counts."""
 
-from common.nn.blocks import affine, conv, conv_transpose, hidden_units, maxout, patchgan
+from common.nn.blocks import affine, conv, conv_transpose, hidden_units, maxout, patchgan, prelu
 
 import keras
 import numpy as np
@@ -122,3 +122,11 @@ def test_maxout_has_small_initial_weights_by_default():
 )
 def test_small_images_have_a_hidden_dense_layer_by_default(size, asked, units):
     assert hidden_units(size, asked) == units
+
+
+def test_prelu_has_one_slope_for_all_units():
+    x = keras.Input((2, 2, 3))
+    model = keras.Model(x, prelu(x))
+    assert trainable(model) == 1
+    shown = np.arange(-6.0, 6.0, dtype="float32").reshape(1, 2, 2, 3)
+    np.testing.assert_allclose(model(shown), np.where(shown < 0, 0.25 * shown, shown))

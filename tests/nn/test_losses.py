@@ -37,6 +37,22 @@ def test_cross_entropy_has_the_slope_of_the_logistic_function(target, logit, los
     assert tape.gradient(value, logits).numpy().item() == pytest.approx(expected)
 
 
+def test_softmax_cross_entropy_is_the_logarithmic_score_of_the_class():
+    logits = RANDOM.normal(0, 3, (6, 4)).astype("float32")
+    labels = np.array([0, 3, 1, 1, 2, 0])
+    p = np.exp(logits.astype("float64"))
+    score = np.log(p[np.arange(6), labels] / p.sum(1))
+    for given in (labels, labels.astype("float32"), tf.constant(labels, tf.int32)):
+        found = losses.softmax_cross_entropy(given, logits)
+        assert float(found) == pytest.approx(-score.mean(), rel=1e-5)
+    found = losses.softmax_cross_entropy(labels[:1], np.float32([[-1e4, 0, -1e4, -1e4]]))
+    assert float(found) == pytest.approx(1e4)  # nothing overflows
+    predicted = logits.argmax(1)
+    assert float(losses.accuracy(tf.constant(labels), logits)) == pytest.approx(
+        (predicted == labels).mean()
+    )
+
+
 def test_least_squares():
     expected = ((LOGITS - TARGETS) ** 2).mean()
     assert float(losses.least_squares(TARGETS, LOGITS)) == pytest.approx(expected, rel=1e-6)

@@ -1,0 +1,280 @@
+"""The task of models that adapt to a target domain by translating labelled source images."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from common.adversarial import Adversarial
+from common.data.domains import LabelledDomains
+from common.errors import UserError, at_least_one
+from common.evaluation import generated_images
+from common.images import image_file, listing
+from common.images.grid import grid
+from common.inference.draw import check_seed, with_progress_bar
+from common.inference.noise_translator import NoiseTranslator, noise_translator_of
+from common.inference.sampler import TRAINING_SEED, batched_on_images
+from common.reports import result_page
+from common.reports.result_page import THUMBNAIL, ResultPage
+from common.serving.noise_translator import export_noise_translator, load_noise_translator
+from common.serving.signatures import export_signatures
+from common.tasks.base import Checkpoint, Evaluation, EvaluationOptions, Task, is_saved_model
+from common.tasks.capability import class_names
+from common.training.run_folder import Run
+
+import numpy as np
+
+COLUMNS = 10  # of the sample grid
+
+
+@dataclass(frozen=True)
+class DomainEvaluation(EvaluationOptions):
+    """Data and result page.
+
+    Args:
+        photos: new location of the run's photographs, if they were moved.
+    """
+
+    photos: str | None = None
+
+
+class DomainAdaptation(Task):
+    """The verbs of a model that learns from a labelled source and an unlabelled target.
+
+    Args:
+        model_class: the model. Its instances have `sampler`, a network of source images and noise
+            whose images are of the target; `latent`, `image_size` and `channels`; `classify`, as
+            for the capability `Classification`, for images of the target; and `baseline`, not None
+            where `classify` is all that was trained.
+        capabilities: what the model can do besides translating.
+    """
+
+    data = LabelledDomains
+    metrics: ClassVar[dict[str, int]] = {"target_accuracy": 1}
+    option_groups: ClassVar[dict[type, type]] = {EvaluationOptions: DomainEvaluation}
+
+    def docstrings(self, verb: str) -> list[str]:
+        """The verb's docstring, then those of the capabilities; `predict` says it all itself."""
+        return [self.predict.__doc__] if verb == "predict" else super().docstrings(verb)
+
+    # During training.
+
+    def sample_grid(self, model: Adversarial, data: LabelledDomains) -> Callable[[], np.ndarray]:
+        """Returns a function that draws a grid, uint8 (H, W, C), with the current weights.
+
+        It has a row of test images of the source, two of their translations, with one noise vector
+        for each row, and one of test images of the target. A baseline has no translations.
+        """
+        source, target = real_rows(data, COLUMNS)
+        if model.baseline is not None:
+            return lambda: grid([source, target])
+        translator = noise_translator_of(model)
+        noise = translator.noise(TRAINING_SEED, 2)
+
+        def draw() -> np.ndarray:
+            rows = [translator.all(source, np.tile(z, (len(source), 1))) for z in noise]
+            return grid([source, *rows, target])
+
+        return draw
+
+    def metrics_of(self, model: Adversarial, data: LabelledDomains) -> dict[str, int]:
+        if not data.target.classes:
+            raise UserError(
+                f"--evaluate_every: the images of {data.target.name} have no labels; leave it out, "
+                "or give a target with one folder of images per class"
+            )
+        return self.metrics
+
+    def measure(
+        self, model: Adversarial, data: LabelledDomains, count: int
+    ) -> Callable[[], dict[str, float]]:
+        """Returns a function that computes the accuracy on the target's training images.
+
+        It takes the labels of the first `count`, which training does not use. A checkpoint that
+        --keep_best selects by it depends on them.
+        """
+        x, labels = data.target.arrays("train", count)
+        classify = batched_on_images(model, model.classify)
+        return lambda: {"target_accuracy": float(np.mean(classify(x).argmax(axis=1) == labels))}
+
+    # The command line.
+
+    def predict(
+        self,
+        run: str,
+        inputs: list[str],
+        /,
+        checkpoint: Checkpoint,
+        output: str,
+        count: int = 1,
+        seed: int = 0,
+        classify: bool = False,
+    ):
+        """Translates images of the source to the target, or classifies images of the target.
+
+        Images are cropped to a square around their centre and resized to the size of the training
+        images. Translations are written to OUTPUT as PNG, under the names of the images. With
+        --classify, OUTPUT/predictions.csv has the most probable class of each image and its
+        probability.
+
+        Args:
+            run: folder of a run, or of one version of an exported SavedModel.
+            inputs: images, or folders of images.
+            output: folder for the results.
+            count: number of translations of each image, with different noise; with more than one
+                they are named NAME_0.png, NAME_1.png, ...
+            seed: seed for the noise.
+            classify: classify images of the target.
+
+        Example:
+            {program} predict RUN image.png FOLDER --output DIR
+            {program} predict RUN image.png --output DIR --count 8
+            {program} predict RUN FOLDER --output DIR --classify
+        """
+        at_least_one(count=count)
+        check_seed(seed=seed)
+        if classify:
+            if (count, seed) != (1, 0):
+                raise UserError("--classify: takes neither --count nor --seed; leave them out")
+            return self._classify(run, inputs, checkpoint, Path(output))
+        translator = self.translator(run, checkpoint)
+        page = ResultPage(self.name, {"run": run, "seed": seed}, side=THUMBNAIL)
+        targets = listing.output_paths(inputs, Path(output))
+        noise = translator.noise(seed, count)
+        for source, target in targets.items():
+            x = image_file.square(
+                image_file.read(source, translator.channels), translator.image_size
+            )
+            translated = translator.all(np.stack([x] * count), noise)
+            written = dict(zip(variants(target, count), translated, strict=True))
+            for path, image in written.items():
+                image_file.write(path, image)
+            shown = {path.name: image for path, image in written.items()}
+            page.row(source.name, {"input": x} | shown)
+        page.title += f": {len(targets)} images translated"
+        page.write(Path(output) / result_page.NAME)
+        print(f"{len(targets)} images translated to {output}")
+
+    def _classify(self, run: str, inputs: list[str], checkpoint: Checkpoint, folder: Path):
+        """Hands input images to the capabilities that take them."""
+        if is_saved_model(run, checkpoint):
+            raise UserError(f"{run}: a SavedModel only translates images; classify with the run")
+        opened = Run.open(run, self.name)
+        model = self.load(opened, checkpoint)
+        page = ResultPage(self.name, {"run": run}, side=THUMBNAIL)
+        takers = [c for c in self.capabilities if c.image_options is not None]
+        summaries = [taker.predict(opened, model, inputs, folder, page) for taker in takers]
+        page.write(folder / result_page.NAME)
+        print(*summaries, sep="\n")
+
+    def evaluate(
+        self,
+        run: str,
+        /,
+        checkpoint: Checkpoint,
+        options: EvaluationOptions,
+        count: int = 10000,
+        seed: int = 0,
+    ):
+        """Compares translations of the source's test images with test images of the target.
+
+        The metrics use the features and predictions of a reference classifier of the target:
+        accuracy is the share of translations in which it recognizes the class of the source image.
+        Then follows the accuracy of the model's own classifier on images of the target. Prints the
+        results, and writes them to the run's evaluation.json and, with images, to its
+        evaluation/index.html. A baseline has its classifier only.
+
+        Args:
+            run: folder of the run.
+            count: maximum number of translated images, and of those that they are compared with.
+            seed: seed for the noise.
+
+        Example:
+            {program} evaluate RUN
+            {program} evaluate RUN --count 2000 --show 100
+        """
+        at_least_one(count=count)
+        check_seed(seed=seed)
+        evaluation = self.start_evaluation(run, checkpoint, options)
+        model, data, page = evaluation.model, evaluation.data, evaluation.page
+        evaluation.report |= {"dataset": data.name, "count": count, "seed": seed}
+        if model.baseline is None:
+            x, labels = data.source.arrays("test", count)
+            translator = noise_translator_of(model)
+            noise = translator.noise(seed, len(x))
+            parts = range(0, len(x), 256)
+            batches = (translator.all(x[i:][:256], noise[i:][:256]) for i in parts)
+            results, table, note = generated_images.compare(
+                with_progress_bar(batches, len(x)), labels, data.target, "test", count
+            )
+            evaluation.report |= results
+            if table:
+                page.table(table, "Translations of test images of the source")
+            page.note(note)
+            show = evaluation.show
+            translated = translator.all(x[:show], noise[:show]) if show else []
+            for number, image in enumerate(translated):
+                page.row(f"test image {number}", {"source": x[number], "translated": image})
+        add_transductive_accuracy(evaluation)
+        evaluation.data = data.target  # of which the capabilities are
+        evaluation.finish()
+
+    def save_model(self, model: Adversarial, run: Run, base: Path, version: int) -> Path:
+        """Writes a SavedModel of the translator and capabilities; of a baseline, of the latter."""
+        further = self.further_signatures(model)
+        if model.baseline is not None:
+            return export_signatures(model, base, self.name, version, further)
+        return export_noise_translator(model, base, self.name, version, class_names(run), further)
+
+    def translator(self, run: str, checkpoint: Checkpoint) -> NoiseTranslator:
+        """Returns the translator of a run or of a SavedModel."""
+        if is_saved_model(run, checkpoint):
+            return load_noise_translator(run)
+        opened = Run.open(run, self.name)
+        refuse_baseline(opened, "translate")
+        return noise_translator_of(self.load(opened, checkpoint))
+
+
+# What tasks of two domains share.
+
+
+def real_rows(data: LabelledDomains, count: int) -> list[np.ndarray]:
+    """Test images of the source and of the target, uint8 (N, S, S, C) each; N <= `count`."""
+    rows = [domain.arrays("test", count)[0] for domain in (data.source, data.target)]
+    return [row[: min(map(len, rows))] for row in rows]
+
+
+def refuse_baseline(run: Run, what: str):
+    """Raises a UserError if the run is a baseline, which has a classifier alone."""
+    baseline = run.config()["options"].get("baseline")
+    if baseline is not None:
+        raise UserError(
+            f"{run.folder}: a run with --baseline {baseline} only classifies; to {what}, give one "
+            "without it"
+        )
+
+
+def add_transductive_accuracy(evaluation: Evaluation):
+    """Adds the accuracy on the target's training images, whose labels training has not used.
+
+    Some papers give this number, on the images that the model was adapted to. That of new images
+    is the one of the capability `Classification`.
+    """
+    model, target = evaluation.model, evaluation.data.target
+    if model.classify is None or not target.classes or model.baseline == "target":
+        return
+    x, labels = target.arrays("train", generated_images.COUNT)
+    correct = batched_on_images(model, model.classify)(x).argmax(axis=1) == labels
+    evaluation.add(
+        "transductive",
+        {"count": len(x), "accuracy": float(correct.mean())},
+        f"the model's classifier: {correct.mean():.2%} accuracy on {len(x)} training images of the "
+        "target, without their labels in training",
+    )
+
+
+def variants(target: Path, count: int) -> list[Path]:
+    """The files of `count` translations of an image."""
+    if count == 1:
+        return [target]
+    return [target.with_name(f"{target.stem}_{number}{target.suffix}") for number in range(count)]

@@ -1,0 +1,159 @@
+"""The task of generators of pairs of images, one of each domain, from the same noise."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar
+
+from common.adversarial import Adversarial
+from common.data.domains import JointDomains
+from common.errors import UserError, at_least_one
+from common.evaluation import generated_images, joint_pairs
+from common.evaluation.formatting import text_table
+from common.images.grid import grid
+from common.inference.draw import check_seed
+from common.inference.sampler import TRAINING_SEED, Sampler, batched_on_images, sampler_of
+from common.serving.signatures import export_signatures
+from common.tasks.base import Checkpoint, EvaluationOptions, is_saved_model
+from common.tasks.domain_adaptation import (
+    COLUMNS,
+    DomainEvaluation,
+    add_transductive_accuracy,
+    real_rows,
+    refuse_baseline,
+)
+from common.tasks.generation import Generation
+from common.training.run_folder import Run
+
+import numpy as np
+
+
+class JointGeneration(Generation):
+    """The verbs of a model that generates corresponding images of two domains.
+
+    Args:
+        model_class: the model. Its instances have `sampler`, whose images are those of both domains
+            side by side, (B, S, 2 S, C), and the other attributes for `Generation`; `classify`, as
+            for the capability `Classification`, for images of the target; and `baseline`, not None
+            where `classify` is all that was trained.
+        capabilities: what the model can do besides generating pairs.
+    """
+
+    data = JointDomains
+    metrics: ClassVar[dict[str, int]] = joint_pairs.METRICS | {"target_accuracy": 1}
+    option_groups: ClassVar[dict[type, type]] = {EvaluationOptions: DomainEvaluation}
+
+    # During training.
+
+    def sample_grid(self, model: Adversarial, data: JointDomains) -> Callable[[], np.ndarray]:
+        """Returns a function that draws a grid of 8 by 8 pairs with the current weights.
+
+        A baseline generates nothing: its grid shows test images of both domains.
+        """
+        if model.baseline is None:
+            return super().sample_grid(model, data)
+        rows = real_rows(data, COLUMNS)
+        return lambda: grid(rows)
+
+    def metrics_of(self, model: Adversarial, data: JointDomains) -> dict[str, int]:
+        metrics = joint_pairs.metrics_of(data) if model.baseline is None else {}
+        if model.classify is not None and data.target.classes:
+            metrics |= {"target_accuracy": 1}
+        if not metrics:
+            reason = joint_pairs.unavailable(data) or "a baseline has a classifier alone"
+            raise UserError(f"{reason}; leave --evaluate_every out")
+        return metrics
+
+    def measure(
+        self, model: Adversarial, data: JointDomains, count: int
+    ) -> Callable[[], dict[str, float]]:
+        """Returns a function that computes the metrics of `count` pairs from fixed noise.
+
+        For a model with a classifier there is its accuracy on the first `count` training images of
+        the target, whose labels training does not use. A checkpoint that --keep_best selects by it
+        depends on them.
+        """
+        measures = []
+        if model.baseline is None and joint_pairs.metrics_of(data):
+            sampler, pairs = sampler_of(model), joint_pairs.PairMetrics(data)
+            noise = sampler.noise(TRAINING_SEED, count)
+            measures.append(lambda: pairs.measure(*separated(sampler.all(noise))))
+        if model.classify is not None and data.target.classes:
+            x, labels = data.target.arrays("train", count)
+            classify = batched_on_images(model, model.classify)
+            measures.append(
+                lambda: {"target_accuracy": float(np.mean(classify(x).argmax(axis=1) == labels))}
+            )
+        return lambda: {name: value for each in measures for name, value in each().items()}
+
+    # The command line.
+
+    def evaluate(
+        self,
+        run: str,
+        /,
+        checkpoint: Checkpoint,
+        options: EvaluationOptions,
+        count: int = 10000,
+        seed: int = 0,
+    ):
+        """Evaluates pairs of images, and the images of each domain by themselves.
+
+        Of the pairs it gives the share in which reference classifiers of both domains recognize the
+        same class and, where the target is made from the source by a function, the share of equal
+        pixels after that change; beside it the same for images of different noise. The images of
+        each domain are compared with its test images. Then follows the accuracy of the model's
+        classifier, if it has one, on images of the target. Prints the results, and writes them to
+        the run's evaluation.json and, with images, to its evaluation/index.html. A baseline has its
+        classifier only.
+
+        Args:
+            run: folder of the run.
+            count: number of pairs, and maximum number of real images.
+            seed: seed for the noise.
+
+        Example:
+            {program} evaluate RUN
+            {program} evaluate RUN --count 2000 --show 100
+        """
+        at_least_one(count=count)
+        check_seed(seed=seed)
+        evaluation = self.start_evaluation(run, checkpoint, options)
+        model, data, page = evaluation.model, evaluation.data, evaluation.page
+        report = evaluation.report
+        report |= {"dataset": data.name, "count": count, "seed": seed}
+        if model.baseline is None:
+            sampler = sampler_of(model)
+            pairs = sampler.all(sampler.noise(seed, count))
+            a, b = separated(pairs)
+            if joint_pairs.metrics_of(data):
+                report["pairs"] = joint_pairs.PairMetrics(data).compare(a, b)
+                table = joint_pairs.table(report["pairs"])
+                print(text_table(table))
+                page.table(table, "Pairs")
+            for name, images, real in (("source", a, data.source), ("target", b, data.target)):
+                results, table, note = generated_images.compare([images], None, real, "test", count)
+                report[name] = results
+                if table:
+                    page.table(table, f"Images of the {name}")
+                page.note(note)
+            for number, pair in enumerate(pairs[: evaluation.show]):
+                page.single(f"pair {number}", pair)
+        add_transductive_accuracy(evaluation)
+        evaluation.data = data.target  # of which the capabilities are
+        evaluation.finish()
+
+    def sampler(self, run: str, checkpoint: Checkpoint) -> Sampler:
+        if not is_saved_model(run, checkpoint):
+            refuse_baseline(Run.open(run, self.name), "generate images")
+        return super().sampler(run, checkpoint)
+
+    def save_model(self, model: Adversarial, run: Run, base: Path, version: int) -> Path:
+        """Writes a SavedModel of the sampler and the capabilities; of a baseline, of the latter."""
+        if model.baseline is None:
+            return super().save_model(model, run, base, version)
+        return export_signatures(model, base, self.name, version, self.further_signatures(model))
+
+
+def separated(pairs: np.ndarray) -> list[np.ndarray]:
+    """Images of the source and of the target from pairs side by side, uint8 (N, S, 2 S, C)."""
+    return [np.ascontiguousarray(half) for half in np.split(pairs, 2, axis=2)]
