@@ -81,7 +81,7 @@ class CCGAN(Adversarial):
         beta_1: Adam's decay rate for the first moment.
     """
 
-    defaults: ClassVar[dict] = {"batch_size": 32, "steps": 6000, "schedule": "linear"}
+    defaults: ClassVar[dict] = {"batch_size": 32, "steps": 12000, "schedule": "linear"}
 
     def __init__(
         self,
