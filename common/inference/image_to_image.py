@@ -91,9 +91,14 @@ def convert_files(
         UserError: an image cannot be read or written.
     """
     targets = listing.output_paths(inputs, Path(output))
-    bar = tqdm(targets.items(), unit="image", **tqdm_options())
+    options = tqdm_options()
+    bar = tqdm(targets.items(), unit="image", **options)
+
+    def show_tiles(*tiles: int):
+        bar.set_postfix(tiles=tiles, refresh=not options)  # at once on a terminal alone
+
     for source, target in bar:
-        page.row(source.name, write(source, target, lambda *tiles: bar.set_postfix(tiles=tiles)))
+        page.row(source.name, write(source, target, show_tiles))
     page.title = f"{page.title}: {len(targets)} images {done}"
     page.write(Path(output) / result_page.NAME)
     print(f"{len(targets)} images {done} to {output}")

@@ -125,15 +125,20 @@ def expected_losses(model, x):
     log_p = (pixels * g[:, None] - softplus(g)[:, None]).sum((2, 3, 4))
     weights = softmax(fake, axis=1)
     d_loss = softplus(-real).mean() + softplus(fake).mean()
-    return d_loss, -(weights * log_p).sum(1).mean(), (1 / (weights**2).sum(1)).mean()
+    centred = weights - 1 / model.samples if model.baseline else weights
+    return d_loss, -(centred * log_p).sum(1).mean(), (1 / (weights**2).sum(1)).mean()
 
 
-def test_losses_match_the_papers_equations(discrete):
+@pytest.mark.parametrize("baseline", [True, False])
+def test_losses_match_the_papers_equations(discrete, monkeypatch, baseline):
+    if not baseline:
+        monkeypatch.setattr(discrete, "baseline", small(baseline=False).baseline)
+    assert bool(discrete.baseline) == baseline
     x, y = batch()
     d_loss, g_loss, ess = expected_losses(discrete, x)
     losses, _ = discrete.losses_and_gradients(x, y)
     assert float(losses["d_loss"]) == pytest.approx(d_loss, rel=1e-5)
-    assert float(losses["g_loss"]) == pytest.approx(g_loss, rel=1e-5)
+    assert float(losses["g_loss"]) == pytest.approx(g_loss, rel=1e-5, abs=1e-5)  # terms cancel
     assert float(losses["ess"]) == pytest.approx(ess, rel=1e-5)
     assert 1 < ess < discrete.samples
 
@@ -184,7 +189,7 @@ def test_each_players_gradients_are_those_of_its_own_loss(objective, request):
         if model.discrete:
             log_p, fake = model.combined([z, u], training=True)
             weights = tf.constant(softmax(np.asarray(fake), axis=1))
-            g_loss = -tf.reduce_mean(tf.reduce_sum(weights * log_p, 1))
+            g_loss = -tf.reduce_mean(tf.reduce_sum((weights - 1 / model.samples) * log_p, 1))
             x = tf.where(x > 0, 1.0, -1.0)
         else:
             fake = model.discriminator(model.generator(z, training=True), training=True)
@@ -194,6 +199,16 @@ def test_each_players_gradients_are_those_of_its_own_loss(objective, request):
     _, gradients = model.losses_and_gradients(x, y)
     losses = {"discriminator": d_loss, "generator": g_loss}
     assert_gradients(model, gradients, tape, losses)
+
+
+def test_gs_learning_rate_is_five_times_ds_for_discrete_images_alone(discrete, continuous):
+    def rates(model):
+        players = model.discriminator, model.combined
+        return [float(player.optimizer.learning_rate) for player in players]
+
+    assert rates(discrete) == pytest.approx([1e-4, 5e-4])
+    assert rates(continuous) == pytest.approx([1e-4, 1e-4])
+    assert rates(small(g_learning_rate=3e-4)) == pytest.approx([1e-4, 3e-4])
 
 
 @pytest.mark.parametrize("objective", ["discrete", "continuous"])

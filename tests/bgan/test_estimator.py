@@ -118,3 +118,16 @@ def test_policy_gradient_of_many_samples_is_exact():
     log_w = np.log(P_DATA / p.mean(0))[draws].astype("float32")
     _, gradient, _ = gradient_of_logits(x, G_LOGITS.reshape(2, 1, 2, 1), log_w)
     np.testing.assert_allclose(np.reshape(gradient, (2, 2)), exact_gradient(), atol=2e-3)
+
+
+def test_the_gradient_of_a_baseline_is_zero_on_average():
+    """The score has mean zero: summed over all images, weighted by their probabilities."""
+    g = tf.Variable(np.random.default_rng(5).normal(size=(1, 1, 3, 1)).astype("float32"))
+    images = np.array([[(k >> bit) & 1 for bit in range(3)] for k in range(8)], "float32")
+    x = images.reshape(1, 8, 1, 3, 1)
+    with tf.GradientTape() as tape:
+        log_p = log_probability(x, g)  # (1, 8)
+        weighted = tf.reduce_sum(tf.stop_gradient(tf.exp(log_p)) * log_p)
+    np.testing.assert_allclose(tape.gradient(weighted, g), 0.0, atol=1e-6)
+    even = np.full((1, 8), 1 / 8, "float32")
+    assert float(policy_loss(even, log_p, 1 / 8)) == 0.0 != float(policy_loss(even, log_p))
