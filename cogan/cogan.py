@@ -101,10 +101,10 @@ class CoGAN(NoiseToImage):
                 f"--class_weight {class_weight}: needs a source of 2 classes or more, here are "
                 f"{classes}; give one with a folder of images for each class, or leave it out"
             )
-        self.labels = classes if class_weight else 0  # number of classes that f knows
+        self.known_classes = classes if class_weight else 0
         self.class_weight, self.feature_weight = class_weight, feature_weight
         self.l2, self.baseline = l2, baseline
-        self.classify = self.class_probabilities if self.labels else None
+        self.classify = self.class_probabilities if self.known_classes else None
         self.build_players()
 
     @property
@@ -131,12 +131,11 @@ class CoGAN(NoiseToImage):
                 h, self.width * 2**stage, 3, strides=2, padding="same", output_padding=0
             )
             h = activated(tied)
-        images = []
-        for domain in "ab":
-            pixels = Cropping2D(1)(conv_transpose(h, self.channels, 6, name=f"pixels_{domain}"))
-            x = Activation("sigmoid", dtype="float32")(pixels)
-            images.append(Rescaling(2.0, -1.0, dtype="float32")(x))
-        return keras.Model(z, Concatenate(axis=2, dtype="float32")(images), name="generator")
+        # The last layers of both generators, as one: each has output channels of its own.
+        pixels = Cropping2D(1)(conv_transpose(h, 2 * self.channels, 6, name="pixels"))
+        x = Activation("sigmoid", dtype="float32")(pixels)
+        x = Concatenate(axis=2, dtype="float32")(ops.split(x, 2, axis=-1))
+        return keras.Model(z, Rescaling(2.0, -1.0, dtype="float32")(x), name="generator")
 
     def build_discriminator(self) -> keras.Model:
         """(x_a, x_b), (B, S, S, C) each -> outputs of f_a and f_b, as of `build_tied_layers`.
@@ -160,7 +159,7 @@ class CoGAN(NoiseToImage):
         while h.shape[1] > 4:
             h = MaxPooling2D()(conv(h, 50, 5))  # (B, 4, 4, 50)
         h = Flatten()(prelu(conv(h, HIDDEN, h.shape[1])))
-        logits = [dense(h, units) for units in (2, self.labels) if units]
+        logits = [dense(h, units) for units in (2, self.known_classes) if units]
         source, *of_class = [Activation("linear", dtype="float32")(each) for each in logits]
         return keras.Model(x, [source, h, *of_class], name="tied")
 
@@ -183,7 +182,7 @@ class CoGAN(NoiseToImage):
         real_a, real_b = self.discriminator([x_a, x_b], training=True)
         loss = coupled(real_a, real_b, REAL) + coupled(fake_a, fake_b, FAKE)
         logs = {}
-        if self.labels:
+        if self.known_classes:
             loss += self.class_weight * losses.softmax_cross_entropy(y_a, real_a[-1])
             logs["accuracy"] = losses.accuracy(y_a, real_a[-1])
         if self.feature_weight:

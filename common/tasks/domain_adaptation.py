@@ -1,7 +1,6 @@
 """The task of models that adapt to a target domain by translating labelled source images."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,29 +12,18 @@ from common.images import image_file, listing
 from common.images.grid import grid
 from common.inference.draw import check_seed, with_progress_bar
 from common.inference.noise_translator import NoiseTranslator, noise_translator_of
-from common.inference.sampler import TRAINING_SEED, batched_on_images
+from common.inference.sampler import TRAINING_SEED
 from common.reports import result_page
 from common.reports.result_page import THUMBNAIL, ResultPage
 from common.serving.noise_translator import export_noise_translator, load_noise_translator
 from common.serving.signatures import export_signatures
-from common.tasks.base import Checkpoint, Evaluation, EvaluationOptions, Task, is_saved_model
+from common.tasks import two_domains
+from common.tasks.base import Checkpoint, EvaluationOptions, Task, is_saved_model
 from common.tasks.capability import class_names
+from common.tasks.two_domains import DomainEvaluation
 from common.training.run_folder import Run
 
 import numpy as np
-
-COLUMNS = 10  # of the sample grid
-
-
-@dataclass(frozen=True)
-class DomainEvaluation(EvaluationOptions):
-    """Data and result page.
-
-    Args:
-        photos: new location of the run's photographs, if they were moved.
-    """
-
-    photos: str | None = None
 
 
 class DomainAdaptation(Task):
@@ -65,7 +53,7 @@ class DomainAdaptation(Task):
         It has a row of test images of the source, two of their translations, with one noise vector
         for each row, and one of test images of the target. A baseline has no translations.
         """
-        source, target = real_rows(data, COLUMNS)
+        source, target = two_domains.real_rows(data)
         if model.baseline is not None:
             return lambda: grid([source, target])
         translator = noise_translator_of(model)
@@ -88,14 +76,11 @@ class DomainAdaptation(Task):
     def measure(
         self, model: Adversarial, data: LabelledDomains, count: int
     ) -> Callable[[], dict[str, float]]:
-        """Returns a function that computes the accuracy on the target's training images.
+        """Returns a function that computes the accuracy on `count` training images of the target.
 
-        It takes the labels of the first `count`, which training does not use. A checkpoint that
-        --keep_best selects by it depends on them.
+        A checkpoint that --keep_best selects by it depends on their labels.
         """
-        x, labels = data.target.arrays("train", count)
-        classify = batched_on_images(model, model.classify)
-        return lambda: {"target_accuracy": float(np.mean(classify(x).argmax(axis=1) == labels))}
+        return two_domains.target_accuracy(model, data, count)
 
     # The command line.
 
@@ -215,7 +200,7 @@ class DomainAdaptation(Task):
             translated = translator.all(x[:show], noise[:show]) if show else []
             for number, image in enumerate(translated):
                 page.row(f"test image {number}", {"source": x[number], "translated": image})
-        add_transductive_accuracy(evaluation)
+        two_domains.add_transductive_accuracy(evaluation)
         evaluation.data = data.target  # of which the capabilities are
         evaluation.finish()
 
@@ -231,46 +216,8 @@ class DomainAdaptation(Task):
         if is_saved_model(run, checkpoint):
             return load_noise_translator(run)
         opened = Run.open(run, self.name)
-        refuse_baseline(opened, "translate")
+        two_domains.refuse_baseline(opened, "translate")
         return noise_translator_of(self.load(opened, checkpoint))
-
-
-# What tasks of two domains share.
-
-
-def real_rows(data: LabelledDomains, count: int) -> list[np.ndarray]:
-    """Test images of the source and of the target, uint8 (N, S, S, C) each; N <= `count`."""
-    rows = [domain.arrays("test", count)[0] for domain in (data.source, data.target)]
-    return [row[: min(map(len, rows))] for row in rows]
-
-
-def refuse_baseline(run: Run, what: str):
-    """Raises a UserError if the run is a baseline, which has a classifier alone."""
-    baseline = run.config()["options"].get("baseline")
-    if baseline is not None:
-        raise UserError(
-            f"{run.folder}: a run with --baseline {baseline} only classifies; to {what}, give one "
-            "without it"
-        )
-
-
-def add_transductive_accuracy(evaluation: Evaluation):
-    """Adds the accuracy on the target's training images, whose labels training has not used.
-
-    Some papers give this number, on the images that the model was adapted to. That of new images
-    is the one of the capability `Classification`.
-    """
-    model, target = evaluation.model, evaluation.data.target
-    if model.classify is None or not target.classes or model.baseline == "target":
-        return
-    x, labels = target.arrays("train", generated_images.COUNT)
-    correct = batched_on_images(model, model.classify)(x).argmax(axis=1) == labels
-    evaluation.add(
-        "transductive",
-        {"count": len(x), "accuracy": float(correct.mean())},
-        f"the model's classifier: {correct.mean():.2%} accuracy on {len(x)} training images of the "
-        "target, without their labels in training",
-    )
 
 
 def variants(target: Path, count: int) -> list[Path]:

@@ -11,17 +11,12 @@ from common.evaluation import generated_images, joint_pairs
 from common.evaluation.formatting import text_table
 from common.images.grid import grid
 from common.inference.draw import check_seed
-from common.inference.sampler import TRAINING_SEED, Sampler, batched_on_images, sampler_of
+from common.inference.sampler import TRAINING_SEED, Sampler, sampler_of
 from common.serving.signatures import export_signatures
+from common.tasks import two_domains
 from common.tasks.base import Checkpoint, EvaluationOptions, is_saved_model
-from common.tasks.domain_adaptation import (
-    COLUMNS,
-    DomainEvaluation,
-    add_transductive_accuracy,
-    real_rows,
-    refuse_baseline,
-)
 from common.tasks.generation import Generation
+from common.tasks.two_domains import DomainEvaluation
 from common.training.run_folder import Run
 
 import numpy as np
@@ -51,7 +46,7 @@ class JointGeneration(Generation):
         """
         if model.baseline is None:
             return super().sample_grid(model, data)
-        rows = real_rows(data, COLUMNS)
+        rows = two_domains.real_rows(data)
         return lambda: grid(rows)
 
     def metrics_of(self, model: Adversarial, data: JointDomains) -> dict[str, int]:
@@ -68,9 +63,8 @@ class JointGeneration(Generation):
     ) -> Callable[[], dict[str, float]]:
         """Returns a function that computes the metrics of `count` pairs from fixed noise.
 
-        For a model with a classifier there is its accuracy on the first `count` training images of
-        the target, whose labels training does not use. A checkpoint that --keep_best selects by it
-        depends on them.
+        For a model with a classifier there is its accuracy on `count` training images of the
+        target. A checkpoint that --keep_best selects by it depends on their labels.
         """
         measures = []
         if model.baseline is None and joint_pairs.metrics_of(data):
@@ -78,11 +72,7 @@ class JointGeneration(Generation):
             noise = sampler.noise(TRAINING_SEED, count)
             measures.append(lambda: pairs.measure(*separated(sampler.all(noise))))
         if model.classify is not None and data.target.classes:
-            x, labels = data.target.arrays("train", count)
-            classify = batched_on_images(model, model.classify)
-            measures.append(
-                lambda: {"target_accuracy": float(np.mean(classify(x).argmax(axis=1) == labels))}
-            )
+            measures.append(two_domains.target_accuracy(model, data, count))
         return lambda: {name: value for each in measures for name, value in each().items()}
 
     # The command line.
@@ -131,6 +121,7 @@ class JointGeneration(Generation):
                 print(text_table(table))
                 page.table(table, "Pairs")
             for name, images, real in (("source", a, data.source), ("target", b, data.target)):
+                print(f"images of the {name}:")
                 results, table, note = generated_images.compare([images], None, real, "test", count)
                 report[name] = results
                 if table:
@@ -138,13 +129,13 @@ class JointGeneration(Generation):
                 page.note(note)
             for number, pair in enumerate(pairs[: evaluation.show]):
                 page.single(f"pair {number}", pair)
-        add_transductive_accuracy(evaluation)
+        two_domains.add_transductive_accuracy(evaluation)
         evaluation.data = data.target  # of which the capabilities are
         evaluation.finish()
 
     def sampler(self, run: str, checkpoint: Checkpoint) -> Sampler:
         if not is_saved_model(run, checkpoint):
-            refuse_baseline(Run.open(run, self.name), "generate images")
+            two_domains.refuse_baseline(Run.open(run, self.name), "generate images")
         return super().sampler(run, checkpoint)
 
     def save_model(self, model: Adversarial, run: Run, base: Path, version: int) -> Path:

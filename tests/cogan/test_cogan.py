@@ -156,12 +156,13 @@ def test_the_first_layers_of_the_generators_are_the_same_variables(shared):
         halves = tf.split(shared.generator(z, training=True), 2, axis=2)
         sums = [tf.reduce_sum(half**2) for half in halves]
     variables = {v.path: v.value for v in shared.generator.trainable_variables}
-    for total, own, other in zip(sums, "ab", "ba", strict=True):
-        gradients = tape.gradient(total, variables)
-        seen = {path for path, gradient in gradients.items() if np.abs(gradient).max() > 0}
-        assert {f"pixels_{own}/kernel", f"pixels_{own}/bias"} <= seen
-        assert not {f"pixels_{other}/kernel", f"pixels_{other}/bias"} & seen
-        assert {path for path in variables if "/kernel" in path and "pixels" not in path} <= seen
+    assert variables["pixels/kernel"].shape == (6, 6, 2, 2)  # one output channel for each domain
+    for domain, total in enumerate(sums):
+        gradients = {path: np.abs(g) for path, g in tape.gradient(total, variables).items()}
+        for name, axis in (("kernel", -2), ("bias", -1)):
+            seen = np.moveaxis(gradients.pop(f"pixels/{name}"), axis, 0)
+            assert seen[domain].max() > 0 and seen[1 - domain].max() == 0
+        assert all(g.max() > 0 for path, g in gradients.items() if path.endswith("/kernel"))
 
 
 def test_the_gradient_of_tied_layers_is_the_sum_of_both_domains(restored):
@@ -208,14 +209,14 @@ def test_losses_match_the_papers_equations(options):
     real = model.discriminator([x_a, x_b], training=True)
     loss = sum(cross_entropy(each[0], 1) for each in real) / 2
     loss += sum(cross_entropy(each[0], 0) for each in fake) / 2
-    if model.labels:
+    if model.known_classes:
         loss += model.class_weight * cross_entropy(real[0][2], y_a)
     h_a, h_b = (np.asarray(each[1], "float64") for each in fake)
     loss += model.feature_weight * np.square(h_a - h_b).sum(axis=1).mean()
     loss += decay(model.discriminator, model.l2)
     losses, logs = model.d_objectives(x_a, y_a, x_b, y_b)
     assert float(losses["discriminator"]) == pytest.approx(loss, rel=1e-4)
-    if model.labels:
+    if model.known_classes:
         correct = np.argmax(real[0][2], axis=1) == np.asarray(y_a)
         assert float(logs["accuracy"]) == pytest.approx(correct.mean())
 
@@ -376,9 +377,9 @@ def test_the_average_generator_averages_pairs():
     assert model.sampler.output_shape == (None, 16, 32, 1)
 
 
-def test_the_classifier_of_b_learns_from_labels_of_a():
-    """Black, grey and white images, the same in both domains."""
-    model = small(**ADAPTATION, learning_rate=2e-3)
+def test_a_baseline_learns_classes_that_are_easy_to_tell_apart():
+    """Black, grey and white images, with an accuracy above 90 % on new ones."""
+    model = small(class_weight=10.0, baseline="source", learning_rate=1e-3)
     step = tf.function(model.train_step, autograph=False)
     y = np.arange(30) % CLASSES
 
@@ -386,9 +387,8 @@ def test_the_classifier_of_b_learns_from_labels_of_a():
         levels = np.array([-0.9, 0.0, 0.9])[y][:, None, None, None]
         return tf.constant(RANDOM.normal(levels, 0.05, (30, 16, 16, 1)), tf.float32)
 
-    unknown = tf.constant(np.full(30, -1), tf.int32)
-    for _ in range(60):
-        step((drawn(), tf.constant(y, tf.int32), drawn(), unknown))
+    for _ in range(100):
+        step((drawn(), tf.constant(y, tf.int32), drawn(), tf.fill(30, -1)))
     assert (np.argmax(model.classify(drawn()), axis=1) == y).mean() > 0.9
 
 

@@ -97,7 +97,7 @@ def digits_and_mnist_m(base: str, name: str, search: Search) -> Domains:
         split: over_backgrounds(getattr(digits, split), backgrounds[split])
         for split in ("train", "test")
     }
-    target = digits._replace(name=name, channels=3, **parts)
+    target = digits._replace(name=f"{name} (target)", channels=3, **parts)
     return Domains(name, digits._replace(channels=3), target)
 
 
@@ -109,7 +109,8 @@ def digits_and_changed(base: str, change: Change, name: str, search: Search) -> 
     digits = search.find(base)
     order = np.random.default_rng([HALVES_SEED, 3]).permutation(len(digits.train))
     a, b = (digits.train.subset(np.sort(half)) for half in np.array_split(order, 2))
-    target = digits._replace(name=name, train=changed(b, change), test=changed(digits.test, change))
+    parts = {"train": changed(b, change), "test": changed(digits.test, change)}
+    target = digits._replace(name=f"{name} (target)", **parts)
     return Domains(name, digits._replace(train=a), target, change)
 
 
