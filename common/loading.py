@@ -4,6 +4,7 @@ model = load("runs/first")  # a run, or one version of an exported SavedModel
 translated = model(image)  # uint8 (H, W, 3), or a batch (B, H, W, 3)
 sevens = load("runs/cgan").sample(16, label=7, seed=0)  # uint8 (16, 28, 28, 1)
 completed = load("runs/ccgan")(image, mask)  # fills the white part of the mask, (H, W)
+adapted = load("runs/pixelda")(image, seed=0)  # of the training size, (32, 32, 3)
 """
 
 from collections.abc import Callable
@@ -18,13 +19,16 @@ from common.inference.draw import check_seed, select_classes
 from common.inference.endpoints import labels_in_turn
 from common.inference.image_to_image import Translator, resized
 from common.inference.inpainting import WHITE, Inpainter
+from common.inference.noise_translator import NoiseTranslator
 from common.inference.sampler import Sampler
 from common.serving import inpainter as saved_inpainter
+from common.serving import noise_translator as saved_noise_translator
 from common.serving import sampler as saved_sampler
 from common.serving import saved_model
 from common.serving import translator as saved_translator
 from common.serving import upscaler as saved_upscaler
 from common.tasks.base import Checkpoint
+from common.tasks.domain_adaptation import DomainAdaptation
 from common.tasks.generation import Generation
 from common.tasks.inpainting import InPainting
 from common.tasks.paired_translation import PairedTranslation
@@ -163,6 +167,43 @@ class ImageInpainter:
         return _each(complete, image)
 
 
+class ImageAdapter:
+    """A trained translator of a source's images to a target, with noise: `model(image)`.
+
+    Attributes:
+        image_size: side of the training images in pixels.
+    """
+
+    def __init__(self, translator: NoiseTranslator):
+        self._translator = translator
+        self.image_size = translator.image_size
+
+    def __call__(self, image: np.ndarray, seed: int = 0) -> np.ndarray:
+        """Translates an image, or each image of a batch, with the same noise.
+
+        Args:
+            image: uint8 (H, W, C), (H, W) or (B, H, W, C), with C = 1 or 3; it is converted to the
+                channels of the model, cropped to a square and resized to `image_size`.
+            seed: seed for the noise, as for `predict --seed`.
+
+        Returns:
+            uint8 of the same rank and the training size; (H, W) gives (S, S, 3) where the model
+            generates RGB.
+
+        Raises:
+            UserError: the seed is out of range.
+            ValueError: the image is no such array.
+        """
+        check_seed(seed=seed)
+        noise = self._translator.noise(seed, 1)
+
+        def translate(one: np.ndarray) -> np.ndarray:
+            one = image_file.to_channels(one, self._translator.channels)
+            return self._translator.all(image_file.square(one, self.image_size)[None], noise)[0]
+
+        return _each(translate, image)
+
+
 class ImageSampler:
     """A trained generator of images from noise: `model.sample(count)`."""
 
@@ -195,7 +236,7 @@ class ImageSampler:
         return self._sampler.all(self._sampler.noise(seed, count), labels_in_turn(class_ids, count))
 
 
-Loaded = ImageTranslator | ImageUpscaler | ImageInpainter | ImageSampler
+Loaded = ImageTranslator | ImageUpscaler | ImageInpainter | ImageAdapter | ImageSampler
 
 
 def load(folder: Path | str, **checkpoint) -> Loaded:
@@ -229,6 +270,8 @@ def load(folder: Path | str, **checkpoint) -> Loaded:
             return ImageUpscaler(task.upscaler(folder, options))
         case InPainting():
             return ImageInpainter(task.inpainter(folder, options))
+        case DomainAdaptation():
+            return ImageAdapter(task.translator(folder, options))
         case PairedTranslation():
             return ImageTranslator(_one_direction(task.translator(folder, options)))
         case UnpairedTranslation():
@@ -242,6 +285,8 @@ def _load_saved_model(folder: Path) -> Loaded:
         return ImageSampler(saved_sampler.load_sampler(folder))
     if (folder / saved_inpainter.ABOUT).is_file():
         return ImageInpainter(saved_inpainter.load_inpainter(folder))
+    if (folder / saved_noise_translator.ABOUT).is_file():
+        return ImageAdapter(saved_noise_translator.load_noise_translator(folder))
     if (folder / saved_model.EXTRA / saved_upscaler.FACTS).is_file():
         return ImageUpscaler(saved_upscaler.load_upscaler(folder))
 

@@ -15,6 +15,7 @@ from common.training import checkpoint
 from common.training.run_folder import Run
 from cyclegan.cyclegan import CycleGAN
 from pix2pix.pix2pix import Pix2Pix
+from pixelda.pixelda import PixelDA
 from srgan.srgan import SRGAN
 from tests.helpers.command_line import command_line
 from tests.helpers.image_files import noise
@@ -28,6 +29,7 @@ OPTIONS = {
     SRGAN: {"width": 4, "blocks": 1, "image_size": 32, "content": "mse"},
     CGAN: {"width": 4, "classes": 10},
     CCGAN: {"image_size": 16, "width": 3, "d_width": 2, "channels": 3},
+    PixelDA: {"image_size": 8, "width": 2, "blocks": 1, "channels": 3, "classes": 2},
 }
 
 
@@ -155,6 +157,22 @@ def test_a_hole_is_filled_as_by_predict(folders, capsys, tmp_path):
     for wrong in (mask[:20], np.ones_like(mask), mask[..., None]):
         with pytest.raises(ValueError, match="give a mask"):
             model(image, wrong)
+
+
+def test_an_image_is_adapted_as_by_predict(folders, capsys, tmp_path):
+    image = noise(21, 34, 7)
+    image_file.write(tmp_path / "x.png", image)
+    for source in folders(PixelDA):
+        model = load(source)
+        assert model.image_size == 8
+        for seed in (0, 3):
+            output = tmp_path / f"{source.name} {seed}"
+            command = f"predict {source} {tmp_path / 'x.png'} --output '{output}' --seed {seed}"
+            cli_output(capsys, PixelDA, command)
+            assert_same(model(image, seed=seed), image_file.read(output / "x.png"))
+        assert model(np.stack([image, image])).shape == (2, 8, 8, 3)
+        with pytest.raises(UserError, match="seed"):
+            model(image, seed=-1)
 
 
 def test_weights_are_selected_as_by_predict(folders):
