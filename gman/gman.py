@@ -8,7 +8,7 @@ Each of N discriminators has its own value, on its own part of a mini-batch:
     V_i = E[log D_i(x)] + E[log(1 - D_i(G(z)))],    L_D = -sum_i V_i
 
 G minimizes a mean of l_i = E[log(1 - D_i(G(z)))], the part of V_i that depends on it, with weights
-that grow with the severity of a discriminator (section 3.2). Arithmetic, geometric or harmonic:
+that grow with the severity of a discriminator. It is arithmetic, geometric or harmonic:
 
     w = softmax(lambda l)
     F = sum_i w_i l_i    or    -exp(sum_i w_i log|l_i|)    or    -1 / (sum_i w_i / |l_i|)

@@ -28,7 +28,7 @@ class RivalEvaluation(SampleEvaluation):
 
 
 class Rivals(Capability):
-    """Generative multi-adversarial metric, GMAM (Durugkar et al. 2017, section 5.1).
+    """Generative multi-adversarial metric, GMAM (Durugkar et al. 2017, equation 8).
 
     The model's instances have `logits`, a graph of float32 (B, S, S, C) in [-1, 1] -> (B, N), what
     N discriminators say of each image; and `value`, a function of such logits of real and of
@@ -81,7 +81,7 @@ def values_of(model: Adversarial, real: np.ndarray, fakes: list[np.ndarray]) -> 
 
 
 def gmam(values: list[list[float]]) -> float:
-    """log( F_a(b) / F_a(a) ) - log( F_b(a) / F_b(b) ), equation 8: above 0 if b is better.
+    """log( F_a(b) / F_a(a) ) - log( F_b(a) / F_b(b) ): above 0 if b is better.
 
     Args:
         values: F_i(j), below 0, of the discriminators of run i for the images of run j, at [i][j].
