@@ -2,7 +2,8 @@
 
 The model's class is used unchanged, with its objective and training step; only its networks are
 replaced by multilayer perceptrons with two hidden layers of 128 units. A discriminator that is an
-auto-encoder has its code in the second of them. Several generators share all layers but the last.
+auto-encoder has its code in the second of them. Several generators share all layers but the last,
+or those that --shared_layers says.
 
     python3 benchmarks/mixtures.py --model dcgan --mixture ring
 """
@@ -54,7 +55,10 @@ MODELS = {
     "bgan": (BGAN, {"objective": "continuous"}),
     "ebgan": (EBGAN, {"margin": 1.0}),  # points are nearer to each other than images
     "began": (BEGAN, {}),
-    "madgan": (MADGAN, {"generators": 8, "latent_size": 64, "learning_rate": 1e-4}),
+    "madgan": (
+        MADGAN,
+        {"generators": 8, "shared_layers": 2, "latent_size": 64, "learning_rate": 1e-4},
+    ),
 }
 AUTOENCODERS = {"ebgan": 2, "began": 1}  # outputs of the discriminator: reconstruction, code
 COMMON = {"latent_size": 2, "learning_rate": 5e-4, "ema": 0.999}
@@ -89,9 +93,13 @@ def on_points(model_class: type[Adversarial], dimensions: int = 2) -> type[Adver
 
     class Several(model_class):
         def build_generator(self) -> keras.Model:
-            z, _, h = perceptron(self.prior.size, dimensions)
-            heads = [Dense(dimensions)(h) for _ in range(self.k)]
-            return keras.Model(z, ops.stack(heads, axis=1), name="generator")
+            z = keras.Input((self.prior.size,))
+            paths = [z]
+            for number in range(3):
+                if number == self.shared_layers:
+                    paths = self.k * paths  # here they part
+                paths = [layer(h, number, dimensions) for h in paths]
+            return keras.Model(z, ops.stack(paths, axis=1), name="generator")
 
         def build_discriminator(self) -> keras.Model:
             x, logits, _ = perceptron(dimensions, self.k + 1)
@@ -103,9 +111,14 @@ def on_points(model_class: type[Adversarial], dimensions: int = 2) -> type[Adver
 def perceptron(inputs: int, outputs: int) -> tuple[keras.KerasTensor, ...]:
     """Input, output and last hidden layer of a multilayer perceptron."""
     x = h = keras.Input((inputs,))
-    for _ in range(2):
-        h = Dense(128, activation="leaky_relu")(h)
-    return x, Dense(outputs)(h), h
+    for number in range(2):
+        h = layer(h, number, outputs)
+    return x, layer(h, 2, outputs), h
+
+
+def layer(h: keras.KerasTensor, number: int, outputs: int) -> keras.KerasTensor:
+    """The layer of a perceptron with this number, from 0 to 2."""
+    return Dense(outputs)(h) if number == 2 else Dense(128, activation="leaky_relu")(h)
 
 
 def train(model: Adversarial, points: np.ndarray, steps: int, batch_size: int, seed: int):
@@ -158,6 +171,7 @@ def main(
     batch_size: int = 256,
     seed: int = 0,
     generators: int | None = None,
+    shared_layers: int | None = None,
     image: str | None = None,
 ):
     """Trains on points and prints how many modes the samples cover.
@@ -173,15 +187,17 @@ def main(
         batch_size: points per step.
         seed: seed for points, initial weights and noise.
         generators: number of generators of madgan; default 8. Each makes a batch of points.
+        shared_layers: number of layers, of three, that the generators of madgan share, from the
+            noise on; default 2; 0 for separate generators.
         image: output file for a scatter plot of the samples.
     """
     if model not in MODELS:
         raise UserError(f"--model {model}: choose from {', '.join(MODELS)}")
     model_class, options = MODELS[model]
-    if generators:
-        if not issubclass(model_class, MADGAN):
-            raise UserError(f"--generators {generators}: {model} has one; leave the option out")
-        options = options | {"generators": generators}
+    for option, value in (("generators", generators), ("shared_layers", shared_layers)):
+        if value is not None and not issubclass(model_class, MADGAN):
+            raise UserError(f"--{option} {value}: {model} has one generator; leave the option out")
+        options = options | ({} if value is None else {option: value})
     target = MIXTURES[mixture]()
     if image and target.dimensions != 2:
         raise UserError(f"--image {image}: a scatter plot needs a plane; leave the option out")

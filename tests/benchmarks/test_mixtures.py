@@ -11,12 +11,14 @@ import pytest
 import tensorflow as tf
 
 
-def test_the_generators_share_all_layers_but_the_last():
+def test_the_generators_share_all_layers_but_the_last_or_none():
     # Shared: 64 to 128 and 128 to 128, 24,832. Of each: 258. D: 2 to 128, 128 to 128, 9 classes.
     _, options = mixtures.MODELS["madgan"]
     model = mixtures.on_points(MADGAN)(**mixtures.COMMON | options)
     counts = {name: weight_counts(model)[name] for name in ("generator", model.discriminator.name)}
     assert [*counts.values()] == [24_832 + 8 * 258, 18_057]
+    model = mixtures.on_points(MADGAN)(**mixtures.COMMON | options | {"shared_layers": 0})
+    assert weight_counts(model)["generator"] == 8 * (24_832 + 258)
     model = mixtures.on_points(MADGAN, 1)(**mixtures.COMMON | options | {"generators": 4})
     assert weight_counts(model)[model.discriminator.name] == 17_413
 
@@ -52,7 +54,7 @@ def test_a_run_on_a_line_prints_the_divergence(capsys, monkeypatch):
 
 
 def test_options_that_do_not_fit_are_refused():
-    with pytest.raises(UserError, match="--generators 3: gan has one"):
+    with pytest.raises(UserError, match="--generators 3: gan has one generator"):
         mixtures.main("gan", generators=3)
     with pytest.raises(UserError, match=r"--image a\.png: a scatter plot needs a plane"):
         mixtures.main("madgan", "line", image="a.png")
