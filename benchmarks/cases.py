@@ -27,7 +27,9 @@ from common.training.options import TrainingOptions
 from cyclegan.cyclegan import CycleGAN
 from dcgan.dcgan import DCGAN
 from gan.gan import GAN
+from gman.gman import GMAN, log_probability
 from lsgan.lsgan import LSGAN
+from madgan.madgan import MADGAN
 from pix2pix.pix2pix import Pix2Pix
 from srgan.srgan import SRGAN
 from wgan.wgan import WGAN
@@ -131,6 +133,31 @@ def classic_gan(model: Adversarial, players: SimpleNamespace, x: np.ndarray, _: 
 def boundary(target, logits):
     """BGAN's generator loss for continuous images: 1/2 mean F^2; the target is ignored."""
     return 0.5 * losses.least_squares(0.0, logits)
+
+
+def classic_gman(model: GMAN, players: SimpleNamespace, x: np.ndarray, _: np.ndarray):
+    """gman.py: like `classic_gan`, with a part of the batch and a target for each discriminator."""
+    z = noise(model, len(x))
+    x_hat = predict(players.generator, z)
+    real = np.ones((len(x) // model.N, model.N), "float32")
+    players.discriminator.train_on_batch(model.parts(x), real)
+    players.discriminator.train_on_batch(model.parts(x_hat), np.zeros_like(real))
+    players.combined.train_on_batch(z, real)
+
+
+def classic_madgan(model: MADGAN, players: SimpleNamespace, x: np.ndarray, _: np.ndarray):
+    """madgan.py: like `classic_gan`, with the number of its generator as target of each fake."""
+    z = noise(model, len(x))[:, :-1]  # the last component only chooses a generator
+    x_hat = predict(players.generator, z)  # (B, k, S, S, C)
+    makers = np.tile(1 + np.arange(model.k), len(x))
+    players.discriminator.train_on_batch(x, np.zeros(len(x), int))
+    players.discriminator.train_on_batch(x_hat.reshape(-1, *x.shape[1:]), makers)
+    players.combined.train_on_batch(z, np.zeros((len(x), model.k), int))
+
+
+def minimax(target, logits):
+    """GMAN's generator loss with lambda = 0: mean log(1 - D); the target is ignored."""
+    return keras.ops.mean(log_probability(-logits))
 
 
 def classic_wgan(model: WGAN, players: SimpleNamespace, x: np.ndarray, _: np.ndarray):
@@ -244,7 +271,10 @@ CASES = {
     "cyclegan": Case(CycleGAN, classic_cyclegan, batch=two_domains),
     "dcgan": Case(DCGAN, classic_gan, {"l2": 0.0}),
     "gan": Case(GAN, classic_gan, width="units"),
+    # Four, by which a mini-batch of 64 can be divided.
+    "gman": Case(GMAN, classic_gman, {"discriminators": 4}, losses={"combined": minimax}),
     "lsgan": Case(LSGAN, classic_gan),
+    "madgan": Case(MADGAN, classic_madgan),
     "pix2pix": Case(Pix2Pix, classic_pix2pix, batch=pairs),
     # The second stage, without VGG19, whose forward passes would be the same on both sides.
     "srgan": Case(SRGAN, classic_srgan, {"stage": "gan", "content": "mse"}, batch=enlargements),

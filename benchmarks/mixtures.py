@@ -1,8 +1,9 @@
-"""Mode coverage of a model's objective on two-dimensional mixtures of Gaussians, fast on a CPU.
+"""Mode coverage of a model's objective on mixtures of Gaussians, fast on a CPU.
 
 The model's class is used unchanged, with its objective and training step; only its networks are
 replaced by multilayer perceptrons with two hidden layers of 128 units. A discriminator that is an
-auto-encoder has its code in the second of them.
+auto-encoder has its code in the second of them. Several generators share all layers but the last,
+or those that --shared_layers says.
 
     python3 benchmarks/mixtures.py --model dcgan --mixture ring
 """
@@ -16,7 +17,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from began.began import BEGAN
 from benchmarks import command_line
-from benchmarks.gaussian_mixtures import MIXTURES, Mixture, mode_scores
+from benchmarks.gaussian_mixtures import (
+    MIXTURES,
+    Mixture,
+    concentration,
+    histogram_kl,
+    mode_scores,
+)
 from bgan.bgan import BGAN
 from common.adversarial import Adversarial
 from common.data.stream import batch_indices, stream
@@ -27,12 +34,14 @@ from dragan.dragan import DRAGAN
 from ebgan.ebgan import EBGAN
 from gan.gan import GAN
 from lsgan.lsgan import LSGAN
+from madgan.madgan import MADGAN
 from wgan.wgan import WGAN
 from wgan_gp.wgan_gp import WGANGP
 
 import keras
 import numpy as np
 import tensorflow as tf
+from keras import ops
 from keras.layers import Dense
 
 # Class and constructor arguments; no penalty on the weights.
@@ -46,75 +55,123 @@ MODELS = {
     "bgan": (BGAN, {"objective": "continuous"}),
     "ebgan": (EBGAN, {"margin": 1.0}),  # points are nearer to each other than images
     "began": (BEGAN, {}),
+    "madgan": (
+        MADGAN,
+        {"generators": 8, "shared_layers": 2, "latent_size": 64, "learning_rate": 1e-4},
+    ),
 }
 AUTOENCODERS = {"ebgan": 2, "began": 1}  # outputs of the discriminator: reconstruction, code
 COMMON = {"latent_size": 2, "learning_rate": 5e-4, "ema": 0.999}
 TRAINING_POINTS, SAMPLES = 100_000, 2_500
-LEAST = {"ring": 20, "grid": 10}  # high-quality samples that a covered mode has at least
+LEAST = {"ring": 20, "grid": 10, "line": 20}  # good samples that a covered mode has at least
+HISTOGRAM = 2**20  # samples on a line
+COLOURS = np.array(  # of generators in a scatter plot
+    [
+        *[(0, 0, 0), (31, 119, 180), (255, 127, 14), (44, 160, 44), (148, 103, 189)],
+        *[(140, 86, 75), (227, 119, 194), (23, 190, 207)],
+    ],
+    np.uint8,
+)
 
 
-def on_points(model_class: type[Adversarial]) -> type[Adversarial]:
-    """The model with multilayer perceptrons for two-dimensional data as networks."""
+def on_points(model_class: type[Adversarial], dimensions: int = 2) -> type[Adversarial]:
+    """The model with multilayer perceptrons for points of so many coordinates as networks."""
 
     class OnPoints(model_class):
         def build_generator(self) -> keras.Model:
-            z, g, _ = perceptron(self.latent.size, 2)
+            z, g, _ = perceptron(self.latent.size, dimensions)
             return keras.Model(z, g, name="generator")
 
         def build_discriminator(self) -> keras.Model:
             count = AUTOENCODERS.get(self.name)
-            x, y, code = perceptron(2, 2 if count else 1)
+            x, y, code = perceptron(dimensions, dimensions if count else 1)
             return keras.Model(x, [y, code] if count == 2 else y)
 
         @property
         def sampler(self) -> keras.Model:
             return self.sampling_network  # points are not clipped to the range of images
 
-    return OnPoints
+    class Several(model_class):
+        def build_generator(self) -> keras.Model:
+            z = keras.Input((self.prior.size,))
+            paths = [z]
+            for number in range(3):
+                if number == self.shared_layers:
+                    paths = self.k * paths  # here they part
+                paths = [layer(h, number, dimensions) for h in paths]
+            return keras.Model(z, ops.stack(paths, axis=1), name="generator")
+
+        def build_discriminator(self) -> keras.Model:
+            x, logits, _ = perceptron(dimensions, self.k + 1)
+            return keras.Model(x, logits, name="discriminator")
+
+    return Several if issubclass(model_class, MADGAN) else OnPoints
 
 
 def perceptron(inputs: int, outputs: int) -> tuple[keras.KerasTensor, ...]:
     """Input, output and last hidden layer of a multilayer perceptron."""
     x = h = keras.Input((inputs,))
-    for _ in range(2):
-        h = Dense(128, activation="leaky_relu")(h)
-    return x, Dense(outputs)(h), h
+    for number in range(2):
+        h = layer(h, number, outputs)
+    return x, layer(h, 2, outputs), h
+
+
+def layer(h: keras.KerasTensor, number: int, outputs: int) -> keras.KerasTensor:
+    """The layer of a perceptron with this number, from 0 to 2."""
+    return Dense(outputs)(h) if number == 2 else Dense(128, activation="leaky_relu")(h)
 
 
 def train(model: Adversarial, points: np.ndarray, steps: int, batch_size: int, seed: int):
-    """Trains on points, float32 (N, 2), scaled so that the centres are in [-1, 1]."""
+    """Trains on points, float32 (N, d), in the unit of the mixture."""
 
     def load(numbers):
         indices = batch_indices(numbers, len(points), batch_size, seed)
         return points[indices], np.zeros(len(indices), np.int32)
 
-    specs = [tf.TensorSpec((2,)), tf.TensorSpec((), tf.int32)]
+    specs = [tf.TensorSpec(points.shape[1:]), tf.TensorSpec((), tf.int32)]
     batches = iter(stream(load, specs, batch_size, 0, steps, finish=lambda *batch: batch))
     model.make_train_function()
     for _ in range(steps):
         model.train_function(batches)
 
 
-def scatter(samples: np.ndarray, mixture: Mixture, side: int = 400) -> np.ndarray:
-    """Scatter plot, uint8 (side, side, 3): samples in black, centres in red."""
+def scatter(
+    samples: np.ndarray, makers: np.ndarray, mixture: Mixture, side: int = 400
+) -> np.ndarray:
+    """Scatter plot, uint8 (side, side, 3): samples in a colour for each generator, centres in red.
+
+    A single generator's are black.
+    """
     reach = 1.25 * mixture.extent
 
     def pixels(points):
-        inside = points[(np.abs(points) < reach).all(axis=1)]
-        return tuple(((inside / reach + 1) / 2 * side).astype(int).T[::-1])
+        return tuple(((points / reach + 1) / 2 * side).astype(int).T[::-1])
 
     image = np.full((side, side, 3), 255, np.uint8)
-    image[pixels(samples)] = 0
+    inside = (np.abs(samples) < reach).all(axis=1)
+    image[pixels(samples[inside])] = COLOURS[makers[inside] % len(COLOURS)]
     image[pixels(mixture.centres)] = (255, 0, 0)
     return image
 
 
+def sample(model: Adversarial, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Samples float32 (N, d), in the unit of the mixture, and the generator of each, int (N,)."""
+    noise = model.latent.of_seed(seed, count)
+    draw = tf.function(lambda z: model.sampler(z, training=False), autograph=False)
+    parts = [draw(z).numpy() for z in tf.split(noise, max(1, count // 2**16))]
+    several = model.latent.choices > 1
+    makers = model.latent.chosen(noise).numpy() if several else np.zeros(count, int)
+    return np.concatenate(parts), makers
+
+
 def main(
     model: str = "dcgan",
-    mixture: Literal["ring", "grid"] = "ring",
+    mixture: Literal["ring", "grid", "line"] = "ring",
     steps: int = 10_000,
     batch_size: int = 256,
     seed: int = 0,
+    generators: int | None = None,
+    shared_layers: int | None = None,
     image: str | None = None,
 ):
     """Trains on points and prints how many modes the samples cover.
@@ -123,25 +180,34 @@ def main(
 
     Args:
         model: model whose objective is used, one of gan, dcgan, lsgan, wgan, wgan_gp, dragan, bgan,
-            ebgan and began.
-        mixture: eight Gaussians on a circle (ring), or 25 on a grid.
+            ebgan, began and madgan.
+        mixture: eight Gaussians on a circle (ring), 25 on a grid, or five on a line, at the scale
+            of 10 to 110, for which also the divergence of histograms is printed.
         steps: training steps; for wgan and wgan_gp updates of the critic.
         batch_size: points per step.
         seed: seed for points, initial weights and noise.
+        generators: number of generators of madgan; default 8. Each makes a batch of points.
+        shared_layers: number of layers, of three, that the generators of madgan share, from the
+            noise on; default 2; 0 for separate generators.
         image: output file for a scatter plot of the samples.
     """
     if model not in MODELS:
         raise UserError(f"--model {model}: choose from {', '.join(MODELS)}")
-    target = MIXTURES[mixture]()
-    keras.utils.set_random_seed(seed)
     model_class, options = MODELS[model]
-    made = on_points(model_class)(**COMMON | options)
+    for option, value in (("generators", generators), ("shared_layers", shared_layers)):
+        if value is not None and not issubclass(model_class, MADGAN):
+            raise UserError(f"--{option} {value}: {model} has one generator; leave the option out")
+        options = options | ({} if value is None else {option: value})
+    target = MIXTURES[mixture]()
+    if image and target.dimensions != 2:
+        raise UserError(f"--image {image}: a scatter plot needs a plane; leave the option out")
+    keras.utils.set_random_seed(seed)
+    made = on_points(model_class, target.dimensions)(**COMMON | options)
     begin = time.perf_counter()
-    train(made, target.points(seed, TRAINING_POINTS) / target.extent, steps, batch_size, seed)
+    train(made, target.points(seed, TRAINING_POINTS) / target.unit, steps, batch_size, seed)
     seconds = time.perf_counter() - begin
-    samples = (
-        target.extent * made.sampler(made.latent.of_seed(seed, SAMPLES), training=False).numpy()
-    )
+    samples, makers = sample(made, SAMPLES, seed)
+    samples *= target.unit
     scores = mode_scores(samples, target, LEAST[mixture])
     floor = mode_scores(target.points(seed + 1, SAMPLES), target, LEAST[mixture])
     print(f"{model} on {mixture}, {steps} steps of {batch_size}, seed {seed}, {seconds:.0f} s")
@@ -150,8 +216,14 @@ def main(
             f"{name:8} modes {row['modes']:2d} of {len(target.centres)}  good {row['good']:.1%}  "
             f"kl {row['kl']:.3f}"
         )
+    if mixture == "line":
+        many, _ = sample(made, HISTOGRAM, seed)
+        print(f"histograms: kl {histogram_kl(many, target.points(seed + 1, HISTOGRAM)):.3f}")
+    if made.latent.choices > 1:
+        shares = (f"{share:.0%}" for share in concentration(samples, makers, target))
+        print(f"each generator's share on two modes: {', '.join(shares)}")
     if image:
-        image_file.write(Path(image), scatter(samples, target))
+        image_file.write(Path(image), scatter(samples, makers, target))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from typing import ClassVar, NamedTuple
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import command_line, mixtures
-from benchmarks.gaussian_mixtures import MIXTURES, mode_scores
+from benchmarks.gaussian_mixtures import PLANAR, mode_scores
 from common.adversarial import AVERAGE_BATCHES, Adversarial
 from common.data.labelled import LabelledImages
 from common.evaluation.generated_images import ReferenceSet
@@ -132,7 +132,7 @@ def on_images(
 def on_points(objective: Objective, updates: int, seed: int) -> dict[str, float]:
     """Trains on two mixtures of Gaussians; returns the number of modes that samples cover."""
     result = {}
-    for name, mixture in MIXTURES.items():
+    for name, mixture in PLANAR.items():
         target = mixture()
         keras.utils.set_random_seed(seed)
         model = mixtures.on_points(objective.model)(

@@ -30,6 +30,8 @@ SMALL = {
     "maxout_units": 4,
     "code_size": 8,
     "halve_every": 2,
+    "discriminators": 2,
+    "generators": 2,
     "batch_size": 4,
 }
 SIZES = (16, 32)  # px; the first one that a model accepts

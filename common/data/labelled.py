@@ -24,10 +24,10 @@ class LabelledImages:
     Args:
         seed: seed for shuffling, and for a test split taken from the training images.
         dataset: mnist, fashion_mnist or cifar10, which are downloaded; usps; embedded, generated
-            digits; an .npz file with x_train and optionally y_train, x_test and y_test, read into
-            memory at once; or a folder of images, or of one folder of images per class, each
-            under train/ and test/ or without. Default: mnist if on disk or downloadable, else
-            embedded.
+            digits; stacked_mnist or stacked_digits, RGB images with a digit in each channel; an
+            .npz file with x_train and optionally y_train, x_test and y_test, read into memory at
+            once; or a folder of images, or of one folder of images per class, each under train/ and
+            test/ or without. Default: mnist if on disk or downloadable, else embedded.
         data_dir: folder of named datasets, NAME.npz each, where they are also downloaded to;
             default ~/.keras/datasets.
         image_size: side of the images in pixels; default that of the arrays, or for image files the

@@ -42,6 +42,10 @@ class Sampling:
         at_least_one(count=self.count)
         check_seed(seed=self.seed)
 
+    def applied(self, sampler: Sampler) -> Sampler:
+        """The sampler that draws what the options ask for; a subclass may choose a part of it."""
+        return sampler
+
 
 def draw_images(
     sampler: Sampler, class_ids: list[int], sampling: Sampling, folder: Path, page: ResultPage
@@ -80,7 +84,7 @@ def draw_grid(
 
     Args, returns, raises: as `draw_images`.
     """
-    rows = max(1, len(class_ids))
+    rows = max(1, len(class_ids), len(sampler.choices))
     noise = sampler.noise(sampling.seed, ceil((sampling.count or 64) / rows))
     image_file.write(folder / GRID, sample_grid(sampler, noise, class_ids))
     page.single(GRID, LinkedImage.of(folder / GRID))

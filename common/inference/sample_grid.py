@@ -16,8 +16,12 @@ def sample_grid(sampler: Sampler, noise: np.ndarray, class_ids: list[int]) -> np
     Args:
         sampler: the generator.
         noise: z (N, size), one vector per image, or with several classes one per column.
-        class_ids: classes to draw, one row each; with none or one the images fill a square.
+        class_ids: classes to draw, one row each; with none or one the images fill a square, or
+            have a row for each of the generators that the noise chooses from.
     """
+    if sampler.choices:
+        latent = sampler.latent
+        return grid([sampler.all(latent.choosing(noise, choice)) for choice in sampler.choices])
     labels = np.repeat(class_ids, len(noise)) if class_ids else None
     drawn = sampler.all(np.tile(noise, (max(1, len(class_ids)), 1)), labels)
     if len(class_ids) < 2:
@@ -45,8 +49,8 @@ def fixed_grid(sampler: Sampler) -> Callable[[], np.ndarray]:
     """Returns a function that draws one `sample_grid` with the sampler's current weights.
 
     The noise is always the same. The grid has 8 by 8 images, or with classes a row of ten for
-    each of the first ten.
+    each of the first ten, or a row of ten for each generator.
     """
-    noise = sampler.noise(TRAINING_SEED, 10 if sampler.classes else 64)
+    noise = sampler.noise(TRAINING_SEED, 10 if sampler.classes or sampler.choices else 64)
     class_ids = list(range(min(sampler.classes, MAX_ROWS)))
     return lambda: sample_grid(sampler, noise, class_ids)

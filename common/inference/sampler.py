@@ -32,21 +32,30 @@ class Sampler:
         image: its graph, an `Endpoint`.
         mixture: the same for class weights, a `mixture_endpoint`; None if it takes no label, or
             comes from a SavedModel without one.
+        choice: which of the `latent.choices` generators draws; None for those that noise chooses.
     """
 
     latent: Latent
     class_names: list[str]
     image: Endpoint
     mixture: Endpoint | None = None
+    choice: int | None = None
 
     @property
     def classes(self) -> int:
         """Number of classes; 0 if it takes no label."""
         return len(self.class_names)
 
+    @property
+    def choices(self) -> range:
+        """The generators that noise chooses from; empty if there is one, or `choice` is given."""
+        several = self.choice is None and self.latent.choices > 1
+        return range(self.latent.choices if several else 0)
+
     def noise(self, seed: int, count: int) -> np.ndarray:
         """z (count, size), float32, a function of the seed; a larger count only adds vectors."""
-        return self.latent.of_seed(tf.constant(seed, tf.int64), count).numpy()
+        noise = self.latent.of_seed(tf.constant(seed, tf.int64), count).numpy()
+        return noise if self.choice is None else self.latent.choosing(noise, self.choice)
 
     def draw(self, noise: np.ndarray, labels: np.ndarray | None = None) -> Iterator[np.ndarray]:
         """Yields images, uint8 (B, S, S, C), in batches of up to BATCH_SIZE.

@@ -1,11 +1,15 @@
 """Latent distributions of generators."""
 
+import math
 from typing import Literal, NamedTuple
 
 from common.distributed.collectives import sharded_random
 
 import keras
+import numpy as np
 import tensorflow as tf
+from keras import ops
+from scipy.special import ndtri
 
 
 class Latent(NamedTuple):
@@ -14,10 +18,13 @@ class Latent(NamedTuple):
     Attributes:
         size: number of components of a latent vector z.
         distribution: distribution of each component.
+        choices: number of generators, of which the last component chooses one; 1 where it is a
+            component as the others.
     """
 
     size: int
     distribution: Literal["normal", "uniform"] = "normal"
+    choices: int = 1
 
     def draw(self, count: int, generator: keras.random.SeedGenerator) -> tf.Tensor:
         """Draws z (count, size), float32, for training; advances the generator's state."""
@@ -36,3 +43,16 @@ class Latent(NamedTuple):
         if self.distribution == "normal":
             return tf.random.stateless_normal(shape, pair)
         return tf.random.stateless_uniform(shape, pair, -1.0, 1.0)
+
+    def chosen(self, noise):
+        """Which generator noise (B, size) chooses, all with equal probability: int (B,)."""
+        last = noise[:, -1]
+        normal = self.distribution == "normal"
+        share = 0.5 + 0.5 * (ops.erf(last / math.sqrt(2.0)) if normal else last)  # in (0, 1)
+        return ops.clip(ops.cast(self.choices * share, "int32"), 0, self.choices - 1)
+
+    def choosing(self, noise: np.ndarray, choice: int) -> np.ndarray:
+        """Noise float32 (N, size) with a last component that chooses this generator, from 0."""
+        share = (choice + 0.5) / self.choices
+        last = ndtri(share) if self.distribution == "normal" else 2.0 * share - 1.0
+        return np.concatenate([noise[:, :-1], np.full_like(noise[:, -1:], last)], axis=1)

@@ -72,7 +72,8 @@ class Task:
         data: class of the dataset.
         metrics: metrics of `measure`, and whether more (+1) or less (-1) is better.
         option_groups: for a dataclass of options that verbs take (`Checkpoint`,
-            `EvaluationOptions`), the subclass that the command line uses in its place.
+            `EvaluationOptions`), the subclass that the command line uses in its place; those of
+            the capabilities are added.
     """
 
     data: ClassVar[type]
@@ -82,6 +83,8 @@ class Task:
     def __init__(self, model_class: type[Adversarial], capabilities: Iterable[type] = ()):
         self.model_class = model_class
         self.capabilities = [capability() for capability in capabilities]
+        for capability in self.capabilities:
+            self.option_groups = self.option_groups | capability.option_groups
 
     @property
     def name(self) -> str:
@@ -187,6 +190,7 @@ class Evaluation:
         options: location of the data, and number of examples on the page.
 
     Attributes:
+        options: location of the data, and options of the capabilities.
         model: the model with the weights of the checkpoint.
         show: number of examples to add to the page.
         report: results by name, for evaluation.json; starts with the checkpoint's step and network.
@@ -194,7 +198,7 @@ class Evaluation:
     """
 
     def __init__(self, task: Task, run: Run, checkpoint: Checkpoint, options: EvaluationOptions):
-        self.task, self.run, self.checkpoint = task, run, checkpoint
+        self.task, self.run, self.checkpoint, self.options = task, run, checkpoint, options
         self.show, self._location = options.show, given(options)
         self._location.pop("show", None)
         self.model = task.load(run, checkpoint)

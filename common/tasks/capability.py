@@ -28,12 +28,14 @@ class Capability:
         image_options: options of the verb predict that can be combined with input images; None if
             `predict` is not overridden.
         verb: what `predict` does with an image, such as "classify".
+        option_groups: as of the task, to which they are added.
     """
 
     metrics: ClassVar[dict[str, int]] = {}
     all_networks: ClassVar[bool] = False
     image_options: ClassVar[tuple[str, ...] | None] = None
     verb: ClassVar[str] = ""
+    option_groups: ClassVar[dict[type, type]] = {}
 
     def docstring(self, verb: str) -> str | None:
         """Returns what it adds to the help of a verb of the task, if anything."""

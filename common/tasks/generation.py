@@ -157,11 +157,11 @@ class Generation(Task):
             draw = interpolation.draw
         else:
             draw = draw_grid if sampling.grid else draw_images
-        sampler = self.sampler(run, checkpoint)
+        sampler = sampling.applied(self.sampler(run, checkpoint))
         class_ids = select_classes(sampler.class_names, sampling.label)
         facts = {
             **{"run": run, "seed": sampling.seed, "label": sampling.label},
-            **{"arithmetic": arithmetic.arithmetic},
+            **{"generator": sampler.choice, "arithmetic": arithmetic.arithmetic},
             **{"seed_to": interpolation.seed_to, "label_to": interpolation.label_to},
         }
         page = ResultPage(f"{self.name}: images from noise", facts)
@@ -270,6 +270,7 @@ def side_by_side(
     They have at least `count` images each, with several classes a row for each of the first ten.
     """
     class_ids = list(range(min(sampler.classes, MAX_ROWS)))
-    columns = ceil(count / max(1, len(class_ids)))
+    rows = max(1, len(class_ids), len(sampler.choices))
+    columns = ceil(count / rows)
     generated = sample_grid(sampler, sampler.noise(seed, columns), class_ids)
-    return generated, real_grid(data, split, columns, class_ids)
+    return generated, real_grid(data, split, columns if class_ids else rows * columns, class_ids)

@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 
 pytestmark = pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run")
-SMALL = Sizes(image_size=32, width=8, batch_size=3)
+SMALL = Sizes(image_size=32, width=8, batch_size=4)
 
 
 @pytest.fixture(params=CASES)

@@ -1,6 +1,14 @@
 """Samples of Gaussian mixtures, and the modes that samples cover."""
 
-from benchmarks.gaussian_mixtures import Mixture, grid, mode_scores, ring
+from benchmarks.gaussian_mixtures import (
+    Mixture,
+    concentration,
+    grid,
+    histogram_kl,
+    line,
+    mode_scores,
+    ring,
+)
 
 import numpy as np
 import pytest
@@ -43,3 +51,34 @@ def test_mode_scores_of_the_mixture_and_of_a_single_mode():
 
 def test_mode_scores_without_good_samples():
     assert mode_scores(np.full((3, 2), 9.0), FOUR) == {"modes": 0, "good": 0.0, "kl": float("inf")}
+
+
+def test_points_on_a_line_have_their_own_deviations():
+    mixture = line()
+    points = mixture.points(0, 50_000)
+    assert points.shape == (50_000, 1) and mixture.unit == 1.0 and ring().unit == 2.0
+    nearest = np.abs(points - mixture.centres.T).argmin(axis=1)
+    for k, (centre, std) in enumerate(zip([10, 20, 60, 80, 110], [3, 3, 2, 2, 1], strict=True)):
+        own = points[nearest == k]
+        assert own.mean() == pytest.approx(centre, abs=0.5)
+        assert own.std() == pytest.approx(std, rel=0.1)
+    # 10 and 20 are close: half of what is between them is cut off.
+    scores = mode_scores(points, mixture)
+    assert scores["modes"] == 5 and scores["good"] > 0.99
+    assert mode_scores(np.array([[106.5], [84.0]]), mixture)["good"] == 0.5  # 3.5 and 2 deviations
+
+
+def test_the_divergence_of_histograms_by_hand():
+    data = np.array([[0.1], [0.2], [5.1], [5.2]])
+    samples = np.array([[0.3], [0.4], [0.45], [5.3]])
+    expected = 0.75 * np.log(0.75 / 0.5) + 0.25 * np.log(0.25 / 0.5)
+    assert histogram_kl(samples, data) == pytest.approx(expected)
+    assert histogram_kl(np.array([[0.3], [50.0]]), data) == pytest.approx(0)  # 50 is in no bin
+    same = line().points(0, 200_000), line().points(1, 200_000)
+    assert histogram_kl(*same) < 0.01
+
+
+def test_the_concentration_of_each_generator():
+    samples = np.array([[0.0, 0], [0.0, 0], [1.0, 0], [0, 1.0], [1.0, 1], [1.0, 1]])
+    makers = np.array([0, 0, 0, 0, 2, 2])
+    assert concentration(samples, makers, FOUR) == [0.75, 1.0]

@@ -325,7 +325,8 @@ def test_export_counts_versions(gan_cli, refused, plain, conditional, tmp_path):
     other = tmp_path / "other"
     assert gan_cli(f"export '{conditional}' --output {other} --version 12").status == 0
     about = json.loads((other / "tiny_gan/12/assets.extra/sampler.json").read_text())
-    assert about == {"latent": {"size": 5, "distribution": "normal"}, "class_names": NAMES}
+    latent = {"size": 5, "distribution": "normal", "choices": 1}
+    assert about == {"latent": latent, "class_names": NAMES}
 
 
 # From training to predict

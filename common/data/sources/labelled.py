@@ -10,6 +10,7 @@ from common.data.sources.classes import ordered
 from common.data.sources.named_arrays import CLASS_NAMES, NAMED, named_arrays
 from common.data.sources.splits import VALIDATION, hash_of_names, print_unused, random_split
 from common.data.sources.survey import nearest_side, survey
+from common.data.stacked import DIGITS, Stacked
 from common.data.synthetic.digits import Digits, labels
 from common.data.synthetic.glyphs import CLASSES
 from common.errors import UserError, at_least_one
@@ -30,12 +31,12 @@ class ArraySplit:
     """Some of the images of an array.
 
     Attributes:
-        images: uint8 (M, H, W, 1 or 3), an array or `Digits`.
+        images: uint8 (M, H, W, 1 or 3), an array, `Digits` or `Stacked`.
         rows: indices of the images of the split, (N,).
         labels: int32 (N,).
     """
 
-    images: np.ndarray | Digits
+    images: np.ndarray | Digits | Stacked
     rows: np.ndarray
     labels: np.ndarray
 
@@ -158,6 +159,8 @@ def _find(
         except UserError as error:
             print(f"{error}\nusing the embedded generated digits instead")
             return embedded()
+    if dataset in DIGITS:
+        return stacked(dataset, find(DIGITS[dataset], data_dir, seed))
     if dataset in NAMED:  # a folder of that name: ./mnist
         arrays, known = named_arrays(dataset, datasets_folder(data_dir)), CLASS_NAMES.get(dataset)
         if known and class_names == known.split(","):  # the file has their numbers
@@ -173,7 +176,7 @@ def _find(
         return of_arrays(str(path), npz.read_npz(path), seed, class_names)
     raise UserError(
         f"--dataset {dataset}: no such folder, .npz file or known dataset; give one of these "
-        f"or {', '.join([*NAMED, EMBEDDED])}"
+        f"or {', '.join([*NAMED, EMBEDDED, *DIGITS])}"
     )
 
 
@@ -190,6 +193,17 @@ def embedded(count: int = EMBEDDED_COUNT) -> Found:
         first += size
     names = [str(digit) for digit in range(CLASSES)]
     return Found(EMBEDDED, **splits, class_names=names, side=28, channels=1)
+
+
+def stacked(name: str, digits: Found) -> Found:
+    """Stacks of three digits each, without labels, as many as there are digits in each split."""
+
+    def split(number: int, of: ArraySplit) -> ArraySplit:
+        images = Stacked(of.images, of.rows, number)
+        return ArraySplit(images, np.arange(len(images)), np.zeros(len(images), np.int32))
+
+    parts = [split(number, of) for number, of in enumerate((digits.train, digits.test))]
+    return Found(name, *parts, class_names=[], side=digits.side, channels=3)
 
 
 def of_arrays(
