@@ -1,6 +1,6 @@
 """Samples of Gaussian mixtures, and the modes that samples cover."""
 
-from benchmarks.gaussian_mixtures import Mixture, grid, mode_scores, ring
+from benchmarks.gaussian_mixtures import Mixture, grid, mode_scores, relation_scores, ring
 
 import numpy as np
 import pytest
@@ -43,3 +43,17 @@ def test_mode_scores_of_the_mixture_and_of_a_single_mode():
 
 def test_mode_scores_without_good_samples():
     assert mode_scores(np.full((3, 2), 9.0), FOUR) == {"modes": 0, "good": 0.0, "kl": float("inf")}
+
+
+def test_relations_of_translators_that_are_known():
+    """A rotation of the five modes meets every second one of ten, a constant a single one."""
+    five, ten = ring(5, std=0.02), ring(10, std=0.02)
+    turn = 2 * np.pi / 10
+    rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    scores = relation_scores(lambda x: x @ rotation.T, five, ten, 0)
+    assert scores["modes"] == 5 and scores["good"] == pytest.approx(1 - np.exp(-4.5), abs=0.01)
+    assert relation_scores(lambda x: 0 * x + ten.centres[3], five, ten, 0) == {
+        "modes": 1,
+        "good": 1.0,
+    }
+    assert relation_scores(lambda x: 1.5 * x, five, ten, 0) == {"modes": 5, "good": 0.0}
