@@ -27,6 +27,7 @@ from common.training.options import TrainingOptions
 from cyclegan.cyclegan import CycleGAN
 from dcgan.dcgan import DCGAN
 from discogan.discogan import UPDATE_INTERVAL, DiscoGAN
+from dualgan.dualgan import DualGAN
 from gan.gan import GAN
 from lsgan.lsgan import LSGAN
 from pix2pix.pix2pix import Pix2Pix
@@ -249,6 +250,35 @@ def update_discogan(model: DiscoGAN, batch: tuple):
     return logs
 
 
+def classic_dualgan(model: DualGAN, players: SimpleNamespace, a: np.ndarray, b: np.ndarray):
+    """dualgan.py: n_critic times both D on images and translations, clipped; then G and F.
+
+    Without a gradient penalty, which `train_on_batch` cannot compute.
+    """
+    for _ in range(model.n_critic):
+        fake_b, fake_a = predict(players.generator, [a, b])
+        players.discriminator.train_on_batch([a, b], [ones(a), ones(b)])
+        players.discriminator.train_on_batch([fake_a, fake_b], [-ones(a), -ones(b)])
+        for weight in players.discriminator.trainable_variables:
+            weight.assign(np.clip(weight.numpy(), -model.clip, model.clip))
+    players.combined.train_on_batch([a, b], [a, b, a, b, ones(a), ones(b)])
+
+
+def dualgan_losses(model: DualGAN) -> dict[str, list[Callable]]:
+    """Losses of each output of both players."""
+    translations = [scaled(losses.l1, 0.0)] * 2
+    cycles = [scaled(losses.l1, model.reconstruction_weight)] * 2
+    scores = [losses.wasserstein] * 2
+    return {"discriminator": scores, "combined": translations + cycles + scores}
+
+
+def update_dualgan(model: DualGAN, batch: tuple):
+    """The updates of a round; which of them a step makes is decided within it."""
+    for _ in range(model.n_critic - 1):
+        model.update(*batch, only=["discriminator"])
+    return model.update(*batch)
+
+
 def classic_srgan(_: SRGAN, players: SimpleNamespace, lr: np.ndarray, hr: np.ndarray):
     """srgan.py: like `classic_gan`, with the originals as targets of the content loss."""
     sr = predict(players.generator, lr)
@@ -299,6 +329,15 @@ CASES = {
         steps=UPDATE_INTERVAL,
         once=update_discogan,
         losses=discogan_losses,
+        batch=two_domains,
+    ),
+    "dualgan": Case(
+        DualGAN,
+        classic_dualgan,
+        {"mode": "clip", "n_critic": 3},
+        steps=3,
+        once=update_dualgan,
+        losses=dualgan_losses,
         batch=two_domains,
     ),
     "gan": Case(GAN, classic_gan, width="units"),
