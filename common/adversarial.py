@@ -261,7 +261,9 @@ class Adversarial(keras.Model):
             }
             losses, logs = (objectives or self.objectives)(*batch)
         gradients = {
-            name: player.gradients(tapes[name], losses[name]) for name, player in players.items()
+            name: players[name].gradients(tapes[name], loss)
+            for name, loss in losses.items()
+            if name in players
         }
         return {loss_name(name): loss for name, loss in losses.items()} | logs, gradients
 
