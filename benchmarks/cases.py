@@ -26,6 +26,8 @@ from common.signatures import parameters
 from common.training.options import TrainingOptions
 from cyclegan.cyclegan import CycleGAN
 from dcgan.dcgan import DCGAN
+from discogan.discogan import UPDATE_INTERVAL, DiscoGAN
+from dualgan.dualgan import DualGAN
 from gan.gan import GAN
 from gman.gman import GMAN, log_probability
 from lsgan.lsgan import LSGAN
@@ -89,7 +91,7 @@ class Case:
         steps: number of training steps equivalent to one round.
         once: conditional part of the training step that runs once a round; called with the model
             and a batch.
-        losses: losses of players that the model compiles without one, by attribute.
+        losses: gives the losses of players that a model compiles without one, by attribute.
         batch: makes the arrays of a training batch from a model and a number of samples.
     """
 
@@ -99,7 +101,7 @@ class Case:
     width: str = "width"
     steps: int = 1
     once: Callable[[Adversarial, tuple], object] | None = None
-    losses: dict[str, Callable] = field(default_factory=dict)
+    losses: Callable[[Adversarial], dict] = lambda model: {}
     batch: Callable[[Adversarial, int], tuple[np.ndarray, ...]] = digits
 
     def sizes(self, image_size: int | None, width: int | None, batch_size: int | None) -> Sizes:
@@ -229,6 +231,81 @@ def classic_cyclegan(model: CycleGAN, players: SimpleNamespace, a: np.ndarray, b
     players.combined.train_on_batch([a, b], [real, real, a, b, b, a])
 
 
+def classic_discogan(model: DiscoGAN, players: SimpleNamespace, a: np.ndarray, b: np.ndarray):
+    """discogan.py: both D on real images and on translations; then G and F twice.
+
+    The features of real images, which those of translations are to match, come from `predict`.
+    """
+    fake_b, fake_a = predict(players.generator, [a, b])
+    real = predict(players.discriminator, [a, b])  # for each domain the logits, then the features
+    first = 0, len(real) // 2
+    for images, value in (([a, b], 1.0), ([fake_a, fake_b], 0.0)):
+        targets = [np.full_like(f, value) if i in first else f for i, f in enumerate(real)]
+        players.discriminator.train_on_batch(images, targets)
+    for _ in range(UPDATE_INTERVAL - 1):
+        real = predict(players.discriminator, [a, b])
+        targets = [np.ones_like(f) if i in first else f for i, f in enumerate(real)]
+        players.combined.train_on_batch([a, b], [a, b, a, b, *targets])
+
+
+def discogan_losses(model: DiscoGAN) -> dict[str, list[Callable]]:
+    """Losses of each output of both players, with the reconstruction's weight of the first steps.
+
+    Weight decay is left out.
+    """
+    r, s = model.weights_of_reconstruction[0], model.feature_share
+    features = len(model.filters) - 1
+    entropy, matching = losses.cross_entropy, losses.feature_matching
+    of_d = [scaled(entropy, 0.5), *[scaled(matching, 0.0)] * features]
+    of_g = [
+        scaled(entropy, (1 - r) * (1 - s)),
+        *[scaled(matching, (1 - r) * s)] * features,
+    ]
+    translations = [scaled(losses.mse, 0.0)] * 2 + [scaled(losses.mse, r / 4)] * 2
+    return {"discriminator": of_d * 2, "combined": translations + of_g * 2}
+
+
+def scaled(loss: Callable, weight: float) -> Callable:
+    return lambda target, output: weight * loss(target, output)
+
+
+def update_discogan(model: DiscoGAN, batch: tuple):
+    """The updates of a round; which of them a step makes is decided within it."""
+    model.update(*batch, only=["discriminator"])
+    for _ in range(UPDATE_INTERVAL - 1):
+        logs = model.update(*batch, only=["generator"])
+    return logs
+
+
+def classic_dualgan(model: DualGAN, players: SimpleNamespace, a: np.ndarray, b: np.ndarray):
+    """dualgan.py: n_critic times both D on images and translations, clipped; then G and F.
+
+    Without a gradient penalty, which `train_on_batch` cannot compute.
+    """
+    for _ in range(model.n_critic):
+        fake_b, fake_a = predict(players.generator, [a, b])
+        players.discriminator.train_on_batch([a, b], [ones(a), ones(b)])
+        players.discriminator.train_on_batch([fake_a, fake_b], [-ones(a), -ones(b)])
+        for weight in players.discriminator.trainable_variables:
+            weight.assign(np.clip(weight.numpy(), -model.clip, model.clip))
+    players.combined.train_on_batch([a, b], [a, b, a, b, ones(a), ones(b)])
+
+
+def dualgan_losses(model: DualGAN) -> dict[str, list[Callable]]:
+    """Losses of each output of both players."""
+    translations = [scaled(losses.l1, 0.0)] * 2
+    cycles = [scaled(losses.l1, model.reconstruction_weight)] * 2
+    scores = [losses.wasserstein] * 2
+    return {"discriminator": scores, "combined": translations + cycles + scores}
+
+
+def update_dualgan(model: DualGAN, batch: tuple):
+    """The updates of a round; which of them a step makes is decided within it."""
+    for _ in range(model.n_critic - 1):
+        model.update(*batch, only=["discriminator"])
+    return model.update(*batch)
+
+
 def classic_srgan(_: SRGAN, players: SimpleNamespace, lr: np.ndarray, hr: np.ndarray):
     """srgan.py: like `classic_gan`, with the originals as targets of the content loss."""
     sr = predict(players.generator, lr)
@@ -266,10 +343,30 @@ def zeros(x: np.ndarray) -> np.ndarray:
 CASES = {
     "aae": Case(AAE, classic_aae, width="hidden"),
     "acgan": Case(ACGAN, classic_acgan),
-    "bgan": Case(BGAN, classic_gan, {"objective": "continuous"}, losses={"combined": boundary}),
+    "bgan": Case(
+        BGAN, classic_gan, {"objective": "continuous"}, losses=lambda model: {"combined": boundary}
+    ),
     "cgan": Case(CGAN, classic_cgan, {"l2": 0.0}),
     "cyclegan": Case(CycleGAN, classic_cyclegan, batch=two_domains),
     "dcgan": Case(DCGAN, classic_gan, {"l2": 0.0}),
+    "discogan": Case(
+        DiscoGAN,
+        classic_discogan,
+        {"weight_decay": 0.0},
+        steps=UPDATE_INTERVAL,
+        once=update_discogan,
+        losses=discogan_losses,
+        batch=two_domains,
+    ),
+    "dualgan": Case(
+        DualGAN,
+        classic_dualgan,
+        {"mode": "clip", "n_critic": 3},
+        steps=3,
+        once=update_dualgan,
+        losses=dualgan_losses,
+        batch=two_domains,
+    ),
     "gan": Case(GAN, classic_gan, width="units"),
     # Four, by which a mini-batch of 64 can be divided.
     "gman": Case(GMAN, classic_gman, {"discriminators": 4}, losses={"combined": minimax}),

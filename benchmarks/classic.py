@@ -23,7 +23,9 @@ class ClassicPlayer(keras.Model):
     """
 
     def __init__(self, network: keras.Model, player: Player):
-        super().__init__(network.input, network.output)
+        several = isinstance(network.output, list)  # maybe nested, which Keras' losses are not
+        outputs = keras.tree.flatten(network.output) if several else network.output
+        super().__init__(network.input, outputs)
         self.updated = lambda: player.variables  # Keras would track a list as the player's own
 
     @property
@@ -51,6 +53,7 @@ def compile_players(case: Case, model: Adversarial, jit: Jit) -> SimpleNamespace
     """
     jit_compile = {"auto": "auto", "on": True, "off": False}[jit]
     by_optimizer = {id(player.optimizer): player for player in model.players.values()}
+    further = case.losses(model)
     players = SimpleNamespace()
     for name, network in vars(model).items():
         if not isinstance(network, keras.Model):
@@ -59,7 +62,7 @@ def compile_players(case: Case, model: Adversarial, jit: Jit) -> SimpleNamespace
         if player:
             apart = ClassicPlayer(network, player)
             apart.compile(
-                loss=case.losses.get(name, network.loss),
+                loss=further.get(name, network.loss),
                 loss_weights=network.get_compile_config()["loss_weights"],
                 optimizer=player.optimizer,
                 jit_compile=jit_compile,

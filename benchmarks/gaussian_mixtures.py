@@ -1,5 +1,6 @@
 """Mixtures of Gaussians in the plane or on a line, and how many of their modes samples cover."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -125,3 +126,36 @@ def concentration(samples: np.ndarray, makers: np.ndarray, mixture: Mixture) -> 
     nearest, _ = nearest_modes(samples, mixture)
     counts = (np.bincount(nearest[makers == i]) for i in np.unique(makers))
     return [float(np.sort(each)[-2:].sum() / each.sum()) for each in counts]
+
+
+def relation_scores(
+    translate: Callable[[np.ndarray], np.ndarray],
+    source: Mixture,
+    target: Mixture,
+    seed: int,
+    count: int = 500,
+) -> dict[str, float]:
+    """How points of one mixture are translated to another (Kim et al. 2017, section 4.1).
+
+    A mode of the source belongs to the mode of the target that is nearest to most of its points.
+
+    Args:
+        translate: points (N, 2) -> points (N, 2).
+        source: mixture of the points.
+        target: mixture that they are translated to.
+        seed: seed for the points.
+        count: number of points of each mode of the source.
+
+    Returns:
+        `modes`, the number of modes of the target to which one of the source belongs: as many as
+        the source has if no two belong to the same; `good`, the fraction of translations within
+        three standard deviations of a centre.
+    """
+    tree, random = cKDTree(target.centres), np.random.default_rng(seed)
+    found, good = set(), []
+    for centre in source.centres:
+        points = centre + source.std * random.normal(size=(count, 2))
+        distances, nearest = tree.query(np.asarray(translate(points), np.float64))
+        found.add(int(np.bincount(nearest).argmax()))
+        good.append(np.mean(distances <= GOOD * target.std))
+    return {"modes": len(found), "good": float(np.mean(good))}

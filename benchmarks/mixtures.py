@@ -3,9 +3,10 @@
 The model's class is used unchanged, with its objective and training step; only its networks are
 replaced by multilayer perceptrons with two hidden layers of 128 units. A discriminator that is an
 auto-encoder has its code in the second of them. Several generators share all layers but the last,
-or those that --shared_layers says.
+or those that --shared_layers says. Translators learn a relation between two mixtures.
 
     python3 benchmarks/mixtures.py --model dcgan --mixture ring
+    python3 benchmarks/mixtures.py --model discogan --mixture five_to_ten --seeds 10
 """
 
 import sys
@@ -24,9 +25,10 @@ from benchmarks.gaussian_mixtures import (
     histogram_kl,
     mode_scores,
 )
+from benchmarks.point_translators import TRANSLATORS, relate
+from benchmarks.points import TRAINING_POINTS, hidden_layer, perceptron, train, unlabelled
 from bgan.bgan import BGAN
 from common.adversarial import Adversarial
-from common.data.stream import batch_indices, stream
 from common.errors import UserError
 from common.images import image_file
 from dcgan.dcgan import DCGAN
@@ -62,7 +64,7 @@ MODELS = {
 }
 AUTOENCODERS = {"ebgan": 2, "began": 1}  # outputs of the discriminator: reconstruction, code
 COMMON = {"latent_size": 2, "learning_rate": 5e-4, "ema": 0.999}
-TRAINING_POINTS, SAMPLES = 100_000, 2_500
+SAMPLES = 2_500
 LEAST = {"ring": 20, "grid": 10, "line": 20}  # good samples that a covered mode has at least
 HISTOGRAM = 2**20  # samples on a line
 COLOURS = np.array(  # of generators in a scatter plot
@@ -98,7 +100,7 @@ def on_points(model_class: type[Adversarial], dimensions: int = 2) -> type[Adver
             for number in range(3):
                 if number == self.shared_layers:
                     paths = self.k * paths  # here they part
-                paths = [layer(h, number, dimensions) for h in paths]
+                paths = [Dense(dimensions)(h) if number == 2 else hidden_layer(h) for h in paths]
             return keras.Model(z, ops.stack(paths, axis=1), name="generator")
 
         def build_discriminator(self) -> keras.Model:
@@ -106,33 +108,6 @@ def on_points(model_class: type[Adversarial], dimensions: int = 2) -> type[Adver
             return keras.Model(x, logits, name="discriminator")
 
     return Several if issubclass(model_class, MADGAN) else OnPoints
-
-
-def perceptron(inputs: int, outputs: int) -> tuple[keras.KerasTensor, ...]:
-    """Input, output and last hidden layer of a multilayer perceptron."""
-    x = h = keras.Input((inputs,))
-    for number in range(2):
-        h = layer(h, number, outputs)
-    return x, layer(h, 2, outputs), h
-
-
-def layer(h: keras.KerasTensor, number: int, outputs: int) -> keras.KerasTensor:
-    """The layer of a perceptron with this number, from 0 to 2."""
-    return Dense(outputs)(h) if number == 2 else Dense(128, activation="leaky_relu")(h)
-
-
-def train(model: Adversarial, points: np.ndarray, steps: int, batch_size: int, seed: int):
-    """Trains on points, float32 (N, d), in the unit of the mixture."""
-
-    def load(numbers):
-        indices = batch_indices(numbers, len(points), batch_size, seed)
-        return points[indices], np.zeros(len(indices), np.int32)
-
-    specs = [tf.TensorSpec(points.shape[1:]), tf.TensorSpec((), tf.int32)]
-    batches = iter(stream(load, specs, batch_size, 0, steps, finish=lambda *batch: batch))
-    model.make_train_function()
-    for _ in range(steps):
-        model.train_function(batches)
 
 
 def scatter(
@@ -166,64 +141,83 @@ def sample(model: Adversarial, count: int, seed: int) -> tuple[np.ndarray, np.nd
 
 def main(
     model: str = "dcgan",
-    mixture: Literal["ring", "grid", "line"] = "ring",
+    mixture: Literal["ring", "grid", "line", "five_to_ten"] = "ring",
     steps: int = 10_000,
     batch_size: int = 256,
     seed: int = 0,
+    seeds: int = 1,
     generators: int | None = None,
     shared_layers: int | None = None,
     image: str | None = None,
 ):
-    """Trains on points and prints how many modes the samples cover.
+    """Trains on points and prints how many modes the samples or translations cover.
 
     Of 2,500 samples, at least 20 must be near the centre of a covered mode, or 10 for 25 modes.
 
     Args:
         model: model whose objective is used, one of gan, dcgan, lsgan, wgan, wgan_gp, dragan, bgan,
-            ebgan, began and madgan.
-        mixture: eight Gaussians on a circle (ring), 25 on a grid, or five on a line, at the scale
-            of 10 to 110, for which also the divergence of histograms is printed.
+            ebgan, began and madgan; for five_to_ten discogan, discogan_one_way (B is not
+            reconstructed) or discogan_no_cycle.
+        mixture: eight Gaussians on a circle (ring), 25 on a grid, five on a line, at the scale of
+            10 to 110, for which also the divergence of histograms is printed, or five that are to
+            be translated to ten (five_to_ten).
         steps: training steps; for wgan and wgan_gp updates of the critic.
         batch_size: points per step.
         seed: seed for points, initial weights and noise.
+        seeds: number of runs, with this seed and the next ones.
         generators: number of generators of madgan; default 8. Each makes a batch of points.
         shared_layers: number of layers, of three, that the generators of madgan share, from the
             noise on; default 2; 0 for separate generators.
         image: output file for a scatter plot of the samples.
     """
-    if model not in MODELS:
-        raise UserError(f"--model {model}: choose from {', '.join(MODELS)}")
-    model_class, options = MODELS[model]
+    translated = mixture == "five_to_ten"
+    known = TRANSLATORS if translated else MODELS
+    if model not in known:
+        raise UserError(f"--model {model}: choose from {', '.join(known)} for this --mixture")
     for option, value in (("generators", generators), ("shared_layers", shared_layers)):
-        if value is not None and not issubclass(model_class, MADGAN):
+        if value is not None and model != "madgan":
             raise UserError(f"--{option} {value}: {model} has one generator; leave the option out")
-        options = options | ({} if value is None else {option: value})
-    target = MIXTURES[mixture]()
-    if image and target.dimensions != 2:
-        raise UserError(f"--image {image}: a scatter plot needs a plane; leave the option out")
+    if image and (translated or MIXTURES[mixture]().dimensions != 2):
+        raise UserError(f"--image {image}: is for samples in a plane; leave the option out")
+    numbers = range(seed, seed + seeds)
+    if translated:
+        return relate(model, steps, batch_size, numbers)
+    several = {"generators": generators, "shared_layers": shared_layers}
+    options = {name: value for name, value in several.items() if value is not None}
+    for number in numbers:
+        drawn = cover(model, options, mixture, steps, batch_size, number)
+    if image:
+        image_file.write(Path(image), scatter(*drawn))
+
+
+def cover(
+    name: str, options: dict, mixture: str, steps: int, batch_size: int, seed: int
+) -> tuple[np.ndarray, np.ndarray, Mixture]:
+    """Trains a model and prints which modes its samples cover; returns what `scatter` takes."""
+    target, (model_class, usual) = MIXTURES[mixture](), MODELS[name]
     keras.utils.set_random_seed(seed)
-    made = on_points(model_class, target.dimensions)(**COMMON | options)
+    model = on_points(model_class, target.dimensions)(**COMMON | usual | options)
+    points = target.points(seed, TRAINING_POINTS) / target.unit
     begin = time.perf_counter()
-    train(made, target.points(seed, TRAINING_POINTS) / target.unit, steps, batch_size, seed)
+    train(model, unlabelled(points), steps, batch_size, seed)
     seconds = time.perf_counter() - begin
-    samples, makers = sample(made, SAMPLES, seed)
+    samples, makers = sample(model, SAMPLES, seed)
     samples *= target.unit
     scores = mode_scores(samples, target, LEAST[mixture])
     floor = mode_scores(target.points(seed + 1, SAMPLES), target, LEAST[mixture])
-    print(f"{model} on {mixture}, {steps} steps of {batch_size}, seed {seed}, {seconds:.0f} s")
-    for name, row in (("samples", scores), ("mixture", floor)):
+    print(f"{name} on {mixture}, {steps} steps of {batch_size}, seed {seed}, {seconds:.0f} s")
+    for row, found in (("samples", scores), ("mixture", floor)):
         print(
-            f"{name:8} modes {row['modes']:2d} of {len(target.centres)}  good {row['good']:.1%}  "
-            f"kl {row['kl']:.3f}"
+            f"{row:8} modes {found['modes']:2d} of {len(target.centres)}  "
+            f"good {found['good']:.1%}  kl {found['kl']:.3f}"
         )
     if mixture == "line":
-        many, _ = sample(made, HISTOGRAM, seed)
+        many, _ = sample(model, HISTOGRAM, seed)
         print(f"histograms: kl {histogram_kl(many, target.points(seed + 1, HISTOGRAM)):.3f}")
-    if made.latent.choices > 1:
+    if model.latent.choices > 1:
         shares = (f"{share:.0%}" for share in concentration(samples, makers, target))
         print(f"each generator's share on two modes: {', '.join(shares)}")
-    if image:
-        image_file.write(Path(image), scatter(samples, makers, target))
+    return samples, makers, target
 
 
 if __name__ == "__main__":

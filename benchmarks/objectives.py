@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import command_line, mixtures
 from benchmarks.gaussian_mixtures import PLANAR, mode_scores
+from benchmarks.points import TRAINING_POINTS, train, unlabelled
 from common.adversarial import AVERAGE_BATCHES, Adversarial
 from common.data.labelled import LabelledImages
 from common.evaluation.generated_images import ReferenceSet
@@ -138,8 +139,8 @@ def on_points(objective: Objective, updates: int, seed: int) -> dict[str, float]
         model = mixtures.on_points(objective.model)(
             **mixtures.COMMON | objective.options | {"learning_rate": 5e-4, "ema": 0.99}
         )
-        points = target.points(seed, mixtures.TRAINING_POINTS) / target.extent
-        mixtures.train(model, points, updates * objective.n_critic, 256, seed)
+        points = target.points(seed, TRAINING_POINTS) / target.extent
+        train(model, unlabelled(points), updates * objective.n_critic, 256, seed)
         z = model.latent.of_seed(seed, mixtures.SAMPLES)
         samples = target.extent * model.sampler(z, training=False).numpy()
         result[name] = mode_scores(samples, target, mixtures.LEAST[name])["modes"]

@@ -250,7 +250,8 @@ class Adversarial(keras.Model):
         Args:
             batch: what `objectives` takes.
             objectives: gives the losses; default the method of this name.
-            only: names of the players whose losses it gives; default all of them.
+            only: names of the players whose gradients are wanted; default all of them. The losses
+                of others are logged alone.
         """
         players = {name: self.players[name] for name in only or self.players}
         with ExitStack() as stack:
@@ -260,7 +261,9 @@ class Adversarial(keras.Model):
             }
             losses, logs = (objectives or self.objectives)(*batch)
         gradients = {
-            name: players[name].gradients(tapes[name], loss) for name, loss in losses.items()
+            name: players[name].gradients(tapes[name], loss)
+            for name, loss in losses.items()
+            if name in players
         }
         return {loss_name(name): loss for name, loss in losses.items()} | logs, gradients
 

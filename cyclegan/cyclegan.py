@@ -29,7 +29,6 @@ from typing import ClassVar
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common import cli, errors
-from common.adversarial import Adversarial
 from common.errors import UserError
 from common.nn import losses
 from common.nn.blocks import normal_init, patchgan
@@ -38,13 +37,14 @@ from common.nn.layers import DoublingConvolution, InstanceNormalization, Reflect
 from common.nn.optimizers import adam
 from common.players import Player
 from common.tasks.unpaired_translation import UnpairedTranslation
+from common.two_translators import TwoTranslators
 
 import keras
 import tensorflow as tf
 from keras.layers import Activation, Add, Conv2D, ReLU, ZeroPadding2D
 
 
-class CycleGAN(Adversarial):
+class CycleGAN(TwoTranslators):
     """Two ResNet translators and two PatchGAN discriminators, trained on unpaired images.
 
     Args:
@@ -82,11 +82,11 @@ class CycleGAN(Adversarial):
         beta_1: float = 0.5,
         ema: float = 0.0,
     ):
-        super().__init__(ema=ema, name="cyclegan")
+        super().__init__(image_size, channels, width, ema, name="cyclegan")
         usual = depths(image_size)
         blocks = usual[0] if blocks is None else blocks
         strided = usual[1] if strided is None else strided
-        errors.at_least_one(width=width, strided=strided)
+        errors.at_least_one(strided=strided)
         errors.above_zero(learning_rate=learning_rate)
         errors.not_negative(
             blocks=blocks,
@@ -100,7 +100,6 @@ class CycleGAN(Adversarial):
                 f"--image_size {image_size}: give a multiple of 4 from "
                 f"{max(8, 3 * 2**strided)} up with --strided {strided}, like 128"
             )
-        self.image_size, self.channels, self.width = image_size, channels, width
         self.blocks, self.strided = blocks, strided
         image = image_size, image_size, channels
         self.pool_a, self.pool_b = (ImagePool(pool_size, image, name=n) for n in "ab")
@@ -144,13 +143,6 @@ class CycleGAN(Adversarial):
 
     # The networks (appendix, section 7.2).
 
-    def build_generator(self) -> keras.Model:
-        """Both translators side by side: (a, b) -> (G(a), F(b)), layers AtoB and BtoA."""
-        inputs = [keras.Input((None, None, self.channels)) for _ in range(2)]
-        translators = [self.build_translator(name) for name in ("AtoB", "BtoA")]
-        outputs = [translate(x) for translate, x in zip(translators, inputs, strict=True)]
-        return keras.Model(inputs, outputs, name="generator")
-
     def build_translator(self, name: str) -> keras.Model:
         """ResNet (Johnson et al. 2016): x (B, H, W, C) -> its translation (B, H, W, C)."""
         width = self.width
@@ -176,9 +168,6 @@ class CycleGAN(Adversarial):
         x = keras.Input((None, None, self.channels))
         logits = patchgan(x, self.width, self.strided, InstanceNormalization)
         return keras.Model(x, logits, name=f"discriminator_{domain}")
-
-    def generator_inputs(self, number: int, batch: tuple):
-        return list(batch)
 
     # The losses.
 

@@ -16,7 +16,7 @@ FLOORS = [  # from top to bottom, packages and modules of common/
     {"loading", "registry", "tasks"},
     {"cli", "serving"},
     {"training", "evaluation", "inference"},
-    {"noise_to_image", "semi_supervised", "staged", "data", "reports"},
+    {"noise_to_image", "semi_supervised", "staged", "two_translators", "data", "reports"},
     {"adversarial", "plan", "players", "nn", "images"},
     {"distributed", "io", "metrics", "recipes"},
     {"errors", "signatures", "environment", "help_stubs"},

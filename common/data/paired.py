@@ -30,7 +30,8 @@ class PairedImages:
         channels_out: channels of y, 1 or 3.
         seed: seed for shuffling and augmentation, and for splits taken from the training images.
         dataset: a folder; or facades, maps, edges2shoes, edges2handbags, cityscapes or night2day,
-            which are downloaded; or embedded, a generated dataset. A folder holds train/ (val/,
+            which are downloaded; emoji, in two drawing styles, which must be in --data_dir; or
+            embedded, a generated dataset. A folder holds train/ (val/,
             test/) with pairs side by side in one file, or A/ and B/ with files of equal names,
             split in the same way or not at all. Default: facades if on disk or downloadable, else
             embedded.

@@ -57,13 +57,14 @@ class UnpairedImages:
             cezanne2photo, ukiyoe2photo, vangogh2photo, maps, facades, iphone2dslr_flower or
             ae_photos, which are downloaded; embedded, generated facades by day and by night;
             mnist_outlines, mnist_negatives, digits_outlines or digits_negatives, MNIST or generated
-            digits and the outlines or negatives of others. A folder holds trainA/ and trainB/
+            digits and the outlines or negatives of others; emoji, in two drawing styles, which must
+            be in --data_dir. A folder holds trainA/ and trainB/
             (testA/, testB/), or A/ and B/. Default: apple2orange if on disk or downloadable, else
             embedded.
         data_dir: folder of named datasets, where they are also downloaded to; default
             ~/.keras/datasets.
         image_size: side of the images in pixels; default 128, for smaller images of a folder their
-            usual shorter side, rounded to a multiple of 4; 32 for digits.
+            usual shorter side, rounded to a multiple of 4; 32 for digits, 64 for emoji.
         channels: 3 for RGB, 1 for grayscale; default 3, 1 for digits and for a folder where most
             images of both domains are grayscale.
         load_size: side before the random crop; default 143/128 of image_size, for digits

@@ -9,7 +9,8 @@ from common.errors import UserError
 from common.evaluation.formatting import text_table
 from common.evaluation.reference_classifier import trained_classifier
 from common.images import image_file
-from common.metrics.image_quality import l1
+from common.metrics.agreement import label_agreement, relabelled_agreement
+from common.metrics.image_quality import l1, ssim
 
 import numpy as np
 
@@ -19,11 +20,17 @@ NAMES = {
     "target_l1": "L1 to the target",
     "identity_l1": "L1 of the identity map",
     "ratio": "ratio of the two",
+    "mean_l1": "L1 of the mean image",
+    "target_ssim": "SSIM to the target",
+    "identity_ssim": "SSIM of the identity map",
+    "mean_ssim": "SSIM of the mean image",
     "digit_preserved": "same digit after the cycle",
     "digit_accuracy": "translated to the right digit",
+    "relation_accuracy": "the same after the best relabelling",
     "images": "images",
 }
-FORMATS = {"digit_preserved": ".2%", "digit_accuracy": ".2%", "images": "d"}
+FORMATS = dict.fromkeys(("digit_preserved", "digit_accuracy", "relation_accuracy"), ".2%")
+FORMATS["images"] = "d"
 
 Translate = Callable[[np.ndarray], np.ndarray]
 Classify = Callable[[np.ndarray], np.ndarray]
@@ -35,6 +42,7 @@ def measure(
     held_out: Iterable[HeldOut],
     classify_source: Classify | None = None,
     classify_target: Classify | None = None,
+    mean_image: np.ndarray | None = None,
 ) -> dict[str, float]:
     """Scores of one direction of translation, means over held-out images.
 
@@ -47,18 +55,25 @@ def measure(
         held_out: images of the source domain.
         classify_source: classifier of the source domain.
         classify_target: classifier of the target domain.
+        mean_image: mean training image of the target domain, (H, W, C), at least 11 pixels wide and
+            high.
 
     Returns:
         `cycle_l1`, mean |back(forth(x)) - x|; for images with known targets `target_l1`, between
         target and translation, `identity_l1`, between target and image, and the `ratio` of the two;
+        with `mean_image` also `mean_l1`, between target and mean image, and `target_ssim`,
+        `identity_ssim` and `mean_ssim`, the SSIM of the same;
         with `classify_source` `digit_preserved`, the share of images whose cycle is predicted as
         the same digit; with `classify_target` `digit_accuracy`, the share of translations predicted
-        as the digit of the image; `images`, their number.
+        as the digit of the image, and `relation_accuracy`, the same after the best permutation of
+        the digits: translators may find a relation that turns each digit into another one;
+        `images`, their number.
 
     Raises:
         UserError: there are no images.
     """
     totals: dict[str, float] = {}
+    labels, predicted = [], []
     count = 0
     for batch in batched(held_out):
         x = np.stack([one.x for one in batch])
@@ -67,12 +82,16 @@ def measure(
         scores = {"cycle_l1": l1(cycle, x)}
         if batch[0].target is not None:
             target = np.stack([one.target for one in batch])
-            scores["target_l1"] = l1(y, target)
-            scores["identity_l1"] = l1(x, target)
+            guesses = {"target": y, "identity": x}
+            if mean_image is not None:
+                guesses["mean"] = np.broadcast_to(mean_image, target.shape)
+                scores |= {f"{name}_ssim": ssim(guess, target) for name, guess in guesses.items()}
+            scores |= {f"{name}_l1": l1(guess, target) for name, guess in guesses.items()}
         if classify_source is not None:
             scores["digit_preserved"] = classify_source(cycle) == classify_source(x)
         if classify_target is not None:
-            scores["digit_accuracy"] = classify_target(y) == [one.label for one in batch]
+            labels += [one.label for one in batch]
+            predicted += list(classify_target(y))
         for name, values in scores.items():
             totals[name] = totals.get(name, 0.0) + float(np.sum(values))
         count += len(batch)
@@ -81,6 +100,10 @@ def measure(
     means = {name: total / count for name, total in totals.items()}
     if "identity_l1" in means:
         means["ratio"] = means["target_l1"] / means["identity_l1"]
+    if labels:
+        digits = np.array(labels), np.array(predicted)
+        means["digit_accuracy"] = label_agreement(*digits)
+        means["relation_accuracy"] = relabelled_agreement(*digits)
     return means | {"images": count}
 
 

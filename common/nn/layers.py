@@ -101,31 +101,42 @@ def fused_normalize(x, epsilon, gamma=None, beta=None):
 class InstanceNormalization(keras.layers.Layer):
     """Normalises each channel of each image to mean 0 and variance 1 (Ulyanov et al. 2016).
 
-    It has neither weights nor state, and is the same in training and at inference. A map of one
-    pixel becomes 0.
+    It has no state, and is the same in training and at inference. A map of one pixel becomes
+    constant.
 
     Args:
         epsilon: constant added to the variance.
+        affine: whether each channel has a scale, initially from N(1, 0.02), and an offset.
 
     Input and output: float (batch, height, width, channels). Statistics are computed in float32.
     """
 
-    def __init__(self, epsilon=1e-5, **kwargs):
+    def __init__(self, epsilon=1e-5, affine=False, **kwargs):
         super().__init__(**kwargs)
-        self.epsilon = epsilon
+        self.epsilon, self.affine = epsilon, affine
+        self.gamma = self.beta = None
+
+    def build(self, input_shape):
+        if self.affine:
+            one = {"shape": (input_shape[-1],), "dtype": "float32", "autocast": False}
+            around_one = keras.initializers.RandomNormal(1.0, 0.02)
+            self.gamma = self.add_weight(initializer=around_one, name="gamma", **one)
+            self.beta = self.add_weight(initializer="zeros", name="beta", **one)
 
     def call(self, inputs):
         x = ops.cast(inputs, "float32")
         if x.shape[0] == 1:  # the batch statistics are those of the image
-            return ops.cast(fused_normalize(x, self.epsilon)[0], self.compute_dtype)
+            y = fused_normalize(x, self.epsilon, self.gamma, self.beta)[0]
+            return ops.cast(y, self.compute_dtype)
         mean, variance = ops.moments(x, axes=[1, 2], keepdims=True)  # (B, 1, 1, C)
-        return ops.cast((x - mean) * ops.rsqrt(variance + self.epsilon), self.compute_dtype)
+        y = (x - mean) * ops.rsqrt(variance + self.epsilon)
+        return ops.cast(y * self.gamma + self.beta if self.affine else y, self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
         return input_shape
 
     def get_config(self):
-        return super().get_config() | {"epsilon": self.epsilon}
+        return super().get_config() | {"epsilon": self.epsilon, "affine": self.affine}
 
 
 class ReflectionPadding(keras.layers.Layer):

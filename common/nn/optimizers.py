@@ -19,9 +19,12 @@ def adam(
     return keras.optimizers.Adam(learning_rate, beta_1, beta_2, epsilon, clipnorm=clipnorm)
 
 
-def rmsprop(learning_rate: float, rho: float = 0.99) -> keras.optimizers.RMSprop:
-    """RMSprop with Torch's constants, on which the code of WGAN's authors relies.
+def rmsprop(
+    learning_rate: float, rho: float = 0.99, epsilon: float = 1e-16
+) -> keras.optimizers.RMSprop:
+    """RMSprop, by default with Torch's constants, on which the code of WGAN's authors relies.
 
-    Torch adds its epsilon, 1e-8, to the root of the mean square; Keras adds it to the mean square.
+    Torch adds its epsilon, 1e-8, to the root of the mean square; Keras and TensorFlow 1, whose
+    constants are 0.9 and 1e-10, add it to the mean square.
     """
-    return keras.optimizers.RMSprop(learning_rate, rho=rho, epsilon=1e-16)
+    return keras.optimizers.RMSprop(learning_rate, rho=rho, epsilon=epsilon)

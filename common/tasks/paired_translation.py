@@ -143,11 +143,12 @@ class PairedTranslation(Task):
         options: EvaluationOptions,
         split: Literal["val", "test"] = "test",
     ):
-        """Evaluates the translations of held-out pairs, and those of two trivial baselines.
+        """Evaluates the translations of held-out pairs, and those of trivial baselines.
 
         L1 is in units of [-1, 1], PSNR in dB, SSIM as in Wang et al. 2004, each averaged over the
-        pairs. The baselines are the mean photo, the same for every input, and label colour, which
-        maps each input colour to its mean target colour in training. Images have the size of the
+        pairs. The baselines are the mean photo, the same for every input; label colour, which maps
+        each input colour to its mean target colour in training; and the input itself, if it has as
+        many channels as the target. Images have the size of the
         training images. Prints the results, and writes them to the run's evaluation.json and, with
         images, to its evaluation/index.html.
 
@@ -170,6 +171,9 @@ class PairedTranslation(Task):
             "mean photo": paired.mean_image((x, y) for _, x, y in data.pairs("train")),
             "label colour": paired.label_colour((x, y) for _, x, y in data.pairs("train")),
         }
+        channels_in, channels_out = data.channels
+        if channels_in == channels_out:
+            baselines["input"] = lambda x: x
         held_out = ((x, y) for _, x, y in data.pairs(split))
         results = paired.evaluate_pairs(translate, held_out, baselines)
         print(f"measured at {data.image_size}x{data.image_size} pixels, as in training")

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from common.adversarial import Adversarial
 from common.data.unpaired import HeldOut, UnpairedImages
 from common.errors import UserError, at_least_one
-from common.evaluation import cycle_consistency
+from common.evaluation import cycle_consistency, paired
 from common.evaluation.inception import keras_inception_fid
 from common.images import image_file
 from common.images.grid import grid
@@ -42,7 +42,7 @@ class UnpairedTranslation(Task):
     """
 
     data = UnpairedImages
-    # The second is defined for generated datasets only, which have targets.
+    # The second is defined for datasets only whose images have known targets.
     metrics: ClassVar[dict[str, int]] = {"cycle_l1": -1, "target_l1": -1}
 
     # During training.
@@ -148,13 +148,14 @@ class UnpairedTranslation(Task):
         """Evaluates the translations of held-out images in both directions.
 
         Cycle L1, in units of [-1, 1], compares images with their translation there and back.
-        Generated datasets have targets: the L1 of translations is compared with that of the
-        identity map. For digits a reference classifier tells how many are the same digit after the
-        cycle, and how many are still their digit when translated to A. For RGB images there is
-        Keras-Inception FID between translations and images of the target domain, if its weights are
-        on disk or can be downloaded. Images have the size of the training images. Prints the
-        results, and writes them to the run's evaluation.json and, with images, to its
-        evaluation/index.html.
+        Generated datasets and emoji have targets: L1 and SSIM of the translations are compared with
+        those of the identity map and of the mean training image of the target domain. For digits a
+        reference classifier tells how many are the same digit after the cycle, and how many are
+        still their digit when translated to A, as they are and after the best permutation of the
+        digits. For RGB images there is Keras-Inception FID between translations and images of the
+        target domain, if its weights are on disk or can be downloaded. Images have the size of the
+        training images. Prints the results, and writes them to the run's evaluation.json and, with
+        images, to its evaluation/index.html.
 
         Args:
             run: folder of the run.
@@ -173,8 +174,10 @@ class UnpairedTranslation(Task):
         translators = dict(zip(DIRECTIONS, both_directions(model), strict=True))
         results = {}
         for direction, pair in translators.items():
-            held_out = data.held_out(direction[0], split, count)
-            results[direction] = cycle_consistency.measure(*pair, held_out, *judges[direction[0]])
+            source, target = direction.split("to")
+            held_out = data.held_out(source, split, count)
+            mean = mean_image(data, target) if data.splits[f"{split}{source}"].has_targets else None
+            results[direction] = cycle_consistency.measure(*pair, held_out, *judges[source], mean)
         print(f"measured at {data.image_size}x{data.image_size} pixels, as in training")
         print(cycle_consistency.format_table(results))
         evaluation.report |= {
@@ -216,6 +219,12 @@ def both_directions(model: Adversarial) -> list[tuple[Translate, Translate]]:
     """Returns (G, F) and (F, G): for each domain the translator of its images, and the one back."""
     G, F = (compiled(model.sampler.get_layer(direction)) for direction in DIRECTIONS)
     return [(G, F), (F, G)]
+
+
+def mean_image(data: UnpairedImages, domain: str) -> np.ndarray:
+    """The mean training image of a domain, float64 (H, W, C) in [-1, 1]."""
+    images = ((None, one.x) for one in data.held_out(domain, "train"))
+    return paired.mean_image(images)(None)
 
 
 def fid_of(

@@ -7,6 +7,7 @@ from benchmarks.gaussian_mixtures import (
     histogram_kl,
     line,
     mode_scores,
+    relation_scores,
     ring,
 )
 
@@ -82,3 +83,17 @@ def test_the_concentration_of_each_generator():
     samples = np.array([[0.0, 0], [0.0, 0], [1.0, 0], [0, 1.0], [1.0, 1], [1.0, 1]])
     makers = np.array([0, 0, 0, 0, 2, 2])
     assert concentration(samples, makers, FOUR) == [0.75, 1.0]
+
+
+def test_relations_of_translators_that_are_known():
+    """A rotation of the five modes meets every second one of ten, a constant a single one."""
+    five, ten = ring(5, std=0.02), ring(10, std=0.02)
+    turn = 2 * np.pi / 10
+    rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    scores = relation_scores(lambda x: x @ rotation.T, five, ten, 0)
+    assert scores["modes"] == 5 and scores["good"] == pytest.approx(1 - np.exp(-4.5), abs=0.01)
+    assert relation_scores(lambda x: 0 * x + ten.centres[3], five, ten, 0) == {
+        "modes": 1,
+        "good": 1.0,
+    }
+    assert relation_scores(lambda x: 1.5 * x, five, ten, 0) == {"modes": 5, "good": 0.0}

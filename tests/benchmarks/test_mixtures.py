@@ -56,5 +56,7 @@ def test_a_run_on_a_line_prints_the_divergence(capsys, monkeypatch):
 def test_options_that_do_not_fit_are_refused():
     with pytest.raises(UserError, match="--generators 3: gan has one generator"):
         mixtures.main("gan", generators=3)
-    with pytest.raises(UserError, match=r"--image a\.png: a scatter plot needs a plane"):
+    with pytest.raises(UserError, match=r"--image a\.png: is for samples in a plane"):
         mixtures.main("madgan", "line", image="a.png")
+    with pytest.raises(UserError, match="--model gan: choose from discogan"):
+        mixtures.main("gan", "five_to_ten")

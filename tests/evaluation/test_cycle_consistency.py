@@ -4,6 +4,7 @@ from common.data.unpaired import HeldOut
 from common.errors import UserError
 from common.evaluation import cycle_consistency
 from common.evaluation.cycle_consistency import format_table, measure
+from common.metrics.image_quality import ssim
 
 import numpy as np
 import pytest
@@ -35,6 +36,16 @@ def test_means_over_all_batches():
     assert scores["images"] == len(images)
 
 
+def test_the_mean_image_and_ssim_are_measured_together():
+    x, y = RANDOM.uniform(-1, 1, (2, 5, 12, 12, 3)).astype("float32")
+    images = [HeldOut("", *pair, None) for pair in zip(x, y, strict=True)]
+    mean = y.mean(axis=0)
+    scores = measure(lambda x: x / 2, lambda x: x, images, mean_image=mean)
+    for name, guess in {"target": x / 2, "identity": x, "mean": np.stack([mean] * 5)}.items():
+        assert scores[f"{name}_l1"] == pytest.approx(np.abs(guess - y).mean(), rel=1e-5)
+        assert scores[f"{name}_ssim"] == pytest.approx(ssim(guess, y).mean(), rel=1e-5)
+
+
 def test_without_targets_only_the_cycle_is_measured():
     scores = measure(lambda x: -x, lambda y: -y, held_out(3, known=False))
     assert scores == {"cycle_l1": 0, "images": 3}
@@ -57,6 +68,7 @@ def test_classifiers_are_applied_in_their_domains():
     assert measure(forth, back, images, classify_source=classify)["digit_preserved"] == 0.25
     scores = measure(forth, back, images, classify_target=classify)
     assert scores["digit_accuracy"] == 0.75 and "digit_preserved" not in scores
+    assert scores["relation_accuracy"] == 1  # 9 is always translated to 4
 
 
 def test_no_images_is_a_user_error():

@@ -135,6 +135,21 @@ def test_instance_normalisation(training):
     np.testing.assert_array_equal(layer(one_pixel), np.zeros_like(one_pixel))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "mixed_float16"])
+def test_affine_instance_normalisation_scales_and_shifts_each_channel(dtype):
+    layer = InstanceNormalization(affine=True, dtype=dtype)
+    layer(X)
+    gamma, beta = layer.variables
+    assert gamma.shape == beta.shape == (4,) and gamma.dtype == beta.dtype == "float32"
+    assert 0 < np.abs(gamma - 1).max() < 0.1 and not np.any(beta)
+    layer.set_weights([np.float32([1, 2, 3, 4]), np.float32([5, 6, 7, 8])])
+    expected = (X - X.mean((1, 2), keepdims=True)) / np.sqrt(X.var((1, 2), keepdims=True) + 1e-5)
+    expected = expected * [1, 2, 3, 4] + [5, 6, 7, 8]
+    tolerance = 1e-5 if dtype == "float32" else 0.05
+    np.testing.assert_allclose(layer(X), expected, atol=tolerance)
+    np.testing.assert_allclose(layer(X[1:2])[0], expected[1], atol=tolerance)
+
+
 def test_instance_normalisation_computes_statistics_in_float32():
     """In half precision a variance of 1 would be lost beside a mean of 1000, or overflow."""
     layer = InstanceNormalization(dtype="float16")
@@ -185,6 +200,7 @@ def test_a_doubling_convolution_equals_a_cropped_one(policy, sides):
         BatchNormalization("image"),
         Dropout(0.3, inference_seed=3),
         InstanceNormalization(epsilon=1e-3),
+        InstanceNormalization(affine=True),
         ReflectionPadding(2),
         DoublingConvolution(4, kernel_initializer="ones"),
     ],

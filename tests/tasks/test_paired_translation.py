@@ -228,7 +228,7 @@ def test_evaluate(run_cli, no_inception, copy_of, finished, pairs_folder):
     result = run_cli(f"evaluate '{run}'")
     assert result.status == 0
     table = result.out.lower()
-    for word in ("l1", "psnr", "ssim", "mean photo", "label colour"):
+    for word in ("l1", "psnr", "ssim", "mean photo", "label colour", "input"):
         assert word in table
     assert "skipped; the weights of InceptionV3 cannot be downloaded" in result.out
 
@@ -240,7 +240,9 @@ def test_evaluate(run_cli, no_inception, copy_of, finished, pairs_folder):
     model = Run(run).load_sampler(Tiny)
     pairs = list(PairedImages(16, 3, 3, 4, str(pairs_folder)).pairs("test"))
     errors = [np.abs(model.sampler(x[None], training=False)[0] - y).mean() for _, x, y in pairs]
-    (own,) = (v for k, v in report["results"].items() if k not in ("mean photo", "label colour"))
+    unchanged = np.mean([np.abs(x - y).mean() for _, x, y in pairs])
+    assert report["results"]["input"]["l1"] == pytest.approx(unchanged, rel=1e-4)
+    own = report["results"]["model"]
     assert own["l1"] == pytest.approx(np.mean(errors), rel=1e-4)
     assert f"{own['l1']:.4f}" in result.out
 

@@ -7,11 +7,13 @@ from common.data.unpaired import UnpairedImages
 from common.errors import UserError
 from common.evaluation import cycle_consistency, inception
 from common.images import image_file
+from common.metrics.image_quality import ssim
 from common.tasks.unpaired_translation import UnpairedTranslation
 from common.training import checkpoint
 from common.training.run_folder import Run
 from cyclegan.cyclegan import CycleGAN
 from tests.helpers.command_line import command_line
+from tests.helpers.emoji import write_emoji
 from tests.helpers.image_files import noise
 from tests.helpers.page_reader import shown_on
 
@@ -213,6 +215,31 @@ def test_evaluate(call, run, data, model, no_inception, tmp_path):
     x = next(iter(data.held_out("A", "test"))).x[None]
     for (_, image), expected in zip(shown, (x, G(x), F(G(x))), strict=False):
         assert_same(image, image_file.to_uint8(expected)[0])
+
+
+def test_evaluate_compares_known_targets_with_the_input_and_the_mean_image(
+    call, model, no_inception, tmp_path
+):
+    folder = str(write_emoji(tmp_path))
+    data = UnpairedImages(0, "emoji", folder, image_size=16)
+    run = Run(tmp_path / "run")
+    options = OPTIONS | {"seed": 0, "data_dir": folder} | data.found
+    run.write_config("cyclegan", options, data.fingerprint())
+    checkpoint.save(run.checkpoints, 4, model)
+    result = call(f"evaluate {run.folder}")
+    assert result.status == 0, result.err
+    results = json.loads(run.evaluation_file.read_text())["results"]
+    for direction, domain, other in (("AtoB", "A", "B"), ("BtoA", "B", "A")):
+        test = [*data.held_out(domain, "test")]
+        mean = np.mean([one.x for one in data.held_out(other, "train")], axis=0)
+        guesses = {"identity": [one.x for one in test], "mean": [mean] * len(test)}
+        for name, images in guesses.items():
+            pairs = [(image, one.target) for image, one in zip(images, test, strict=True)]
+            l1 = np.mean([np.abs(x - y).mean() for x, y in pairs])
+            assert results[direction][f"{name}_l1"] == pytest.approx(l1, rel=1e-4)
+            similarity = np.mean([ssim(x, y) for x, y in pairs])
+            assert results[direction][f"{name}_ssim"] == pytest.approx(similarity, rel=1e-4)
+    assert "SSIM of the mean image" in result.out
 
 
 def test_the_frechet_distance_compares_translations_with_images_of_their_domain(

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from common.data.sources import emoji
 from common.data.sources.splits import VALIDATION, print_unused, random_split
 from common.data.synthetic.facades import facade
 from common.errors import UserError
@@ -106,10 +107,12 @@ def find_splits(
         folder = datasets_folder(data_dir) / dataset
         fetch_archive(f"{ARCHIVES}/{dataset}.tar.gz", folder, dataset)
         return dataset, folder_splits(folder, seed)
+    if dataset == emoji.NAME:
+        return dataset, emoji_splits(emoji.folder_of(data_dir))
     if not Path(dataset).is_dir():
         raise UserError(
             f"--dataset {dataset}: no such folder or known dataset; give a folder or one of "
-            f"{', '.join([*NAMED, EMBEDDED])}"
+            f"{', '.join([*NAMED, emoji.NAME, EMBEDDED])}"
         )
     folder = Path(dataset).resolve()  # a run may be resumed from another working directory
     return str(folder), folder_splits(folder, seed)
@@ -122,6 +125,13 @@ def embedded_splits(seed: int) -> dict[str, list[Pair]]:
         splits[split] = [GeneratedFacade(seed, index) for index in range(first, first + count)]
         first += count
     return splits
+
+
+def emoji_splits(folder: Path) -> dict[str, list[Pair]]:
+    """Emoji in both styles, a tenth of them for testing; the skin tones of one are in one split."""
+    pairs = find_pairs(*(folder / style for style in emoji.STYLES))
+    parts = emoji.parts_by_base([pair.a.stem for pair in pairs], 0.05, 0.1)
+    return {s: [pairs[i] for i in part] for s, part in zip(SPLITS, parts, strict=True)}
 
 
 def folder_splits(folder: Path, seed: int) -> dict[str, list[Pair]]:

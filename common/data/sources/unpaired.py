@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from common.data.sources import emoji
 from common.data.sources.labelled import ArraySplit
 from common.data.sources.paired import NAMED as PAIRED
+from common.data.sources.paired import TwoFiles
+from common.data.sources.paired import emoji_splits as emoji_pairs
 from common.data.sources.splits import VALIDATION, hash_of_names, print_unused, random_split
 from common.data.sources.survey import survey
 from common.data.synthetic.facades import facade_by_day, facade_by_night
@@ -55,6 +58,22 @@ class Files:
     def digest(self) -> str:
         """A hash of the file names."""
         return hash_of_names(path.name for path in self.paths)
+
+
+@dataclass
+class Emoji(Files):
+    """Emoji in one of two styles.
+
+    Attributes:
+        others: their files in the other style.
+    """
+
+    others: list[Path]
+    has_targets = True
+
+    def target(self, index: int, size: int) -> np.ndarray:
+        """The same emoji in the other style, uint8 (size, size, 3)."""
+        return image_file.resize(image_file.read(self.others[index]), size, size)
 
 
 @dataclass
@@ -141,7 +160,7 @@ def as_digits(x: np.ndarray) -> np.ndarray:
     return np.stack(resized)[:, MARGIN:-MARGIN, MARGIN:-MARGIN]
 
 
-Domain = Files | GeneratedFacades | ChangedDigits
+Domain = Files | Emoji | GeneratedFacades | ChangedDigits
 
 
 def as_they_are(x: np.ndarray) -> np.ndarray:
@@ -188,10 +207,12 @@ def find_splits(
         folder = datasets_folder(data_dir) / place
         fetch_archive(f"{ARCHIVES}/{dataset}.zip", folder, dataset)
         return dataset, folder_splits(folder, seed)
+    if dataset == emoji.NAME:
+        return dataset, emoji_splits(emoji.folder_of(data_dir))
     if not Path(dataset).is_dir():
         raise UserError(
             f"--dataset {dataset}: no such folder or known dataset; give a folder or one of "
-            f"{', '.join([*NAMED, *DIGITS, EMBEDDED])}"
+            f"{', '.join([*NAMED, *DIGITS, emoji.NAME, EMBEDDED])}"
         )
     folder = Path(dataset).resolve()  # a run may be resumed from another working directory
     return str(folder), folder_splits(folder, seed)
@@ -205,6 +226,25 @@ def embedded_splits(seed: int) -> dict[str, Domain]:
         splits[split] = GeneratedFacades(seed, first, count, night=split.endswith("B"))
         first += count
     return splits
+
+
+def emoji_splits(folder: Path) -> dict[str, Domain]:
+    """Emoji in one style (A), and others in the other style (B).
+
+    The training pairs of the paired dataset are divided between the two: no emoji is in both, in
+    whatever skin tones. Its test pairs are the test images of both domains.
+    """
+    pairs = emoji_pairs(folder)
+    halves = emoji.parts_by_base([pair.a.stem for pair in pairs["train"]], 0.5)
+    in_a, in_b = ([pairs["train"][i] for i in half] for half in halves)
+    splits = {"trainA": in_a, "trainB": in_b, "testA": pairs["test"], "testB": pairs["test"]}
+    return {split: of_style(some, split[-1]) for split, some in splits.items()}
+
+
+def of_style(pairs: list[TwoFiles], domain: str) -> Emoji:
+    """The emoji of pairs in the style of a domain, "A" or "B"."""
+    a, b = [pair.a for pair in pairs], [pair.b for pair in pairs]
+    return Emoji(a, b) if domain == "A" else Emoji(b, a)
 
 
 def digit_splits(
@@ -262,8 +302,10 @@ def usual_form(name: str, splits: dict[str, Domain]) -> Usual:
     """The form of most images of a folder, of the domain with more pixels or channels.
 
     The side is rounded to a multiple of 4, at most `SIDE`. Other datasets have RGB images of `SIDE`
-    pixels.
+    pixels, emoji of theirs.
     """
+    if name == emoji.NAME:
+        return Usual(emoji.SIDE, 3)
     if name in (*NAMED, EMBEDDED):
         return Usual(SIDE, 3)
     usual = [survey(splits[split].paths) for split in ("trainA", "trainB")]
