@@ -20,7 +20,6 @@ import pytest
 import tensorflow as tf
 
 SIZES = {"image_size": 16, "width": 2, "units": 4, "latent_size": 3}
-NAMES = ["dark", "bright"]
 
 
 def images(count, seed):
@@ -44,10 +43,8 @@ def make_run(folder, classes):
         arrays |= {"y_train": np.arange(12) // 6, "y_test": np.arange(10) // 5}
     np.savez(folder / "images.npz", **arrays)
     data = Generation.data(seed=5, dataset=str(folder / "images.npz"))
-    names = {"class_names": NAMES} if classes else {}
     run = Run(folder / "run")
-    config = {"seed": 5} | data.found | SIZES | names
-    run.write_config("lapgan", config, data.fingerprint())
+    run.write_config("lapgan", {"seed": 5} | data.found | SIZES, data.fingerprint())
     checkpoint.save(run.checkpoints, 4, model_of(classes=data.classes))
     return run.folder
 
@@ -92,7 +89,7 @@ def means(image):
 
 
 def test_coarse_images_are_refined_with_several_noise_vectors(run_cli, run, inputs, tmp_path):
-    line = f"predict '{run}' '{inputs}' --output '{tmp_path}/o' --count 3 --label bright --seed 7"
+    line = f"predict '{run}' '{inputs}' --output '{tmp_path}/o' --count 3 --label 1 --seed 7"
     result = run_cli(line)
     assert result.status == 0, result.err
     assert "3 images refined" in result.out and "3 results each" in result.out
