@@ -55,8 +55,7 @@ import tensorflow as tf
 from keras import ops
 from keras.layers import Activation, Add, Concatenate, Conv2D, Dense, Flatten, ReLU, Reshape
 
-SGD_RATE, MOMENTUM = 0.02, 0.5
-ADAM_RATE = 2e-4
+ADAM_RATE, SGD_RATE, MOMENTUM = 2e-4, 0.02, 0.5
 
 
 class Level(NamedTuple):
@@ -103,13 +102,15 @@ class LAPGAN(Staged, NoiseToImage):
         learning_rate: float | None = None,
         **shared,
     ):
-        rate = {"adam": ADAM_RATE, "sgd": SGD_RATE}[optimizer]
-        rate = rate if learning_rate is None else learning_rate
+        rate = learning_rate
+        if rate is None:
+            rate = SGD_RATE if optimizer == "sgd" else ADAM_RATE
         super().__init__(name="lapgan", width=width, learning_rate=rate, **shared)
         errors.at_least(2, units=units)
         errors.at_least_one(coarse_steps=coarse_steps, band_steps=band_steps)
         self.classes = classes if classes > 1 else 0
-        self.units, self.optimizer_name = units, optimizer
+        sgd = partial(keras.optimizers.SGD, rate, MOMENTUM)
+        self.units, self.new_optimizer = units, sgd if optimizer == "sgd" else self.adam
         self.sides = pyramid.sides(self.image_size)  # 7, 14, 28
         base, *finer = self.sides
         if level not in (None, *self.sides):
@@ -127,11 +128,9 @@ class LAPGAN(Staged, NoiseToImage):
         )
         self.compile()
 
-    # Who plays: two networks at each level, such as generator_14 and discriminator_14.
-
     @property
     def pairs(self) -> list[tuple[str, str]]:
-        """Names of the two players of each level."""
+        """Names of the two players of each level, such as discriminator_14 and generator_14."""
         return [(f"discriminator_{side}", f"generator_{side}") for side in self.sides]
 
     @property
@@ -169,14 +168,9 @@ class LAPGAN(Staged, NoiseToImage):
         combined = keras.Model(generator.inputs, output, name=f"combined_{side}")
         for network in (discriminator, combined):
             network.compile(loss=losses.cross_entropy, optimizer=self.new_optimizer())
-        for name, network in zip(Level._fields, (generator, discriminator, combined), strict=True):
+        for name, network in Level(generator, discriminator, combined)._asdict().items():
             setattr(self, f"{name}_{side}", network)
-        setattr(self, f"build_generator_{side}", partial(self.build_generator, side))
-
-    def new_optimizer(self) -> keras.optimizers.Optimizer:
-        if self.optimizer_name == "sgd":
-            return keras.optimizers.SGD(self.learning_rate, MOMENTUM)
-        return self.adam()
+        setattr(self, f"build_generator_{side}", partial(self.build_generator, side))  # averages
 
     def class_input(self) -> list:
         """The one-hot class c (B, K), as a list; empty without classes."""
@@ -274,7 +268,8 @@ class LAPGAN(Staged, NoiseToImage):
 
     def from_noise(self, refined: Callable) -> keras.Model:
         z, c = keras.Input((self.latent.size,)), self.class_input()
-        x = refined(self.sampling_networks[0]([self.parts(z)[0], *c]), z, c)
+        coarsest = self.sampling_networks[0]
+        x = refined(coarsest([z[:, : coarsest.inputs[0].shape[1]], *c]), z, c)
         return keras.Model([z, *c] if c else z, ops.clip(x, -1.0, 1.0), name="sampler")
 
     def refiner(self, side: int) -> keras.Model:
@@ -286,15 +281,11 @@ class LAPGAN(Staged, NoiseToImage):
 
     def refined(self, x, z, c):
         """An image of a level with the bands of all finer ones, each drawn from its part of z."""
-        levels = zip(self.sides, self.parts(z), self.sampling_networks, strict=True)
-        for side, part, generator in levels:
+        parts = ops.split(z, [*accumulate(self.noise_sizes.values())][:-1], axis=1)
+        for side, part, generator in zip(self.sides, parts, self.sampling_networks, strict=True):
             if side > x.shape[1]:
                 x = generator([part, pyramid.up(x), *c])
         return x
-
-    def parts(self, z) -> list:
-        """The noise of each level."""
-        return ops.split(z, [*accumulate(self.noise_sizes.values())][:-1], axis=1)
 
 
 def joined(tensors: list):
