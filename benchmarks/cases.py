@@ -8,7 +8,8 @@ of batch normalization, and a discriminator is updated twice, by the real and by
 
 Both sides omit the L2 penalty of dcgan and cgan, which a compiled player does not have. bgan is
 measured with continuous images: the loss of its default, discrete images, takes two outputs of a
-network at once, which `train_on_batch` does not support.
+network at once, which `train_on_batch` does not support. lapgan trains its levels one after the
+other; measured is a step of each of them, together.
 """
 
 from collections.abc import Callable
@@ -21,7 +22,8 @@ from acgan.acgan import ACGAN
 from bgan.bgan import BGAN
 from cgan.cgan import CGAN
 from common.adversarial import Adversarial
-from common.nn import losses
+from common.data.label_subset import halves
+from common.nn import losses, pyramid
 from common.signatures import parameters
 from common.training.options import TrainingOptions
 from cyclegan.cyclegan import CycleGAN
@@ -30,6 +32,7 @@ from discogan.discogan import UPDATE_INTERVAL, DiscoGAN
 from dualgan.dualgan import DualGAN
 from gan.gan import GAN
 from gman.gman import GMAN, log_probability
+from lapgan.lapgan import LAPGAN
 from lsgan.lsgan import LSGAN
 from madgan.madgan import MADGAN
 from pix2pix.pix2pix import Pix2Pix
@@ -38,6 +41,7 @@ from wgan.wgan import WGAN
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 RANDOM = np.random.default_rng(0)
 
@@ -207,6 +211,33 @@ def classic_aae(model: AAE, players: SimpleNamespace, x: np.ndarray, _: np.ndarr
     players.combined.train_on_batch(x, ones(x))
 
 
+class AllLevels(LAPGAN):
+    """LAPGAN with a step of each level in one."""
+
+    def train_step(self, batch) -> dict[str, tf.Tensor]:
+        logs = {}
+        for stage in self.stages:
+            logs |= self.update(*batch, objectives=stage.objectives, only=stage.players)
+        return logs
+
+
+def classic_lapgan(model: LAPGAN, players: SimpleNamespace, x: np.ndarray, labels: np.ndarray):
+    """lapgan.py: like `classic_cgan` at each level, with the enlarged coarse images beside z."""
+    y, y_other = halves(one_hot(labels, model.classes))
+    for side in model.sides:
+        generator, discriminator, combined = (
+            getattr(players, f"{name}_{side}")
+            for name in ("generator", "discriminator", "combined")
+        )
+        real, other = halves(pyramid.reduced(tf.constant(x), side))
+        coarse = [] if side == model.sides[0] else [pyramid.up(pyramid.down(other)).numpy()]
+        z = RANDOM.uniform(-1, 1, (len(other), model.noise_sizes[side])).astype("float32")
+        x_hat = predict(generator, [z, *coarse, y_other])
+        discriminator.train_on_batch([real.numpy(), y], ones(y))
+        discriminator.train_on_batch([x_hat, y_other], zeros(y_other))
+        combined.train_on_batch([z, *coarse, y_other], ones(y_other))
+
+
 def classic_pix2pix(_: Pix2Pix, players: SimpleNamespace, x: np.ndarray, y: np.ndarray):
     """pix2pix.py: D on real pairs, D on translations, then G by the losses of D and L1."""
     y_hat = predict(players.generator, x)
@@ -369,7 +400,10 @@ CASES = {
     ),
     "gan": Case(GAN, classic_gan, width="units"),
     # Four, by which a mini-batch of 64 can be divided.
-    "gman": Case(GMAN, classic_gman, {"discriminators": 4}, losses={"combined": minimax}),
+    "gman": Case(
+        GMAN, classic_gman, {"discriminators": 4}, losses=lambda model: {"combined": minimax}
+    ),
+    "lapgan": Case(AllLevels, classic_lapgan),
     "lsgan": Case(LSGAN, classic_gan),
     "madgan": Case(MADGAN, classic_madgan),
     "pix2pix": Case(Pix2Pix, classic_pix2pix, batch=pairs),

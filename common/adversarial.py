@@ -44,6 +44,8 @@ class Adversarial(keras.Model):
     Attributes:
         defaults: training options (`TrainingOptions`) for which the paper has other values.
         unused_options: arguments of a base class's constructor that mean nothing for this model.
+        length_options: arguments of the constructor that only say when training ends, as --steps
+            does: a resumed run may change them.
         counts: which of the results of `train_step` are counters: logged as they are, not averaged
             over steps.
         averages: the moving averages of networks' weights, by the network's name.
@@ -52,6 +54,7 @@ class Adversarial(keras.Model):
 
     defaults: ClassVar[dict] = {}
     unused_options: ClassVar[tuple[str, ...]] = ()
+    length_options: ClassVar[tuple[str, ...]] = ()
     counts: tuple[str, ...] = ()
 
     def __init__(self, ema: float = 0.0, **kwargs):
@@ -97,6 +100,17 @@ class Adversarial(keras.Model):
     def sampling_network(self) -> keras.Model:
         """The one of `networks` that `sampler` uses: the average generator where there is one."""
         return self.average_of("generator")
+
+    @property
+    def sampling_networks(self) -> list[keras.Model]:
+        """Those of `networks` that `sampler` consists of, where it is more than one."""
+        return [self.sampling_network]
+
+    @property
+    def averaged(self) -> bool:
+        """Whether `sampler` has averaged weights."""
+        averages = [each.average for each in self.averages.values()]
+        return any(one is other for one in averages for other in self.sampling_networks)
 
     @property
     def sampler(self) -> keras.Model:

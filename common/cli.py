@@ -150,15 +150,15 @@ def _train(model_class: type, task, program: str, arguments: list[str]):
     options = train_options(parser, model_class, task, arguments)
     if options["dataset"] != before["dataset"]:
         options["dataset"] = absolute(options["dataset"])
-    _check_resumed(options, before)
+    _check_resumed(options, before, model_class.length_options)
     train(model_class, task, run, options)
 
 
-def _check_resumed(options: dict, before: dict):
+def _check_resumed(options: dict, before: dict, length_options: tuple[str, ...]):
     """Raises a UserError for an option of a resumed run that would change its weights."""
-    free = FREE_ON_RESUME
+    free = FREE_ON_RESUME | {*length_options}
     if before["schedule"] != "constant":  # it depends on the number of steps
-        free = free - {"epochs", "steps"}
+        free = free - {"epochs", "steps", *length_options}
     for option in before.keys() & options.keys() - free:
         if options[option] != before[option]:
             raise UserError(

@@ -23,6 +23,8 @@ SMALL = {
     "blocks": 1,
     "pool_size": 6,  # full before a short run ends
     "pretrain_steps": 2,  # a short run reaches the next stage
+    "coarse_steps": 2,
+    "band_steps": 2,
     "content": "mse",  # needs no download
     "hidden": 8,
     "dense_units": 8,

@@ -31,21 +31,25 @@ def endpoint(generator: keras.Model, classes: int) -> Endpoint:
     mixture = mixture_endpoint(generator)
 
     def image(noise, label=None):
-        return mixture(noise, None if label is None else one_hot(label, tf.shape(noise)[:1]))
-
-    def one_hot(label, shape):
-        # Out of range, tf.one_hot would give zeros: an image of no class at all.
-        known = tf.reduce_all((label >= 0) & (label < classes))
-        checks = [
-            tf.debugging.Assert(known, [f"a label is not one of 0 to {classes - 1}:", label]),
-            tf.debugging.assert_equal(
-                tf.shape(label), shape, "give one label for each noise vector"
-            ),
-        ]
-        with tf.control_dependencies(checks):
-            return tf.one_hot(label, classes)
+        return mixture(noise, None if label is None else one_hot(label, classes, noise))
 
     return image
+
+
+def one_hot(label: tf.Tensor, classes: int, noise: tf.Tensor) -> tf.Tensor:
+    """One-hot classes (B, classes) of labels (B,), one for each vector of the noise (B, size).
+
+    A label outside 0 to classes - 1 raises an InvalidArgumentError when the graph runs.
+    """
+    # Out of range, tf.one_hot would give zeros: an image of no class at all.
+    known = tf.reduce_all((label >= 0) & (label < classes))
+    shape, one_each = tf.shape(noise)[:1], "give one label for each noise vector"
+    checks = [
+        tf.debugging.Assert(known, [f"a label is not one of 0 to {classes - 1}:", label]),
+        tf.debugging.assert_equal(tf.shape(label), shape, one_each),
+    ]
+    with tf.control_dependencies(checks):
+        return tf.one_hot(label, classes)
 
 
 def mixture_signature(latent: Latent, classes: int) -> list[tf.TensorSpec]:

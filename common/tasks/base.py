@@ -202,8 +202,7 @@ class Evaluation:
         self.show, self._location = options.show, given(options)
         self._location.pop("show", None)
         self.model = task.load(run, checkpoint)
-        averaged = self.model.average_generator is not None
-        network = "average" if averaged else "generator"
+        network = "average" if self.model.averaged else "generator"
         self.report: dict = {"step": checkpoint.step_in(run), "network": network}
         self.page = self._start_page()
 

@@ -192,7 +192,7 @@ class Run:
             model_class: class of the model.
             best: use the checkpoint kept by --keep_best.
             step: use the checkpoint of this step.
-            whole: load every network rather than only the sampling network.
+            whole: load every network rather than only the sampling networks.
             network: sampling network to load: the generator itself, or the moving average of its
                 weights; default the average, if the run has one.
             overrides: constructor arguments that replace those of the run.
@@ -206,11 +206,11 @@ class Run:
             overrides["ema"] = 0.0  # the model then has no average
         keras.config.set_dtype_policy("float32")
         model = model_class(**pick(model_class, self.config()["options"]) | overrides)
-        if network == "average" and model.average_generator is None:
+        if network == "average" and not model.averaged:
             remedy = "train with --ema" if averages else "the model takes no --ema"
             raise UserError(f"--network average: {self.folder} has no average generator; {remedy}")
-        sampling = model.sampling_network
-        networks = [name for name, each in model.networks.items() if whole or each is sampling]
+        sampling = {id(each) for each in model.sampling_networks}
+        networks = [n for n, each in model.networks.items() if whole or id(each) in sampling]
         checkpoint.load(path, model, networks)
         return model
 

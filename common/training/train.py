@@ -39,7 +39,10 @@ def train(model_class: type[Adversarial], task, run: Run, options: dict):
     job = prepare(model_class, task, run, settings, options, replicas)
     start, total = job.span
     if start >= total:
-        print(f"{run.folder}: already done, {start} steps; raise --epochs or --steps to continue")
+        lengths = " or ".join(
+            f"--{name}" for name in ("epochs", "steps", *model_class.length_options)
+        )
+        print(f"{run.folder}: already done, {start} steps; raise {lengths} to continue")
         if replicas.chief and run.exported_step() < start:  # killed before the export
             _export(task, run)
         return
