@@ -35,6 +35,7 @@ import keras
 import numpy as np
 
 WIDTH, DENSE_UNITS, BATCH = 16, 128, 64
+POINT_OPTIONS = dict(mixtures.MODELS.values())  # of a class, such as the weight of a penalty
 IMAGES_COMMON = {"latent_size": 100, "ema": 0.999}
 
 
@@ -136,8 +137,9 @@ def on_points(objective: Objective, updates: int, seed: int) -> dict[str, float]
     for name, mixture in PLANAR.items():
         target = mixture()
         keras.utils.set_random_seed(seed)
+        options = objective.options | POINT_OPTIONS.get(objective.model, {})
         model = mixtures.on_points(objective.model)(
-            **mixtures.COMMON | objective.options | {"learning_rate": 5e-4, "ema": 0.99}
+            **mixtures.COMMON | options | {"learning_rate": 5e-4, "ema": 0.99}
         )
         points = target.points(seed, TRAINING_POINTS) / target.extent
         train(model, unlabelled(points), updates * objective.n_critic, 256, seed)
