@@ -53,9 +53,7 @@ MODELS = {
     "lsgan": (LSGAN, {}),
     "wgan": (WGAN, {"clip": 0.1, "ema": 0.99}),  # its generator is updated at every fifth step
     "wgan_gp": (WGANGP, {"penalty_weight": 0.1, "ema": 0.99}),  # as wgan's; the paper's weight here
-    # In the authors' toy code points have unit variance; here they are in [-1, 1], and the norm is
-    # that by a coordinate in [0, 1].
-    "dragan": (DRAGAN, {"gradient_norm": 2 * 2**0.5}),
+    "dragan": (DRAGAN, {}),
     "bgan": (BGAN, {"objective": "continuous"}),
     "ebgan": (EBGAN, {"margin": 1.0}),  # points are nearer to each other than images
     "began": (BEGAN, {}),
