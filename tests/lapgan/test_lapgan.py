@@ -2,6 +2,7 @@
 
 from common import cli
 from common.errors import UserError
+from common.nn.latent import Latent
 from common.nn.layers import Dropout
 from common.tasks.generation import Generation
 from common.tasks.refinement import Refinement
@@ -272,7 +273,7 @@ def test_the_chain_adds_the_bands_from_coarse_to_fine_and_clips_the_end_alone(st
     assert np.abs(image).max() > 1  # and is not clipped there
     refined = strong.refiner(10)([image, z, c])
     image = strong.generator_20([z[:, 103:], numpy_up(image), c]).numpy()
-    assert strong.latent == (503, "uniform")
+    assert strong.latent == Latent(503, "uniform")
     np.testing.assert_allclose(strong.sampler([z, c]), np.clip(image, -1, 1), atol=1e-4)
     np.testing.assert_allclose(refined, np.clip(image, -1, 1), atol=1e-4)
     np.testing.assert_allclose(strong.coarse_sampler([z, c]), np.clip(coarse, -1, 1), atol=1e-4)
