@@ -43,7 +43,6 @@ from wgan_gp.wgan_gp import WGANGP
 import keras
 import numpy as np
 import tensorflow as tf
-from keras import ops
 from keras.layers import Dense
 
 # Class and constructor arguments; no penalty on the weights.
@@ -94,14 +93,8 @@ def on_points(model_class: type[Adversarial], dimensions: int = 2) -> type[Adver
             return self.sampling_network  # points are not clipped to the range of images
 
     class Several(model_class):
-        def build_generator(self) -> keras.Model:
-            z = keras.Input((self.prior.size,))
-            paths = [z]
-            for number in range(3):
-                if number == self.shared_layers:
-                    paths = self.k * paths  # here they part
-                paths = [Dense(dimensions)(h) if number == 2 else hidden_layer(h) for h in paths]
-            return keras.Model(z, ops.stack(paths, axis=1), name="generator")
+        def layer(self, h, number: int):
+            return hidden_layer(h) if number < self.stages else Dense(dimensions)(h)  # of three
 
         def build_discriminator(self) -> keras.Model:
             x, logits, _ = perceptron(dimensions, self.k + 1)

@@ -143,9 +143,9 @@ def on_points(objective: Objective, updates: int, seed: int) -> dict[str, float]
         )
         points = target.points(seed, TRAINING_POINTS) / target.extent
         train(model, unlabelled(points), updates * objective.n_critic, 256, seed)
-        z = model.latent.of_seed(seed, mixtures.SAMPLES)
-        samples = target.extent * model.sampler(z, training=False).numpy()
-        result[name] = mode_scores(samples, target, mixtures.LEAST[name])["modes"]
+        samples, _ = mixtures.sample(model, mixtures.SAMPLES, seed)
+        scores = mode_scores(target.extent * samples, target, mixtures.LEAST[name])
+        result[name] = scores["modes"]
     return result
 
 

@@ -32,8 +32,8 @@ class NoiseTranslator:
     translate: Endpoint
 
     def noise(self, seed: int, count: int) -> np.ndarray:
-        """z (count, size), float32, a function of the seed; a larger count only adds vectors."""
-        return self.latent.of_seed(tf.constant(seed, tf.int64), count).numpy()
+        """`Latent.array_of_seed`."""
+        return self.latent.array_of_seed(seed, count)
 
     def all(self, x: np.ndarray, noise: np.ndarray) -> np.ndarray:
         """Translations of images, uint8 (N, S, S, C) both, with noise (N, size)."""

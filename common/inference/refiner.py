@@ -19,14 +19,9 @@ class Refiner:
     """
 
     def __init__(self, model: Adversarial, side: int):
-        self._latent = model.latent
         self._graph = tf.function(
             endpoint(model, side), input_signature=signature(model, side), autograph=False
         )
-
-    def noise(self, seed: int, count: int) -> np.ndarray:
-        """z (count, size), float32, a function of the seed; a larger count only adds vectors."""
-        return self._latent.of_seed(tf.constant(seed, tf.int64), count).numpy()
 
     def __call__(
         self, coarse: np.ndarray, noise: np.ndarray, labels: np.ndarray | None

@@ -53,8 +53,8 @@ class Sampler:
         return range(self.latent.choices if several else 0)
 
     def noise(self, seed: int, count: int) -> np.ndarray:
-        """z (count, size), float32, a function of the seed; a larger count only adds vectors."""
-        noise = self.latent.of_seed(tf.constant(seed, tf.int64), count).numpy()
+        """`Latent.array_of_seed`, of `choice` where it is given."""
+        noise = self.latent.array_of_seed(seed, count)
         return noise if self.choice is None else self.latent.choosing(noise, self.choice)
 
     def draw(self, noise: np.ndarray, labels: np.ndarray | None = None) -> Iterator[np.ndarray]:

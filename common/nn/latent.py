@@ -44,6 +44,10 @@ class Latent(NamedTuple):
             return tf.random.stateless_normal(shape, pair)
         return tf.random.stateless_uniform(shape, pair, -1.0, 1.0)
 
+    def array_of_seed(self, seed: int, count: int) -> np.ndarray:
+        """z (count, size), float32, a function of the seed; a larger count only adds vectors."""
+        return self.of_seed(tf.constant(seed, tf.int64), count).numpy()
+
     def chosen(self, noise):
         """Which generator noise (B, size) chooses, all with equal probability: int (B,)."""
         last = noise[:, -1]

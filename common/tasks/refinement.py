@@ -47,7 +47,7 @@ class Refinement(Capability):
         coarse = refiner.reduced(image_file.to_unit(x), model.sides[0])
         enlarged = refiner.enlarged(coarse, model.image_size)
         refine = Refiner(model, model.sides[0])
-        noise = refine.noise(TRAINING_SEED, len(x))
+        noise = model.latent.array_of_seed(TRAINING_SEED, len(x))
         labels = labels if model.classes else None
 
         def draw() -> np.ndarray:
@@ -89,12 +89,13 @@ class Refinement(Capability):
         names = class_names(run) or [str(k) for k in range(model.classes)]
         class_ids = select_classes(names if model.classes else [], label)
         count = count or max(1, len(class_ids))
-        labels, refiner_of = labels_in_turn(class_ids, count), cache(partial(Refiner, model))
+        labels, noise = labels_in_turn(class_ids, count), model.latent.array_of_seed(seed, count)
+        refiner_of = cache(partial(Refiner, model))
         targets = listing.output_paths(inputs, folder)
         for source, target in targets.items():
             coarse = refiner.read_coarse(image_file.read(source, model.channels), model.sides)
             refine = refiner_of(coarse.shape[0])
-            images = refine(np.stack([coarse] * count), refine.noise(seed, count), labels)
+            images = refine(np.stack([coarse] * count), noise, labels)
             shown = {"input": image_file.to_uint8(coarse)}
             shown["enlarged"] = refiner.enlarged(coarse[None], model.image_size)[0]
             for name, image in zip(file_names(labels, count), images, strict=True):
@@ -118,7 +119,7 @@ class Refinement(Capability):
         x, labels = data.arrays(report["split"], report["count"])
         asked = labels if model.classes else None
         metrics, results = RefinementMetrics(data, x), {}
-        noise = Refiner(model, base).noise(report["seed"], len(x))
+        noise = model.latent.array_of_seed(report["seed"], len(x))
         for level in reversed(model.sides[:-1]):
             coarse = refiner.reduced(image_file.to_unit(x), level)
             real = refiner.enlarged(coarse, side)

@@ -7,6 +7,7 @@ from tests.helpers.models import (
     changed,
     changed_networks,
     next_noise,
+    state_restored,
     state_variables,
     unchanged_weights,
     values,
@@ -40,10 +41,8 @@ def shared():
 @pytest.fixture
 def restored(shared):
     """The model, whose state is restored after the test."""
-    variables = state_variables(shared)
-    before = values(variables)
-    yield shared
-    assign(variables, before)
+    with state_restored(shared):
+        yield shared
 
 
 def images(count=6):

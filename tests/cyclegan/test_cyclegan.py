@@ -5,10 +5,10 @@ from common.training import options
 from cyclegan.cyclegan import CycleGAN, conv_down, conv_up, depths
 from tests.helpers.models import (
     assert_gradients,
-    assign,
     changed_networks,
     count_weights,
-    state_variables,
+    magnify,
+    state_restored,
     unchanged_weights,
     values,
 )
@@ -30,9 +30,7 @@ def small(**options):
     """A model with ten times the initial weights, so that every loss depends on them."""
     keras.utils.set_random_seed(1)
     model = CycleGAN(**({"image_size": 16, "width": 2, "blocks": 1} | options))
-    for network in model.networks.values():
-        for variable in network.trainable_variables:
-            variable.assign(10 * variable)
+    magnify(model)
     model.compile(jit="off")  # compiling takes longer than the steps
     return model
 
@@ -46,10 +44,8 @@ def model():
 @pytest.fixture
 def restored(model):
     """The model, whose state is restored after the test."""
-    variables = state_variables(model)
-    before = values(variables)
-    yield model
-    assign(variables, before)
+    with state_restored(model):
+        yield model
 
 
 # The networks.

@@ -2,7 +2,14 @@
 
 from common.errors import UserError
 from discogan.discogan import DiscoGAN
-from tests.helpers.models import changed, count_weights, log_sigmoid, state_variables, values
+from tests.helpers.models import (
+    changed,
+    count_weights,
+    log_sigmoid,
+    magnify,
+    state_variables,
+    values,
+)
 
 import keras
 import numpy as np
@@ -20,9 +27,7 @@ def small(**options):
     """A model with ten times the initial weights, so that every loss depends on them."""
     keras.utils.set_random_seed(1)
     model = DiscoGAN(**({"image_size": 16, "channels": 1, "width": 3} | options))
-    for network in model.networks.values():
-        for variable in network.trainable_variables:
-            variable.assign(10 * variable)
+    magnify(model)
     model.compile(jit="off")  # compiling takes longer than the steps
     return model
 

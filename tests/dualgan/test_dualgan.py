@@ -3,7 +3,7 @@
 from common.errors import UserError
 from common.nn import losses
 from dualgan.dualgan import DualGAN
-from tests.helpers.models import changed, count_weights, state_variables, values
+from tests.helpers.models import changed, count_weights, magnify, state_variables, values
 
 import keras
 import numpy as np
@@ -21,9 +21,7 @@ def small(**options):
     """A model with ten times the initial weights, so that every loss depends on them."""
     keras.utils.set_random_seed(1)
     model = DualGAN(**({"image_size": 16, "channels": 1, "width": 2} | options))
-    for network in model.networks.values():
-        for variable in network.trainable_variables:
-            variable.assign(10 * variable)
+    magnify(model)
     model.compile(jit="off")  # compiling takes longer than the steps
     return model
 

@@ -10,6 +10,7 @@ from tests.helpers.models import (
     player_update,
     random_batch,
     randomize,
+    state_restored,
     state_variables,
     unchanged_weights,
     values,
@@ -44,10 +45,8 @@ def star():
 @pytest.fixture
 def restored(star):
     """The model, whose state is restored after the test."""
-    variables = state_variables(star)
-    before = values(variables)
-    yield star
-    assign(variables, before)
+    with state_restored(star):
+        yield star
 
 
 # The networks.

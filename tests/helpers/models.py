@@ -1,6 +1,7 @@
 """What the tests of models share: random batches, weights before and after an update, noise."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import keras
@@ -46,6 +47,22 @@ def randomize(network: keras.Model, deviation: float = 0.3, seed: int = 0):
     """
     random, weights = np.random.default_rng(seed), network.trainable_variables
     assign(weights, [random.normal(0, deviation, v.shape) for v in weights])
+
+
+def magnify(model):
+    """Makes the initial weights of all networks ten times as large: every loss depends on them."""
+    for network in model.networks.values():
+        for variable in network.trainable_variables:
+            variable.assign(10 * variable)
+
+
+@contextmanager
+def state_restored(model) -> Iterator:
+    """Restores every variable of a checkpoint at the end; yields the model."""
+    variables = state_variables(model)
+    before = values(variables)
+    yield model
+    assign(variables, before)
 
 
 def state_variables(model) -> list[keras.Variable]:

@@ -10,6 +10,7 @@ from tests.helpers.models import (
     player_update,
     random_batch,
     randomize,
+    state_restored,
     state_variables,
     unchanged_weights,
     values,
@@ -43,10 +44,8 @@ def shared():
 @pytest.fixture
 def restored(shared):
     """The model, whose state is restored after the test."""
-    variables = state_variables(shared)
-    before = values(variables)
-    yield shared
-    assign(variables, before)
+    with state_restored(shared):
+        yield shared
 
 
 # The networks.

@@ -9,7 +9,9 @@ from tests.helpers.models import (
     changed_networks,
     count_weights,
     log_sigmoid,
+    magnify,
     player_update,
+    state_restored,
     state_variables,
     unchanged_weights,
     values,
@@ -37,9 +39,7 @@ def small(**options):
 def shared():
     """Ten times the initial weights, so that every loss depends on them; no dropout or noise."""
     model = small()
-    for network in model.networks.values():
-        for variable in network.trainable_variables:
-            variable.assign(10 * variable)
+    magnify(model)
     for layer in model.discriminator.layers:
         if "dropout" in layer.name:
             layer.rate = 0
@@ -51,10 +51,8 @@ def shared():
 @pytest.fixture
 def restored(shared):
     """The model, whose state is restored after the test."""
-    variables = state_variables(shared)
-    before = values(variables)
-    yield shared
-    assign(variables, before)
+    with state_restored(shared):
+        yield shared
 
 
 def images(count=6):
