@@ -58,7 +58,7 @@ MODELS = {
     "began": (BEGAN, {}),
     "madgan": (
         MADGAN,
-        {"generators": 8, "shared_layers": 2, "latent_size": 64, "learning_rate": 1e-4},
+        {"generators": 8, "shared_layers": 2, "latent_size": 64, "learning_rate": 2e-3},
     ),
 }
 AUTOENCODERS = {"ebgan": 2, "began": 1}  # outputs of the discriminator: reconstruction, code
