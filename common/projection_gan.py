@@ -4,13 +4,12 @@ from typing import ClassVar
 
 from common import errors
 from common.nn import losses
-from common.nn.attention import SelfAttention
+from common.nn.attention import attention_of
 from common.nn.optimizers import adam
 from common.nn.residual import Layout, check_attention, layout_of
 from common.noise_to_image import Alternating, ClassConditional, Judged
 from common.players import kept
 
-import keras
 import tensorflow as tf
 from keras import ops
 
@@ -103,8 +102,3 @@ class ProjectionGAN(ClassConditional, Alternating):
             for name, layer in layers.items()
             if layer is not None
         }
-
-
-def attention_of(network: keras.Model) -> SelfAttention | None:
-    """The network's self-attention, if it has any."""
-    return next((layer for layer in network.layers if isinstance(layer, SelfAttention)), None)

@@ -41,6 +41,7 @@ from common.nn.layers import BatchNormalization
 from common.nn.residual import down_block, projection_score, up_block
 from common.nn.spectral import SpectralConv2D, SpectralDense
 from common.projection_gan import ProjectionGAN
+from common.tasks.attention import Attention
 from common.tasks.generation import Generation
 
 import keras
@@ -94,4 +95,4 @@ class SAGAN(ProjectionGAN):
 
 
 if __name__ == "__main__":
-    cli.main(SAGAN, Generation)
+    cli.main(SAGAN, Generation, Attention)

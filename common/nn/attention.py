@@ -76,3 +76,8 @@ def flattened(x):
     """The pixels in one row: (B, H, W, C) -> (B, H W, C)."""
     _, height, width, channels = x.shape
     return ops.reshape(x, (-1, height * width, channels))
+
+
+def attention_of(network: keras.Model) -> SelfAttention | None:
+    """The network's self-attention, if it has any."""
+    return next((layer for layer in network.layers if isinstance(layer, SelfAttention)), None)
