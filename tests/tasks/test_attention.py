@@ -1,12 +1,21 @@
 """Attention maps: predict --attention."""
 
 import re
+from dataclasses import replace
 
 from common.errors import UserError
 from common.images import image_file
-from common.inference.attention_maps import AttentionMaps, around_the_centre, marked, shown_map
+from common.inference.attention_maps import (
+    AttentionMaps,
+    around_the_centre,
+    draw_attention,
+    marked,
+    shown_map,
+)
+from common.inference.sampler import sampler_of
 from common.nn.attention import attention_of
-from common.tasks.attention import Attention, parse
+from common.reports.result_page import ResultPage
+from common.tasks.attention import Attention, AttentionSampling, parse
 from common.tasks.generation import Generation
 from common.training import checkpoint
 from common.training.run_folder import Run
@@ -109,9 +118,12 @@ def test_what_cannot_be_is_refused(cli, run, tmp_path):
     check(f"{line} --attention --grid", "--grid", "leave one of them out")
     check(f"{line} --attention --interpolate 4", "--attention", "leave one of them out")
     check(f"{line} --attention --arithmetic 1,2-3 --label 0", "--attention", "leave one of them")
-    (tmp_path / "without").mkdir()
-    without = make_run(tmp_path / "without", attention_size=0)
-    check(f"predict '{without}' --output '{tmp_path}' --attention", "--attention", "has none")
-    assert cli(f"export '{without}' --output '{tmp_path / 'e'}'").status == 0
-    exported = next((tmp_path / "e").glob("**/saved_model.pb")).parent
-    check(f"predict '{exported}' --output '{tmp_path}' --attention", "--attention", "give the run")
+
+
+def test_a_generator_without_attention_and_a_saved_model_are_refused(tmp_path):
+    with pytest.raises(UserError, match="--attention: the generator has none"):
+        AttentionMaps(model_of(attention_size=0).sampler)
+    saved = replace(sampler_of(model_of()), network=None)
+    page = ResultPage("", {})
+    with pytest.raises(UserError, match="--attention: a SavedModel only"):
+        draw_attention(saved, [0, 1], AttentionSampling(attention=True), tmp_path, page)
