@@ -1,6 +1,6 @@
 """Images generated from noise, written as one file each or as one grid."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -42,9 +42,19 @@ class Sampling:
         at_least_one(count=self.count)
         check_seed(seed=self.seed)
 
+    @property
+    def form(self) -> str | None:
+        """The option that asks for a single image in place of a file for each."""
+        return "grid" if self.grid else None
+
     def applied(self, sampler: Sampler) -> Sampler:
         """The sampler that draws what the options ask for; a subclass may choose a part of it."""
         return sampler
+
+    @property
+    def draw(self) -> Callable[..., str]:
+        """The function that writes the images, with the arguments of `draw_images`."""
+        return draw_grid if self.grid else draw_images
 
 
 def draw_images(
