@@ -31,13 +31,15 @@ class Growing(Staged, NoiseToImage):
     - `build_discriminator`: a `GrowingDiscriminator`.
 
     Args:
-        base_maps: the layers of side S have 2 base_maps / S maps, at most `max_maps`.
-        max_maps: maximum number of maps of a layer.
+        base_maps: the layers of side S have 2 base_maps / S maps, at most `max_maps`; 8192 in the
+            paper, which leaves all sides up to 32 pixels at the maximum.
+        max_maps: maximum number of maps of a layer; 512 in the paper.
         latent_size: number of components of z.
         stable_images: number of images seen at each resolution after it is faded in; one number for
-            all resolutions, or one for each from the coarsest on, as in [40000,60000,100000].
+            all resolutions, or one for each from the coarsest on, as in [40000,60000,100000]. 600000
+            in the authors' code.
         fade_images: number of images seen while a resolution is faded in; one number for all, or
-            one for each but the coarsest.
+            one for each but the coarsest. 600000 in the authors' code.
         batch_size: number of samples per step.
         conditional: use the classes of a labelled dataset.
         classes: number of classes; with fewer than 2 the networks take no class.
@@ -67,11 +69,11 @@ class Growing(Staged, NoiseToImage):
     def __init__(
         self,
         image_size: int = 32,
-        base_maps: int = 8192,
-        max_maps: int = 512,
-        latent_size: int = 512,
-        stable_images: int | list[int] = 600_000,
-        fade_images: int | list[int] = 600_000,
+        base_maps: int = 512,
+        max_maps: int = 64,
+        latent_size: int = 64,
+        stable_images: int | list[int] = 60_000,
+        fade_images: int | list[int] = 60_000,
         batch_size: int = 32,
         conditional: bool = False,
         classes: int = 0,

@@ -34,8 +34,8 @@ SMALL = {
     "halve_every": 2,
     "discriminators": 2,
     "generators": 2,
-    "base_maps": 16,
-    "max_maps": 4,
+    "base_maps": 32,
+    "max_maps": 8,
     "stable_images": 8,  # two steps
     "fade_images": 8,
     "batch_size": 4,
