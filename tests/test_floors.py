@@ -16,9 +16,17 @@ FLOORS = [  # from top to bottom, packages and modules of common/
     {"loading", "registry", "tasks"},
     {"cli", "serving"},
     {"training", "evaluation", "inference"},
-    {"noise_to_image", "semi_supervised", "staged", "two_translators", "data", "reports"},
+    {
+        "growing",
+        "noise_to_image",
+        "semi_supervised",
+        "staged",
+        "two_translators",
+        "data",
+        "reports",
+    },
     {"adversarial", "plan", "players", "nn", "images"},
-    {"distributed", "io", "metrics", "recipes"},
+    {"distributed", "growth", "io", "metrics", "recipes"},
     {"errors", "signatures", "environment", "help_stubs"},
 ]
 LOWEST = len(FLOORS) - 1
