@@ -85,7 +85,7 @@ class Growing(Staged, NoiseToImage):
         **shared,
     ):
         errors.at_least_one(base_maps=base_maps, max_maps=max_maps, half_life=half_life)
-        ema = ema if half_life is None else 0.5 ** (batch_size / half_life)
+        ema = 0.5 ** (batch_size / half_life) if ema and half_life else ema  # 0 is for none
         rates = {"learning_rate": learning_rate, "beta_1": beta_1, "ema": ema}
         super().__init__(image_size=image_size, latent_size=latent_size, **rates, **shared)
         self.all_sides = powers_of_two(4, image_size)

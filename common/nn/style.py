@@ -58,8 +58,8 @@ class AdaptiveInstanceNormalization(keras.layers.Layer):
 class NoiseInjection(keras.layers.Layer):
     """Adds noise: one N(0, 1) map for each image, with a weight for each channel, initially 0.
 
-    Training draws fresh maps. At inference all images have the same one, a variable of the layer,
-    so that an image depends neither on others nor on the number of calls; `fix_noise` replaces it.
+    Training draws fresh maps. At inference all images have the same one, a variable of the layer
+    that `fix_noise` sets, so that an image depends neither on others nor on earlier calls.
 
     Input and output: float (batch, height, width, channels).
     """
@@ -72,8 +72,7 @@ class NoiseInjection(keras.layers.Layer):
         *sides, channels = input_shape[1:]
         self.weight = self.add_weight((channels,), "zeros", name="weight")
         fixed = {"dtype": "float32", "autocast": False, "trainable": False}
-        normal = keras.initializers.RandomNormal(0.0, 1.0, seed=0)
-        self.map = self.add_weight((*sides, 1), normal, name="map", **fixed)
+        self.map = self.add_weight((*sides, 1), "zeros", name="map", **fixed)
 
     def call(self, inputs, training=False):
         noise = self.map
@@ -135,3 +134,28 @@ class RunningMean(keras.layers.Layer):
 
     def get_config(self):
         return super().get_config() | {"rate": self.rate}
+
+
+class Constant(keras.layers.Layer):
+    """A learned tensor, initially 1, the same for all samples: float (batch, ...) -> (batch, *shape).
+
+    Args:
+        shape: shape of the tensor.
+    """
+
+    def __init__(self, shape, **kwargs):
+        super().__init__(**kwargs)
+        self.shape = tuple(shape)
+
+    def build(self, input_shape):
+        self.value = self.add_weight(self.shape, "ones", name="value")
+
+    def call(self, inputs):
+        value = ops.convert_to_tensor(self.value)
+        return ops.broadcast_to(value[None], (ops.shape(inputs)[0], *self.shape))
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], *self.shape)
+
+    def get_config(self):
+        return super().get_config() | {"shape": self.shape}

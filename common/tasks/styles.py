@@ -1,0 +1,6 @@
+"""x"""
+from common.tasks.capability import Capability
+
+
+class Styles(Capability):
+    """Styles."""
