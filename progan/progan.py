@@ -46,6 +46,7 @@ from common.nn.progressive import (
     PixelNormalization,
 )
 from common.tasks.generation import Generation
+from common.tasks.progression import Progression
 
 import keras
 import tensorflow as tf
@@ -167,4 +168,4 @@ def activated(h):
 
 
 if __name__ == "__main__":
-    cli.main(ProGAN, Generation)
+    cli.main(ProGAN, Generation, Progression)

@@ -22,6 +22,10 @@ def test_the_phases_of_the_small_preset():
     assert [SMALL.fade_steps(side) for side in SMALL.sides] == [0, 1875, 1875, 1875]
 
 
+def test_the_ends_of_the_resolutions():
+    assert SMALL.ends == {4: 1250, 8: 5000, 16: 10_000, 32: 15_000}
+
+
 @pytest.mark.parametrize(
     ("step", "level"),
     [
@@ -74,8 +78,10 @@ def test_one_number_for_all_or_one_for_each():
 
 @pytest.mark.parametrize(
     ("stable", "fade", "batch_size", "said"),
-    [(0, 1, 1, "stable_images"), ([3, 0], 1, 1, "stable_images"), (1, -1, 1, "fade_images")]
-    + [(1, 1, 0, "batch_size")],
+    [
+        *((0, 1, 1, "stable_images"), ([3, 0], 1, 1, "stable_images")),
+        *((1, -1, 1, "fade_images"), (1, 1, 0, "batch_size")),
+    ],
 )
 def test_numbers_out_of_range_are_refused(stable, fade, batch_size, said):
     with pytest.raises(UserError, match=f"--{said} [-0-9]+: give"):

@@ -135,7 +135,7 @@ def test_a_bias_is_that_of_a_channel():
     layer.build(X.shape)
     np.testing.assert_array_equal(layer(X), X)
     layer.bias.assign([1, 2, 3])
-    np.testing.assert_allclose(layer(X), X + [1, 2, 3], rtol=1e-5)
+    np.testing.assert_allclose(layer(X), X + np.array([1, 2, 3]), rtol=1e-5)
 
 
 @pytest.mark.parametrize(

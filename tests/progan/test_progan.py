@@ -1,9 +1,14 @@
 """ProGAN: weight counts, growth and fades of both networks, the objective, exact resume."""
 
 from common.errors import UserError
+from common.evaluation import generated_images
+from common.images import image_file
 from common.nn import losses
+from common.tasks.generation import Generation
+from common.tasks.progression import Progression
 from common.training import checkpoint
 from progan.progan import ProGAN
+from tests.helpers.command_line import command_line
 from tests.helpers.models import (
     changed_networks,
     count_weights,
@@ -96,6 +101,10 @@ def test_an_image_does_not_depend_on_the_others_of_its_batch(model):
     np.testing.assert_allclose(model.sampler(z), np.concatenate(alone), atol=1e-5)
 
 
+def score(images):
+    return tf.reduce_mean(tf.square(images), axis=(1, 2))
+
+
 def upsampled(x):
     return np.repeat(np.repeat(x, 2, axis=1), 2, axis=2)
 
@@ -130,7 +139,7 @@ def test_d_and_real_images_fade_alike():
     np.testing.assert_allclose(outputs[begins], outputs[begins - 1], rtol=1e-5)
     np.testing.assert_allclose(outputs[begins + 2], model.discriminator(x), rtol=1e-5)
     seen = []
-    model.judge = lambda images, classes, real: seen.append((images, real)) or tf.zeros((4, 1))
+    model.judge = lambda images, classes, real: seen.append((images, real)) or score(images)
     at(model, begins).objectives(x, labels)
     (faded,) = [images for images, real in seen[:2] if real]
     np.testing.assert_allclose(faded, upsampled(coarse), atol=1e-6)
@@ -182,8 +191,9 @@ def test_with_classes_both_players_pay_for_them():
     judge = model.judge
 
     def noted(images, classes, real):
-        output.setdefault(real, judge(images, classes, real))
-        return output[real]
+        y = judge(images, classes, real)
+        output.setdefault(real, y)
+        return y
 
     model.judge = noted
     found, _ = model.objectives(x, labels)
@@ -218,7 +228,8 @@ def train(model, stop):
         player.build()
     model.make_train_function(force=True)
     start = int(model.steps_done)
-    data = iter([random_batch(16, 4, seed=step) for step in range(start, stop)])
+    size = model.image_size
+    data = iter([random_batch(size, 4, seed=step) for step in range(start, stop)])
     return [model.train_function(data) for _ in range(start, stop)]
 
 
@@ -231,9 +242,9 @@ def test_only_the_layers_up_to_the_resolution_learn():
     for step in range(7):
         same = unchanged_weights(model, lambda stop=step + 1: train(model, stop))
         counts.append(sum("average" not in path for path in same))
-    # Those of two resolutions; of one; and none, in the middle of the fade.
-    assert counts[0] > counts[2] > counts[5] == 0
-    assert counts[1] == counts[0] - 4 and counts[3] > 0
+    # toRGB and fromRGB of a resolution have 4 weights.
+    assert counts[0] == counts[1] > counts[2] == counts[3] - 4
+    assert counts[3] == counts[4] > counts[5] == 4 and counts[6] == 8
 
 
 def test_the_sampler_is_at_the_level_of_training():
@@ -241,7 +252,7 @@ def test_the_sampler_is_at_the_level_of_training():
     z = np.random.default_rng(0).normal(size=(2, 6)).astype("float32")
     for step in range(1, 8):
         log = train(model, step)[-1]
-        level = model.growth.level(step - 1)
+        level = model.growth.level(step)
         assert float(log["level"]) == pytest.approx(level)
         for network in (model.generator, model.average_generator):
             assert float(network.get_layer("grown").level) == pytest.approx(level)
@@ -270,19 +281,19 @@ def test_a_step_is_compiled_once_for_each_resolution():
 
 @pytest.fixture(scope="module")
 def whole():
-    model = small(ema=0.5)
-    train(model, 7)
+    model = small(image_size=8, ema=0.5)
+    train(model, 4)
     return values(state_variables(model))
 
 
-@pytest.mark.parametrize("at", range(1, 7))
-def test_resuming_is_exact_before_at_and_after_each_border(at, whole, tmp_path):
-    first = small(ema=0.5)
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_resuming_is_exact_at_both_ends_of_a_fade_and_between(at, whole, tmp_path):
+    first = small(image_size=8, ema=0.5)
     train(first, at)
     path = checkpoint.save(tmp_path, at, first)
-    second = small(ema=0.5)
+    second = small(image_size=8, ema=0.5)
     checkpoint.load(path, second)
-    train(second, 7)
+    train(second, 4)
     for one, other in zip(values(state_variables(second)), whole, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -303,7 +314,7 @@ def test_a_step_changes_every_network():
 def test_a_mirrored_image_is_itself_or_its_mirror_image():
     model = at(small(mirror=True, stable_images=40), 0)
     seen = []
-    model.judge = lambda images, classes, real: seen.append(images) or tf.zeros((64, 1))
+    model.judge = lambda images, classes, real: seen.append(images) or score(images)
     x, labels = random_batch(16, 64)
     model.objectives(x, labels)
     reduced = x.numpy().reshape(64, 4, 4, 4, 4, 1).mean(axis=(2, 4))
@@ -324,3 +335,19 @@ def test_a_mirrored_image_is_itself_or_its_mirror_image():
 def test_invalid_options_are_refused_by_name(option, value):
     with pytest.raises(UserError, match=f"--{option} {value}: give"):
         small(**{option: value})
+
+
+def test_an_evaluation_shows_each_resolution(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(Generation, "export_trained", lambda *_: "nowhere")
+    monkeypatch.setattr(generated_images, "compare", lambda *_: ({}, [], "not compared"))
+    call, run = command_line(capsys, ProGAN, Generation, Progression), tmp_path / "run"
+    options = "--base_maps 8 --max_maps 4 --latent_size 3 --batch_size 4 --stable_images 4"
+    data = f"--fade_images 4 --dataset embedded --embedded_count 20 --image_size 8 --run {run}"
+    assert call(f"{options} {data} --jit off --ema 0.5 --sample_every 2").status == 0
+    result = call(f"evaluate {run} --count 4 --show 4")
+    assert result.status == 0, result.err
+    drawn = image_file.read(run / "evaluation" / "resolutions.png", 1)
+    assert drawn.shape[:2] == (2 + 2 * 10, 2 + 10 * 10)
+    coarse, fine = drawn[2:10, 2:10], drawn[12:20, 2:10]
+    np.testing.assert_array_equal(coarse, upsampled(coarse[None, ::2, ::2])[0])
+    assert (fine != coarse).any()
