@@ -36,10 +36,10 @@ class Growing(Staged, NoiseToImage):
         max_maps: maximum number of maps of a layer; 512 in the paper.
         latent_size: number of components of z.
         stable_images: number of images seen at each resolution after it is faded in; one number for
-            all resolutions, or one for each from the coarsest on, as in [40000,60000,100000]. 600000
-            in the authors' code.
+            all resolutions, or one for each from the coarsest on, as in [40000,60000,100000]; the
+            authors' code has 600000.
         fade_images: number of images seen while a resolution is faded in; one number for all, or
-            one for each but the coarsest. 600000 in the authors' code.
+            one for each but the coarsest; the authors' code has 600000.
         batch_size: number of samples per step.
         conditional: use the classes of a labelled dataset.
         classes: number of classes; with fewer than 2 the networks take no class.

@@ -48,6 +48,11 @@ class Growth(NamedTuple):
             if images
         ]
 
+    @property
+    def ends(self) -> dict[int, int]:
+        """Step after which the training of each resolution ends, by side."""
+        return {side: sum(p.steps for p in self.phases if p.side <= side) for side in self.sides}
+
     def start(self, side: int) -> int:
         """Step after which the training of a resolution starts."""
         return sum(phase.steps for phase in self.phases if phase.side < side)

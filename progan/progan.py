@@ -46,6 +46,7 @@ from common.nn.progressive import (
     PixelNormalization,
 )
 from common.tasks.generation import Generation
+from common.tasks.progression import Progression
 
 import keras
 import tensorflow as tf
@@ -151,6 +152,8 @@ class ProGAN(Growing):
 
     def penalty(self, real, fake):
         """The penalty, and `gradient_norm`: the mean norm between real and generated images."""
+        if not self.penalty_weight:
+            return 0.0, {}
         x_hat = losses.interpolated(real.images, fake.images, self.noise)
         norm = losses.gradient_norm(lambda x: self.judge(x, real.classes, real=True)[:, :1], x_hat)
         g = self.penalty_norm
@@ -167,4 +170,4 @@ def activated(h):
 
 
 if __name__ == "__main__":
-    cli.main(ProGAN, Generation)
+    cli.main(ProGAN, Generation, Progression)

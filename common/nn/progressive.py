@@ -105,8 +105,8 @@ class Grown(keras.layers.Layer):
     """The image of a growing generator at its current level, at full size.
 
     A level is a number: k for the images of the k-th resolution alone, and k - fade while this one
-    is faded in. Takes images of each resolution from coarse to fine, float (B, S_k, S_k, C) each, and
-    gives float32 (B, S, S, C) of the finest.
+    is faded in. Input: images of each resolution from coarse to fine, float (B, S_k, S_k, C) each;
+    output: float32 (B, S, S, C), of the finest.
 
     Attributes:
         level: the current level, a variable that a checkpoint and an export hold.
