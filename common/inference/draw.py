@@ -1,6 +1,6 @@
 """Images generated from noise, written as one file each or as one grid."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -45,6 +45,16 @@ class Sampling:
     def applied(self, sampler: Sampler) -> Sampler:
         """The sampler that draws what the options ask for; a subclass may choose a part of it."""
         return sampler
+
+    @property
+    def whole(self) -> str | None:
+        """The option that asks for a single image of many, if one was given."""
+        return "grid" if self.grid else None
+
+    @property
+    def drawing(self) -> Callable[..., str]:
+        """What writes the images: a function with the arguments and result of `draw_images`."""
+        return draw_grid if self.grid else draw_images
 
 
 def draw_images(

@@ -46,8 +46,8 @@ class Interpolation:
 
     def check(self, sampling: Sampling):
         """Raises a UserError where the options of `predict` do not fit together."""
-        if sampling.grid:
-            raise UserError("--grid: interpolations are a grid already; leave one of them out")
+        if option := sampling.whole:
+            raise UserError(f"--{option}: interpolations are a grid already; leave one of them out")
         if self.label_to is not None and sampling.label is None:
             raise UserError(f"--label_to {self.label_to}: needs --label, the class of the start")
 

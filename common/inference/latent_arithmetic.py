@@ -54,7 +54,7 @@ class LatentArithmetic:
     def check(self, sampling: Sampling, interpolation: Interpolation):
         """Raises a UserError where the options of `predict` do not fit together."""
         parse(self.arithmetic)
-        unused = [name for name in ("count", "grid") if name in given(sampling)]
+        unused = [name for name in ("count", sampling.whole) if name in given(sampling)]
         for option in [*unused, *given(interpolation)]:
             raise UserError(f"--{option}: --arithmetic writes one image; leave one of them out")
 

@@ -137,10 +137,12 @@ class RunningMean(keras.layers.Layer):
 
 
 class Constant(keras.layers.Layer):
-    """A learned tensor, initially 1, the same for all samples: float (batch, ...) -> (batch, *shape).
+    """A learned tensor, initially 1, the same for all samples.
 
     Args:
         shape: shape of the tensor.
+
+    Input: anything of the batch, (batch, ...); output: float (batch, *shape).
     """
 
     def __init__(self, shape, **kwargs):

@@ -13,8 +13,6 @@ from common.evaluation import generated_images, reference_classifier
 from common.inference.draw import (
     Sampling,
     check_seed,
-    draw_grid,
-    draw_images,
     select_classes,
     with_progress_bar,
 )
@@ -156,7 +154,7 @@ class Generation(Task):
             interpolation.check(sampling)
             draw = interpolation.draw
         else:
-            draw = draw_grid if sampling.grid else draw_images
+            draw = sampling.drawing
         sampler = sampling.applied(self.sampler(run, checkpoint))
         class_ids = select_classes(sampler.class_names, sampling.label)
         facts = {
