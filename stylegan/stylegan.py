@@ -3,16 +3,16 @@
 A Style-Based Generator Architecture for Generative Adversarial Networks
 Tero Karras, Samuli Laine, Timo Aila. CVPR 2019, arXiv:1812.04948
 
-A mapping network turns z into w = f(z). The synthesis network starts from a learned constant and
-learns from w alone what to draw: each of its layers adds noise, one map for each image, to the
-convolution, then a bias, a leaky ReLU, and normalizes each feature map x_i to the mean and deviation
-that an affine function of w gives it (section 2, equation 1):
+A mapping network turns z into w = f(z). The synthesis network starts from a learned constant and is
+told by w alone what to draw: each of its layers adds noise, one map for each image, to its
+convolution, then a bias, applies a leaky ReLU, and gives each feature map x_i the deviation and
+mean that are an affine function of w (section 2, equation 1):
 
     AdaIN(x_i, y) = (1 + y_s,i) (x_i - mean(x_i)) / std(x_i) + y_b,i,    y = A(w)
 
-Style mixing (section 3.1): for 90 % of the batches in training, the layers from a random one on take
-the w of another z. Truncation (section 3.2 and appendix B): psi < 1 trades variety for quality at
-inference, in the layers up to 32x32 pixels, by w' = w_mean + psi (w - w_mean).
+Style mixing (section 3.1): for 90 % of the batches of training, the layers from a random one on
+take the w of another z. Truncation (appendix B): psi < 1 trades variety for quality at inference,
+in the layers up to 32x32 pixels, by w' = w_mean + psi (w - w_mean).
 
 G and D grow from 8x8 pixels, as ProGAN's (see `common/growing.py`), with D's layers and equalized
 weights. Up- and downsampled maps are blurred (section 2.1). The objective is that of FFHQ in the

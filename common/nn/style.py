@@ -10,19 +10,26 @@ from keras import ops
 class Blur(keras.layers.Layer):
     """Low-pass filter [1, 2, 1] in each direction, over zeros outside the image.
 
-    Every channel is convolved with the outer product of [1, 2, 1] / 4 with itself. As sums of
-    shifted images it has derivatives of any order, and XLA makes one pass of it.
+    Every channel is convolved with the outer product of [1, 2, 1] / 4 with itself. It has
+    derivatives of any order.
 
     Input and output: float (batch, height, width, channels).
     """
 
     def call(self, inputs):
-        x = ops.pad(inputs, [(0, 0), (1, 1), (1, 1), (0, 0)])
-        x = 0.25 * x[:, :-2] + 0.5 * x[:, 1:-1] + 0.25 * x[:, 2:]
-        return 0.25 * x[:, :, :-2] + 0.5 * x[:, :, 1:-1] + 0.25 * x[:, :, 2:]
+        return blurred(inputs)
 
     def compute_output_shape(self, input_shape):
         return input_shape
+
+
+@tf.custom_gradient
+def blurred(x: tf.Tensor):
+    """The result of `Blur`, which as a symmetric filter is its own gradient."""
+    x = tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]])
+    for _ in range(2):  # [1, 2, 1] is [1, 1] after [1, 1]
+        x = tf.nn.avg_pool2d(x, 2, 1, "VALID")
+    return x, blurred
 
 
 class AdaptiveInstanceNormalization(keras.layers.Layer):
