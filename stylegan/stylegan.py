@@ -128,8 +128,8 @@ class StyleGAN(Growing):
 
     def mapped(self, z, c: list):
         """The mapping network f: z (B, latent) [, one-hot c (B, K)] -> w (B, latent)."""
-        normal = keras.initializers.RandomNormal(0.0, 1.0)
-        embedded = [Dense(self.latent.size, False, kernel_initializer=normal)(each) for each in c]
+        table = {"use_bias": False, "kernel_initializer": keras.initializers.RandomNormal(0.0, 1.0)}
+        embedded = [Dense(self.latent.size, **table)(each) for each in c]
         w = PixelNormalization()(Concatenate()([z, *embedded]) if c else z)
         for _ in range(self.mapping_layers):
             w = LeakyReLU(0.2)(EqualizedDense(self.latent.size, lr_multiplier=MAPPING_RATE)(w))
