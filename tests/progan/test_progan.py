@@ -80,6 +80,18 @@ def test_the_number_of_weights(name):
     assert (count_weights(model.generator), count_weights(model.discriminator)) == counts
 
 
+@pytest.mark.parametrize(("name", "step"), [("full32", 4), ("digits", 25)])
+def test_a_step_of_a_full_size_network(name, step):
+    """In the fade of 8 and of 32 pixels: all layers of two resolutions learn."""
+    (size, channels, base, most), _ = PRESETS[name]
+    sizes = {"image_size": size, "channels": channels, "base_maps": base, "max_maps": most}
+    schedule = {"stable_images": 8, "fade_images": 12, "batch_size": 2}
+    model = at(small(**sizes, **schedule, latent_size=most, ema=0.0), step)
+    batch = random_batch(size, 2, channels)
+    same = unchanged_weights(model, lambda: [model.train_step(batch) for _ in range(2)])
+    assert len(same) == (16 + 16 + 2 * 4 if name == "full32" else 2 * 4)
+
+
 def test_the_first_layer_has_a_gain_of_a_quarter(model):
     dense = next(each for each in model.generator.layers if "dense" in each.name)
     assert dense.gain == pytest.approx(2**0.5 / 4) and dense.bias is None
