@@ -8,7 +8,7 @@ from common.inference.sampler import sampler_of
 from common.inference.styles import truncated
 from common.nn.style import NoiseInjection
 from stylegan.stylegan import MIXED, StyleGAN, mapping_of
-from tests.helpers.models import count_weights, random_batch, randomize
+from tests.helpers.models import changed, count_weights, random_batch, randomize, values
 
 import keras
 import numpy as np
@@ -81,6 +81,21 @@ def test_the_recipes_have_the_weights_of_the_named_presets(name, monkeypatch):
     counts = mapping, count_weights(model.generator) - mapping, count_weights(model.discriminator)
     assert counts == COUNTS[name]
     assert not model.averages
+
+
+def test_a_step_of_a_full_size_network():
+    """In the fade of 16 pixels: the losses are finite, and all layers in use learn."""
+    sizes = {"image_size": 256, "channels": 3, "base_maps": 8192, "max_maps": 512}
+    schedule = {"stable_images": 4, "fade_images": 8, "batch_size": 2, "latent_size": 512}
+    model = small(**sizes, **schedule, mapping_layers=8, ema=0.0)
+    model.stage = model.stage_of(3)
+    model.steps_done.assign(3)
+    weights = model.generator.trainable_variables
+    before = values(weights)
+    logs = model.train_step(random_batch(256, 2, 3))
+    assert all(np.isfinite(float(value)) for value in logs.values())
+    # Of the mapping, the constant, 5 convolutions, noise, bias and style of 6 layers, two toRGB.
+    assert sum(changed(before, weights)) == 16 + 1 + 5 + 6 * 4 + 4
 
 
 def test_each_recipe_is_listed():
