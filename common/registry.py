@@ -34,6 +34,10 @@ SMALL = {
     "halve_every": 2,
     "discriminators": 2,
     "generators": 2,
+    "base_maps": 32,
+    "max_maps": 8,
+    "stable_images": 8,  # two steps
+    "fade_images": 8,
     "batch_size": 4,
 }
 SIZES = (16, 32)  # px; the first one that a model accepts

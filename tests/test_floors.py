@@ -17,6 +17,7 @@ FLOORS = [  # from top to bottom, packages and modules of common/
     {"cli", "serving"},
     {"training", "evaluation", "inference"},
     {
+        "growing",
         "noise_to_image",
         "projection_gan",
         "semi_supervised",
@@ -26,7 +27,7 @@ FLOORS = [  # from top to bottom, packages and modules of common/
         "reports",
     },
     {"adversarial", "plan", "players", "nn", "images"},
-    {"distributed", "io", "metrics", "recipes"},
+    {"distributed", "growth", "io", "metrics", "recipes"},
     {"errors", "signatures", "environment", "help_stubs"},
 ]
 LOWEST = len(FLOORS) - 1

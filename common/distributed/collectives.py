@@ -115,20 +115,26 @@ def all_reduce_mean(values):
 
 
 def all_gather(x: tf.Tensor) -> tf.Tensor:
-    """The rows of all replicas: (b, ...) -> (n b, ...), equal on all replicas. Differentiable."""
+    """The rows of all replicas: (b, ...) -> (n b, ...), equal on all replicas.
+
+    Differentiable any number of times, for penalties on gradients.
+    """
+    return x if _current.get() is None else _gathered(x)
+
+
+@tf.custom_gradient
+def _gathered(x: tf.Tensor):
     replica = _current.get()
-    if replica is None:
-        return x
+    rows, others = x.shape[0], [[0, 0]] * (x.shape.rank - 1)
+    before, after = rows * replica.rank, rows * (replica.group.size - replica.rank - 1)
+    # An all-reduce of zero-padded rows: a collective gather would not be faster.
+    return replica.all_reduce_sum(tf.pad(x, [[before, after], *others])), _scattered
 
-    @tf.custom_gradient
-    def gathered(x):
-        rows, others = x.shape[0], [[0, 0]] * (x.shape.rank - 1)
-        before, after = rows * replica.rank, rows * (replica.group.size - replica.rank - 1)
-        # An all-reduce of zero-padded rows: a collective gather would not be faster.
-        global_rows = replica.all_reduce_sum(tf.pad(x, [[before, after], *others]))
-        return global_rows, lambda gradient: local_rows(replica.all_reduce_sum(gradient))
 
-    return gathered(x)
+@tf.custom_gradient
+def _scattered(x: tf.Tensor):
+    """This replica's rows of the sum over all replicas; its gradient gathers, and vice versa."""
+    return local_rows(_current.get().all_reduce_sum(x)), _gathered
 
 
 def local_rows(x: tf.Tensor) -> tf.Tensor:

@@ -33,6 +33,7 @@ class Sampler:
         mixture: the same for class weights, a `mixture_endpoint`; None if it takes no label, or
             comes from a SavedModel without one.
         choice: which of the `latent.choices` generators draws; None for those that noise chooses.
+        model: the model that it samples; None if it comes from a SavedModel.
         network: the generator itself; None if it comes from a SavedModel.
     """
 
@@ -41,6 +42,7 @@ class Sampler:
     image: Endpoint
     mixture: Endpoint | None = None
     choice: int | None = None
+    model: Adversarial | None = None
     network: keras.Model | None = None
 
     @property
@@ -99,10 +101,10 @@ def sampler_of(
     latent, classes, network = model.latent, model.classes, network or model.sampler
     image = _graph(endpoint(network, classes), signature(latent, classes))
     if not classes:
-        return Sampler(latent, [], image, network=network)
+        return Sampler(latent, [], image, model=model, network=network)
     mixture = _graph(mixture_endpoint(network), mixture_signature(latent, classes))
     names = [str(label) for label in range(classes)]
-    return Sampler(latent, class_names or names, image, mixture, network=network)
+    return Sampler(latent, class_names or names, image, mixture, model=model, network=network)
 
 
 def batched(

@@ -111,8 +111,8 @@ def l2_penalty(weights: Iterable, l2: float):
     return l2 / 2 * sum(ops.sum(ops.square(w)) for w in weights) if l2 else 0.0
 
 
-def gradient_norm(critic: Callable, x):
-    """|| grad_x D(x) ||_2 of each image, float32 (B,); itself differentiable.
+def squared_gradient_norm(critic: Callable, x):
+    """|| grad_x D(x) ||^2 of each image, float32 (B,); itself differentiable.
 
     Args:
         critic: called with images alone, (B, H, W, C) -> (B, 1) or (B, ...). An image's score must
@@ -123,8 +123,27 @@ def gradient_norm(critic: Callable, x):
         tape.watch(x)
         score = ops.sum(ops.cast(critic(x), "float32"))
     gradient = ops.cast(tape.gradient(score, x), "float32")
-    squares = ops.sum(ops.square(gradient), axis=tuple(range(1, len(gradient.shape))))
-    return ops.sqrt(squares + 1e-12)  # the slope of the root at 0 is infinite
+    return ops.sum(ops.square(gradient), axis=tuple(range(1, len(gradient.shape))))
+
+
+def gradient_norm(critic: Callable, x):
+    """|| grad_x D(x) ||_2 of each image, float32 (B,): the root of `squared_gradient_norm`."""
+    # The slope of the root at 0 is infinite.
+    return ops.sqrt(squared_gradient_norm(critic, x) + 1e-12)
+
+
+def r1(critic: Callable, x):
+    """mean( || grad_x D(x) ||^2 ) over real images x, of Mescheder et al. 2018 (equation 9).
+
+    The paper's factor gamma / 2 is left to the caller.
+
+    Args:
+        critic, x: as of `squared_gradient_norm`.
+
+    Returns:
+        A float32 scalar.
+    """
+    return ops.mean(squared_gradient_norm(critic, x))
 
 
 def gradient_penalty(norm, to: float = 1.0):

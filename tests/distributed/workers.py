@@ -21,6 +21,7 @@ from common.nn.latent import Latent
 from common.nn.layers import Dropout, GaussianNoise
 from common.tasks.paired_translation import PairedTranslation
 from common.training import callbacks, checkpoint, train
+from progan.progan import ProGAN
 from tests.helpers.tiny import Tiny
 from tests.helpers.tiny_gan import TinyGan
 
@@ -41,13 +42,18 @@ WRITERS = [
 MODELS = {
     "noise to image": TinyGan,
     "image to image": lambda: Tiny(dropout=0.0),
+    # A group of D's minibatch deviation has images of both replicas.
+    "growing": lambda: ProGAN(
+        **{"image_size": 8, "base_maps": 16, "max_maps": 8, "latent_size": 8, "batch_size": 4},
+        **{"stable_images": 8, "fade_images": 8, "group": 2},
+    ),
 }
 
 
 def batch_of(name, step):
     """The global batch of a step, of four samples."""
     random = np.random.default_rng(step)
-    if name == "noise to image":
+    if name != "image to image":
         return random.uniform(-1, 1, (4, 8, 8, 1)).astype(np.float32), np.zeros(4, np.int32)
     return tuple(random.uniform(-1, 1, (2, 4, 16, 16, 3)).astype(np.float32))
 

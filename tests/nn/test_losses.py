@@ -145,6 +145,23 @@ def test_a_gradient_penalty_has_gradients_by_the_critics_weights(jit_compile):
     assert float(gradient()) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_r1_and_its_gradient_by_the_critics_weights(jit_compile):
+    """D(x) = a sum x^2 / 2: the squared norm is a^2 |x|^2, and its derivative by a is 2 a |x|^2."""
+    a = tf.Variable(0.5)
+
+    @tf.function(jit_compile=jit_compile)
+    def value_and_gradient():
+        with tf.GradientTape() as tape:
+            penalty = losses.r1(lambda x: a * quadratic(x), IMAGES)
+        return penalty, tape.gradient(penalty, a)
+
+    squares = np.square(IMAGES).sum(axis=(1, 2, 3)).mean()
+    penalty, gradient = value_and_gradient()
+    assert float(penalty) == pytest.approx(0.25 * squares, rel=1e-5)
+    assert float(gradient) == pytest.approx(squares, rel=1e-5)
+
+
 def test_gradient_norm_is_differentiable_where_the_gradient_vanishes():
     x = tf.zeros((2, 4, 3, 2))
     with tf.GradientTape() as tape:

@@ -1,0 +1,43 @@
+"""The capability of a model that grows: to show what each of its resolutions makes of noise."""
+
+from common.images import image_file
+from common.images.grid import grid
+from common.inference.endpoints import labels_in_turn
+from common.inference.sampler import sampler_of
+from common.tasks.base import Evaluation
+from common.tasks.capability import Capability
+from common.training import checkpoint
+
+NAME = "resolutions.png"
+COLUMNS = 10
+
+
+class Progression(Capability):
+    """Images by the checkpoints that are kept at the end of each resolution.
+
+    The model's instances have `growth`, a `Growth`.
+    """
+
+    def evaluate(self, evaluation: Evaluation):
+        """Also draws the same noise with the checkpoint at the end of each resolution.
+
+        The grid has a row for each resolution, enlarged to the full size, and a last row by the
+        evaluated weights. It is written to the run's evaluation/resolutions.png too.
+        """
+        model, run, report = evaluation.model, evaluation.run, evaluation.report
+        if not evaluation.show:
+            return
+        noise = model.latent.array_of_seed(report["seed"], COLUMNS)
+        labels = labels_in_turn(range(model.classes), COLUMNS)
+        rows, found = [], checkpoint.steps(run.checkpoints)
+        earlier = {s: end for s, end in model.growth.ends.items() if end < report["step"]}
+        kept = {side: end for side, end in earlier.items() if end in found}
+        for end in kept.values():
+            network = evaluation.checkpoint.network
+            before = run.load_sampler(type(model), step=end, network=network)
+            rows.append(sampler_of(before).all(noise, labels))
+        rows.append(sampler_of(model).all(noise, labels))
+        drawn = grid(rows)
+        image_file.write(run.evaluation_page.with_name(NAME), drawn)
+        sides = [*(f"{side} px" for side in kept), f"step {report['step']}"]
+        evaluation.page.row("Resolutions", {", ".join(sides): drawn})
