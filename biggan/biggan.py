@@ -90,6 +90,11 @@ class BigGAN(ProjectionGAN):
 
     def build_generator(self) -> keras.Model:
         """G: z (B, latent_size) and one-hot y (B, classes) -> images (B, S, S, C) in [-1, 1]."""
+        if self.latent.size % self.chunk_count:
+            raise errors.UserError(
+                f"--latent_size {self.latent.size}: give a multiple of {self.chunk_count}, so that "
+                "z can be cut into as many chunks"
+            )
         first, *blocks = (multiple * self.width for multiple in self.layout.generator)
         z, y = keras.Input((self.latent.size,)), keras.Input((self.classes,))
         e = Dense(  # not normalized, unlike every other layer

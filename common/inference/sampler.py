@@ -12,7 +12,7 @@ from common.inference.endpoints import (
     mixture_signature,
     signature,
 )
-from common.nn.latent import Latent
+from common.nn.latent import Latent, Truncation
 
 import keras
 import numpy as np
@@ -34,6 +34,7 @@ class Sampler:
             comes from a SavedModel without one.
         choice: which of the `latent.choices` generators draws; None for those that noise chooses.
         network: the generator itself; None if it comes from a SavedModel.
+        truncation: truncation of its noise; None for none.
     """
 
     latent: Latent
@@ -42,6 +43,7 @@ class Sampler:
     mixture: Endpoint | None = None
     choice: int | None = None
     network: keras.Model | None = None
+    truncation: Truncation | None = None
 
     @property
     def classes(self) -> int:
@@ -55,8 +57,10 @@ class Sampler:
         return range(self.latent.choices if several else 0)
 
     def noise(self, seed: int, count: int) -> np.ndarray:
-        """`Latent.array_of_seed`, of `choice` where it is given."""
+        """`Latent.array_of_seed`, truncated, and of `choice`, where these are given."""
         noise = self.latent.array_of_seed(seed, count)
+        if self.truncation is not None:
+            noise = self.latent.truncated(noise, self.truncation)
         return noise if self.choice is None else self.latent.choosing(noise, self.choice)
 
     def draw(self, noise: np.ndarray, labels: np.ndarray | None = None) -> Iterator[np.ndarray]:
