@@ -12,8 +12,8 @@ of SAGAN. New are, besides wider layers and larger batches (section 3 and append
 
       gain = 1 + W_g [e(y), z_k],    bias = W_b [e(y), z_k]
 
-- The weights are initially orthogonal, and G's are kept near it (equation 3, the variant that leaves
-  the lengths of the filters alone), with W the kernels before spectral normalization as matrices of
+- The weights are initially orthogonal, and G's are kept near it (equation 3, which leaves the
+  lengths of the filters alone), with W the kernels before spectral normalization, as matrices of
   (outputs, rest):
 
       R_beta(W) = beta || W W^T o (1 - I) ||_F^2,    L_G = -E[D(G(z, y), y)] + sum_W R_beta(W)
@@ -25,10 +25,10 @@ of SAGAN. New are, besides wider layers and larger batches (section 3 and append
 Deviations: with `--ema`, the average follows G closely at first and reaches its decay gradually; in
 the authors' code it is a copy of G for 20,000 updates. That code sums the gradients of several
 batches for one update, and its Adam has an epsilon of 1e-6 for ImageNet (here 1e-8). Its launch
-scripts leave out R_beta. The paper's rates are half of the code's, which are the defaults here, with
-two updates of D for each of G. The code's networks for CIFAR-10 have no chunks, no shared embedding
-and no attention; those for 32 pixels here are its blocks of that size with all three. BigGAN-deep
-is left out.
+scripts leave out R_beta. The paper's rates are half of the code's, which are the defaults here,
+with two updates of D for each of G. The code's networks for CIFAR-10 have no chunks, no shared
+embedding and no attention; those for 32 pixels here are its blocks of that size with all three.
+BigGAN-deep is left out.
 
     python3 biggan/biggan.py --dataset mnist
 """
@@ -100,16 +100,17 @@ class BigGAN(ProjectionGAN):
         e = Dense(  # not normalized, unlike every other layer
             self.embedding_size, use_bias=False, kernel_initializer="orthogonal", name=EMBEDDING
         )(y)
+        # A copy for each normalization: the sum of their gradients then has a fixed order.
+        copies = iter(ops.unstack(ops.repeat(e[:, None], 2 * len(blocks), axis=1), axis=1))
         z_0, *chunks = ops.split(z, self.chunk_count, axis=1)
 
         h = SpectralDense(4 * 4 * first, **ORTHOGONAL)(z_0)
         h = Reshape((4, 4, first))(h)
         for filters, z_k in zip(blocks, chunks, strict=True):
-            condition = Concatenate()([e, z_k])
 
-            def normalized(h, condition=condition):
+            def normalized(h, z_k=z_k):
                 layer = ConditionalBatchNormalization(by="vector", spectral=ORTHOGONAL)
-                return layer([h, condition])
+                return layer([h, Concatenate()([next(copies), z_k])])
 
             h = up_block(h, filters, normalized, ORTHOGONAL)
             if h.shape[1] == self.attention_size:

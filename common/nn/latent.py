@@ -11,7 +11,6 @@ import tensorflow as tf
 from keras import ops
 from scipy.special import ndtr, ndtri
 
-
 CUT = 2.0  # where "scale" cuts the normal distribution
 
 
