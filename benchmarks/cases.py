@@ -36,6 +36,7 @@ from lapgan.lapgan import LAPGAN
 from lsgan.lsgan import LSGAN
 from madgan.madgan import MADGAN
 from pix2pix.pix2pix import Pix2Pix
+from sagan.sagan import SAGAN
 from srgan.srgan import SRGAN
 from wgan.wgan import WGAN
 
@@ -197,6 +198,20 @@ def classic_acgan(model: ACGAN, players: SimpleNamespace, x: np.ndarray, c: np.n
     players.discriminator.train_on_batch(x, [ones(x), c])
     players.discriminator.train_on_batch(x_hat, [zeros(x), c_fake])
     players.combined.train_on_batch([z, y_fake], [ones(x), c_fake])
+
+
+def classic_sagan(model: SAGAN, players: SimpleNamespace, x: np.ndarray, labels: np.ndarray):
+    """sagan.py: like `classic_cgan`, with random classes for the fakes, and other ones for G."""
+
+    def noise_and_classes():
+        classes = RANDOM.integers(model.classes, size=len(x))
+        return [noise(model, len(x)), one_hot(classes, model.classes)]
+
+    z, y_fake = noise_and_classes()
+    x_hat = predict(players.generator, [z, y_fake])
+    players.discriminator.train_on_batch([x, one_hot(labels, model.classes)], ones(x))
+    players.discriminator.train_on_batch([x_hat, y_fake], -ones(x))
+    players.combined.train_on_batch(noise_and_classes(), ones(x))
 
 
 def classic_aae(model: AAE, players: SimpleNamespace, x: np.ndarray, _: np.ndarray):
@@ -407,6 +422,12 @@ CASES = {
     "lsgan": Case(LSGAN, classic_gan),
     "madgan": Case(MADGAN, classic_madgan),
     "pix2pix": Case(Pix2Pix, classic_pix2pix, batch=pairs),
+    "sagan": Case(
+        SAGAN,
+        classic_sagan,
+        losses=lambda model: {"combined": losses.wasserstein},
+        once=lambda model, batch: model.g_step(*batch),
+    ),
     # The second stage, without VGG19, whose forward passes would be the same on both sides.
     "srgan": Case(SRGAN, classic_srgan, {"stage": "gan", "content": "mse"}, batch=enlargements),
     # With this warm-up the generator is updated every n_critic steps, as in the classic round.
