@@ -202,7 +202,10 @@ def classic_acgan(model: ACGAN, players: SimpleNamespace, x: np.ndarray, c: np.n
 
 
 def classic_sagan(model: SAGAN, players: SimpleNamespace, x: np.ndarray, labels: np.ndarray):
-    """sagan.py, biggan.py: like `classic_cgan`, with random classes for the fakes, and other ones for G."""
+    """sagan.py, biggan.py: like `classic_cgan`, with random classes for the fakes.
+
+    G's update has other ones, and noise of its own.
+    """
 
     def noise_and_classes():
         classes = RANDOM.integers(model.classes, size=len(x))
