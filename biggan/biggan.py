@@ -63,8 +63,8 @@ class BigGAN(ProjectionGAN):
 
     Args:
         width: number of filters that the layers have multiples of.
-        latent_size: number of components of z: a multiple of the number of G's blocks and one
-            more, which is 4, 6 or 7 for images of 32, 128 or 256 pixels.
+        latent_size: number of components of z: a multiple of 4, 5, 6 or 7 for images of 32, 64,
+            128 or 256 pixels, one more than G has blocks.
         embedding_size: number of components of e(y), the shared embedding of the class.
         orthogonal_weight: beta, weight of the orthogonal regularization of G, 1e-4 in the paper; 0
             for none.
