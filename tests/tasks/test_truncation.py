@@ -46,7 +46,7 @@ def expected(threshold, mode, count):
     weight_average.estimate_statistics(model.generator, batches)
     z = latent.truncated(latent.array_of_seed(SEED, count), Threshold(threshold, mode))
     y = tf.one_hot(np.arange(count) % 3, 3)
-    return image_file.to_uint8(model.generator([z, y], training=False))
+    return image_file.to_uint8(model.generator([tf.constant(z), y], training=False))
 
 
 @pytest.mark.parametrize("mode", ["resample", "scale"])
@@ -84,7 +84,8 @@ def test_a_saved_model_takes_truncated_noise_with_its_own_statistics(tmp_path):
     sampler = TruncatedSampling(truncation=0.5).applied(load_sampler(folder))
     noise, labels = sampler.noise(SEED, 4), np.array([0, 1, 2, 0])
     assert np.abs(noise).max() <= 0.5
-    own = image_file.to_uint8(model.generator([noise, tf.one_hot(labels, 3)], training=False))
+    inputs = [tf.constant(noise), tf.one_hot(labels, 3)]
+    own = image_file.to_uint8(model.generator(inputs, training=False))
     assert_same(sampler.all(noise, labels), own)
 
 
