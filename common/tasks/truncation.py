@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, Literal
 
-from common.errors import UserError, above_zero
+from common.errors import UserError
 from common.evaluation import generated_images, reference_classifier
 from common.evaluation.formatting import text_table
 from common.inference.draw import Sampling
@@ -23,6 +23,7 @@ import numpy as np
 
 THRESHOLDS = (1.0, 0.5)  # of evaluate
 NONE = "none"
+REMEDY = "give a number above 0, or several as in 0.5,1,2"
 COLUMNS = {
     "fid": ("fid", "{:.2f}"),
     "precision": ("precision", "{:.3f}"),
@@ -41,19 +42,19 @@ class TruncatedSampling(Sampling):
 
     Args:
         truncation: threshold T of the noise, more than 0: the smaller, the better and the more
-            alike are the images; default none. Several, as in [0.5,1,2], write truncation.png, with
-            a grid for each of them side by side, from the same noise.
+            alike are the images; default none. Several, as in 0.5,1,2, write truncation.png, with a
+            grid for each of them side by side, from the same noise.
         truncation_mode: resample draws components of more than T again; scale does so with 2 for T
             and multiplies the result by T.
     """
 
-    truncation: float | list[float] | None = None
+    truncation: str | None = None
     truncation_mode: Literal["resample", "scale"] = "resample"
 
     def __post_init__(self):
         super().__post_init__()
-        for threshold in self.thresholds:
-            above_zero(truncation=threshold)
+        if not all(t > 0 for t in self.thresholds):
+            raise UserError(f"--truncation {self.truncation}: {REMEDY}")
         if self.truncation_mode != "resample" and not self.thresholds:
             raise UserError(f"--truncation_mode {self.truncation_mode}: needs --truncation")
         if len(self.thresholds) > 1 and self.grid:
@@ -61,8 +62,10 @@ class TruncatedSampling(Sampling):
 
     @property
     def thresholds(self) -> list[float]:
-        several = isinstance(self.truncation, list)
-        return self.truncation if several else [t for t in [self.truncation] if t is not None]
+        try:
+            return [float(t) for t in self.truncation.split(",")] if self.truncation else []
+        except ValueError:
+            raise UserError(f"--truncation {self.truncation}: {REMEDY}") from None
 
     @property
     def truncations(self) -> list[latent.Truncation]:

@@ -60,7 +60,7 @@ def test_predict_truncates_the_noise_and_estimates_statistics_for_it(cli, run, t
 
 def test_several_truncations_give_a_grid_of_each_side_by_side(cli, run, tmp_path):
     shared = f"predict '{run}' --count 6 --seed {SEED} --output"
-    assert cli(f"{shared} '{tmp_path / 'all'}' --truncation [0.3,2]").status == 0
+    assert cli(f"{shared} '{tmp_path / 'all'}' --truncation 0.3,2").status == 0
     parts = []
     for t in (0.3, 2):
         assert cli(f"{shared} '{tmp_path / str(t)}' --truncation {t} --grid").status == 0
@@ -81,7 +81,7 @@ def test_interpolations_between_classes_can_be_truncated(cli, run, tmp_path):
 def test_a_saved_model_takes_truncated_noise_with_its_own_statistics(tmp_path):
     model = make_model(conditional=True)
     folder = export_sampler(model, tmp_path, "tiny_gan", 1)
-    sampler = TruncatedSampling(truncation=0.5).applied(load_sampler(folder))
+    sampler = TruncatedSampling(truncation="0.5").applied(load_sampler(folder))
     noise, labels = sampler.noise(SEED, 4), np.array([0, 1, 2, 0])
     assert np.abs(noise).max() <= 0.5
     inputs = [tf.constant(noise), tf.one_hot(labels, 3)]
@@ -97,11 +97,12 @@ def test_a_generator_without_classes_can_be_truncated():
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ("--truncation 0", "--truncation 0.0: give more than 0"),
-        ("--truncation [1,-1]", "--truncation -1.0: give more than 0"),
+        ("--truncation 0", "--truncation 0: give a number above 0"),
+        ("--truncation 1,-1", "--truncation 1,-1: give a number above 0"),
+        ("--truncation half", "--truncation half: give a number above 0"),
         ("--truncation_mode scale", "--truncation_mode scale: needs --truncation"),
-        ("--truncation [1,2] --grid", "--grid: several truncations are grids already"),
-        ("--truncation [1,2] --interpolate 3", "--truncation: interpolations are a grid already"),
+        ("--truncation 1,2 --grid", "--grid: several truncations are grids already"),
+        ("--truncation 1,2 --interpolate 3", "--truncation: interpolations are a grid already"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(cli, run, tmp_path, options, said):
