@@ -1,5 +1,6 @@
 """The capability of truncated sampling: better images of less variety."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -53,7 +54,7 @@ class TruncatedSampling(Sampling):
 
     def __post_init__(self):
         super().__post_init__()
-        if not all(t > 0 for t in self.thresholds):
+        if not all(0 < t < math.inf for t in self.thresholds):
             raise UserError(f"--truncation {self.truncation}: {REMEDY}")
         if self.truncation_mode != "resample" and not self.thresholds:
             raise UserError(f"--truncation_mode {self.truncation_mode}: needs --truncation")
