@@ -53,7 +53,6 @@ class ProjectionGAN(ClassConditional, Alternating):
     ):
         sizes = {"image_size": image_size, "width": width, "latent_size": latent_size}
         rates = {"learning_rate": learning_rate, "beta_1": beta_1}
-        layout_of(image_size)  # or an error
         super().__init__(name=name, **sizes, **rates, **shared)
         errors.above_zero(d_learning_rate=d_learning_rate)
         errors.below_one(beta_2=beta_2)
