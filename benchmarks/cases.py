@@ -20,6 +20,7 @@ from typing import NamedTuple
 from aae.aae import AAE
 from acgan.acgan import ACGAN
 from bgan.bgan import BGAN
+from biggan.biggan import BigGAN
 from cgan.cgan import CGAN
 from common.adversarial import Adversarial
 from common.data.label_subset import halves
@@ -201,7 +202,10 @@ def classic_acgan(model: ACGAN, players: SimpleNamespace, x: np.ndarray, c: np.n
 
 
 def classic_sagan(model: SAGAN, players: SimpleNamespace, x: np.ndarray, labels: np.ndarray):
-    """sagan.py: like `classic_cgan`, with random classes for the fakes, and other ones for G."""
+    """sagan.py, biggan.py: like `classic_cgan`, with random classes for the fakes.
+
+    G's update has other ones, and noise of its own.
+    """
 
     def noise_and_classes():
         classes = RANDOM.integers(model.classes, size=len(x))
@@ -391,6 +395,14 @@ CASES = {
     "acgan": Case(ACGAN, classic_acgan),
     "bgan": Case(
         BGAN, classic_gan, {"objective": "continuous"}, losses=lambda model: {"combined": boundary}
+    ),
+    # Without the regularization, which `train_on_batch` cannot compute.
+    "biggan": Case(
+        BigGAN,
+        classic_sagan,
+        {"orthogonal_weight": 0.0},
+        losses=lambda model: {"combined": losses.wasserstein},
+        once=lambda model, batch: model.g_step(*batch),
     ),
     "cgan": Case(CGAN, classic_cgan, {"l2": 0.0}),
     "cyclegan": Case(CycleGAN, classic_cyclegan, batch=two_domains),

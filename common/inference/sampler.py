@@ -12,7 +12,7 @@ from common.inference.endpoints import (
     mixture_signature,
     signature,
 )
-from common.nn.latent import Latent
+from common.nn.latent import Latent, Truncation
 
 import keras
 import numpy as np
@@ -35,6 +35,7 @@ class Sampler:
         choice: which of the `latent.choices` generators draws; None for those that noise chooses.
         model: the model that it samples; None if it comes from a SavedModel.
         network: the generator itself; None if it comes from a SavedModel.
+        truncation: truncation of its noise; None for none.
     """
 
     latent: Latent
@@ -44,6 +45,7 @@ class Sampler:
     choice: int | None = None
     model: Adversarial | None = None
     network: keras.Model | None = None
+    truncation: Truncation | None = None
 
     @property
     def classes(self) -> int:
@@ -57,8 +59,10 @@ class Sampler:
         return range(self.latent.choices if several else 0)
 
     def noise(self, seed: int, count: int) -> np.ndarray:
-        """`Latent.array_of_seed`, of `choice` where it is given."""
+        """`Latent.array_of_seed`, truncated, and of `choice`, where these are given."""
         noise = self.latent.array_of_seed(seed, count)
+        if self.truncation is not None:
+            noise = self.latent.truncated(noise, self.truncation)
         return noise if self.choice is None else self.latent.choosing(noise, self.choice)
 
     def draw(self, noise: np.ndarray, labels: np.ndarray | None = None) -> Iterator[np.ndarray]:
