@@ -3,6 +3,7 @@
 from common.nn.spectral import SpectralConv2D
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 
@@ -49,16 +50,19 @@ class SelfAttention(keras.layers.Layer):
     def attention(self, x, training=False):
         """A, float32 (batch, height width, height width / 4): each pixel's weights, of sum 1."""
         queries = flattened(self.theta(x, training=training))
-        keys = flattened(pooled(self.phi(x, training=training)))
+        keys = flattened(pooled(self.phi(tf.identity(x), training=training)))
         logits = ops.matmul(queries, ops.transpose(keys, (0, 2, 1)))
         return ops.softmax(ops.cast(logits, "float32"), axis=-1)
 
     def call(self, inputs, training=False):
-        weights = ops.cast(self.attention(inputs, training), self.compute_dtype)
-        values = flattened(pooled(self.g(inputs, training=training)))
+        # No tensor is used more than twice: a sum of three gradients can have another order in the
+        # graph of a resumed run, and then other bytes.
+        x, y = tf.identity(inputs), tf.identity(inputs)
+        weights = ops.cast(self.attention(x, training), self.compute_dtype)
+        values = flattened(pooled(self.g(y, training=training)))
         _, *sides, _ = inputs.shape
         o = ops.reshape(ops.matmul(weights, values), (-1, *sides, values.shape[-1]))
-        return inputs + self.gamma * self.out(o, training=training)
+        return y + self.gamma * self.out(o, training=training)
 
     def compute_output_shape(self, input_shape):
         return input_shape
