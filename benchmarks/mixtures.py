@@ -141,6 +141,7 @@ def main(
     seeds: int = 1,
     generators: int | None = None,
     shared_layers: int | None = None,
+    learning_rate: float | None = None,
     image: str | None = None,
 ):
     """Trains on points and prints how many modes the samples or translations cover.
@@ -161,6 +162,7 @@ def main(
         generators: number of generators of madgan; default 8. Each makes a batch of points.
         shared_layers: number of layers, of three, that the generators of madgan share, from the
             noise on; default 2; 0 for separate generators.
+        learning_rate: step size of Adam, not for translators; default by model.
         image: output file for a scatter plot of the samples.
     """
     translated = mixture == "five_to_ten"
@@ -174,9 +176,15 @@ def main(
         raise UserError(f"--image {image}: is for samples in a plane; leave the option out")
     numbers = range(seed, seed + seeds)
     if translated:
+        if learning_rate is not None:
+            raise UserError("--learning_rate: translators have their own; leave the option out")
         return relate(model, steps, batch_size, numbers)
-    several = {"generators": generators, "shared_layers": shared_layers}
-    options = {name: value for name, value in several.items() if value is not None}
+    given = {
+        "generators": generators,
+        "shared_layers": shared_layers,
+        "learning_rate": learning_rate,
+    }
+    options = {name: value for name, value in given.items() if value is not None}
     for number in numbers:
         drawn = cover(model, options, mixture, steps, batch_size, number)
     if image:
