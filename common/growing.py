@@ -7,7 +7,15 @@ from common import errors
 from common.distributed.collectives import sharded_random
 from common.growth import Phase, growth, powers_of_two
 from common.nn import pyramid
-from common.nn.progressive import doubled, faded, lerp, width_at
+from common.nn.equalized import EqualizedConv2D, EqualizedDense
+from common.nn.progressive import (
+    GrowingDiscriminator,
+    MinibatchStandardDeviation,
+    doubled,
+    faded,
+    lerp,
+    width_at,
+)
 from common.noise_to_image import NoiseToImage
 from common.players import Player
 from common.staged import Stage, Staged
@@ -15,6 +23,7 @@ from common.staged import Stage, Staged
 import keras
 import tensorflow as tf
 from keras import ops
+from keras.layers import Activation, Flatten, LeakyReLU
 
 
 class Growing(Staged, NoiseToImage):
@@ -24,11 +33,12 @@ class Growing(Staged, NoiseToImage):
     function of the step; only the layers up to this resolution take part. At the start and at the
     end of every fade the optimizers start anew.
 
-    A subclass writes two networks, and calls `build_players`:
+    A subclass says how these differ, and calls `build_players`:
 
     - `build_generator`: z, with classes [z, one-hot c], -> the images of each of `all_sides`, from
       coarse to fine, and last a `Grown` of them named "grown", which starts at `first_level`;
-    - `build_discriminator`: a `GrowingDiscriminator`.
+    - `d_outputs`: number of outputs of the discriminator;
+    - `smoothed`: what happens to its maps before their side is halved; nothing by default.
 
     Args:
         base_maps: the layers of side S have 2 base_maps / S maps, at most `max_maps`; 8192 in the
@@ -41,6 +51,8 @@ class Growing(Staged, NoiseToImage):
         fade_images: number of images seen while a resolution is faded in; one number for all, or
             one for each but the coarsest; the authors' code has 600000.
         batch_size: number of samples per step.
+        group: number of images in a group whose deviation D sees; --batch_size must be a multiple
+            of it. 16 in ProGAN's runs for CelebA-HQ.
         conditional: use the classes of a labelled dataset.
         classes: number of classes; with fewer than 2 the networks take no class.
         mirror: flip every other real image horizontally, for faces and scenes.
@@ -75,6 +87,7 @@ class Growing(Staged, NoiseToImage):
         stable_images: int | list[int] = 60_000,
         fade_images: int | list[int] = 60_000,
         batch_size: int = 32,
+        group: int = 4,
         conditional: bool = False,
         classes: int = 0,
         mirror: bool = False,
@@ -84,12 +97,15 @@ class Growing(Staged, NoiseToImage):
         half_life: int | None = None,
         **shared,
     ):
-        errors.at_least_one(base_maps=base_maps, max_maps=max_maps, half_life=half_life)
+        errors.at_least_one(base_maps=base_maps, max_maps=max_maps, group=group)
+        errors.at_least_one(half_life=half_life)
+        if batch_size > group and batch_size % group:
+            raise errors.UserError(f"--batch_size {batch_size}: give a multiple of --group {group}")
         ema = 0.5 ** (batch_size / half_life) if ema and half_life else ema  # 0 is for none
         rates = {"learning_rate": learning_rate, "beta_1": beta_1, "ema": ema}
         super().__init__(image_size=image_size, latent_size=latent_size, **rates, **shared)
         self.all_sides = powers_of_two(4, image_size)
-        self.base_maps, self.max_maps = base_maps, max_maps
+        self.base_maps, self.max_maps, self.group = base_maps, max_maps, group
         self.classes = classes if conditional and classes > 1 else 0
         self.mirror = mirror
         sides = [side for side in self.all_sides if side >= self.first_side]
@@ -112,6 +128,43 @@ class Growing(Staged, NoiseToImage):
     def adam(self, beta_2: float = 0.99) -> keras.optimizers.Adam:
         """A new Adam with the options' constants and the paper's beta 2."""
         return super().adam(beta_2)
+
+    # The networks.
+
+    def to_rgb(self, h):
+        """Feature maps (B, S, S, N) -> an image (B, S, S, C), float32."""
+        h = EqualizedConv2D(self.channels, 1, gain=1.0)(h)
+        return Activation("linear", dtype="float32")(h)
+
+    def build_discriminator(self) -> keras.Model:
+        """Images (B, S, S, C) of any of the sides -> (B, d_outputs), float32."""
+        blocks = {side: self.d_block(side) for side in self.all_sides[1:]} | {4: self.d_output()}
+        from_rgb = {side: self.from_rgb(side) for side in self.all_sides}
+        return GrowingDiscriminator(from_rgb, blocks, name="discriminator")
+
+    def from_rgb(self, side: int) -> keras.Model:
+        x = keras.Input((side, side, self.channels))
+        return keras.Model(x, LeakyReLU(0.2)(EqualizedConv2D(self.maps(side), 1)(x)))
+
+    def d_block(self, side: int) -> keras.Model:
+        """Two convolutions: (B, side, side, maps) -> (B, side / 2, side / 2, maps there)."""
+        x = keras.Input((side, side, self.maps(side)))
+        h = self.smoothed(LeakyReLU(0.2)(EqualizedConv2D(self.maps(side), 3)(x)))
+        h = LeakyReLU(0.2)(EqualizedConv2D(self.maps(side // 2), 3, "down")(h))
+        return keras.Model(x, h, name=f"block_{side}")
+
+    def smoothed(self, h):
+        """What happens to the maps of D before their side is halved; nothing."""
+        return h
+
+    def d_output(self) -> keras.Model:
+        """The 4x4 layers: (B, 4, 4, maps) -> (B, d_outputs)."""
+        x = keras.Input((4, 4, self.maps(4)))
+        h = MinibatchStandardDeviation(self.group)(x)
+        h = LeakyReLU(0.2)(EqualizedConv2D(self.maps(4), 3)(h))
+        h = LeakyReLU(0.2)(EqualizedDense(self.maps(2))(Flatten()(h)))
+        h = EqualizedDense(self.d_outputs, gain=1.0)(h)
+        return keras.Model(x, Activation("linear", dtype="float32")(h), name="block_4")
 
     def build_combined(self) -> keras.Model:
         """G into D at full size: what G takes -> D's output."""

@@ -35,31 +35,23 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common import cli, errors
-from common.errors import UserError
 from common.growing import Growing
 from common.nn import losses
 from common.nn.equalized import GAIN, Bias, EqualizedConv2D, EqualizedDense
-from common.nn.progressive import (
-    GrowingDiscriminator,
-    Grown,
-    MinibatchStandardDeviation,
-    PixelNormalization,
-)
+from common.nn.progressive import Grown, PixelNormalization
 from common.tasks.generation import Generation
 from common.tasks.progression import Progression
 
 import keras
 import tensorflow as tf
 from keras import ops
-from keras.layers import Activation, Concatenate, Flatten, LeakyReLU, Reshape
+from keras.layers import Concatenate, LeakyReLU, Reshape
 
 
 class ProGAN(Growing):
     """Progressive growing with equalized learning rates, pixel norms and WGAN-GP.
 
     Args:
-        group: number of images in a group whose deviation D sees; --batch_size must be a multiple
-            of it. 16 in the paper's runs for CelebA-HQ.
         penalty_weight: lambda, the weight of the gradient penalty.
         penalty_norm: g, the norm of the gradient that costs nothing.
         drift: weight of D's squared output on real images.
@@ -69,20 +61,15 @@ class ProGAN(Growing):
 
     def __init__(
         self,
-        group: int = 4,
         penalty_weight: float = 10.0,
         penalty_norm: float = 1.0,
         drift: float = 0.001,
-        batch_size: int = 32,
         **shared,
     ):
-        super().__init__(name="progan", batch_size=batch_size, **shared)
-        errors.at_least_one(group=group)
+        super().__init__(name="progan", **shared)
         errors.not_negative(penalty_weight=penalty_weight, drift=drift)
         errors.above_zero(penalty_norm=penalty_norm)
-        if batch_size > group and batch_size % group:
-            raise UserError(f"--batch_size {batch_size}: give a multiple of --group {group}")
-        self.group, self.drift = group, drift
+        self.drift = drift
         self.penalty_weight, self.penalty_norm = penalty_weight, penalty_norm
         self.build_players()
 
@@ -102,36 +89,10 @@ class ProGAN(Growing):
         grown = Grown(self.first_level, name="grown")(images)
         return keras.Model([z, *c] if c else z, [*images, grown], name="generator")
 
-    def to_rgb(self, h):
-        h = EqualizedConv2D(self.channels, 1, gain=1.0)(h)
-        return Activation("linear", dtype="float32")(h)
-
-    def build_discriminator(self) -> keras.Model:
-        """Images (B, S, S, C) of any of the sides -> scores and class logits (B, 1 + K)."""
-        blocks = {side: self.d_block(side) for side in self.all_sides[1:]} | {4: self.d_output()}
-        return GrowingDiscriminator(
-            {side: self.from_rgb(side) for side in self.all_sides}, blocks, name="discriminator"
-        )
-
-    def from_rgb(self, side: int) -> keras.Model:
-        x = keras.Input((side, side, self.channels))
-        return keras.Model(x, LeakyReLU(0.2)(EqualizedConv2D(self.maps(side), 1)(x)))
-
-    def d_block(self, side: int) -> keras.Model:
-        """Two convolutions: (B, side, side, maps) -> (B, side / 2, side / 2, maps there)."""
-        x = keras.Input((side, side, self.maps(side)))
-        h = LeakyReLU(0.2)(EqualizedConv2D(self.maps(side), 3)(x))
-        h = LeakyReLU(0.2)(EqualizedConv2D(self.maps(side // 2), 3, "down")(h))
-        return keras.Model(x, h, name=f"block_{side}")
-
-    def d_output(self) -> keras.Model:
-        """The 4x4 layers: (B, 4, 4, maps) -> (B, 1 + K)."""
-        x = keras.Input((4, 4, self.maps(4)))
-        h = MinibatchStandardDeviation(self.group)(x)
-        h = LeakyReLU(0.2)(EqualizedConv2D(self.maps(4), 3)(h))
-        h = LeakyReLU(0.2)(EqualizedDense(self.maps(2))(Flatten()(h)))
-        h = EqualizedDense(1 + self.classes, gain=1.0)(h)
-        return keras.Model(x, Activation("linear", dtype="float32")(h), name="block_4")
+    @property
+    def d_outputs(self) -> int:
+        """A score, and with classes their logits."""
+        return 1 + self.classes
 
     # The objective.
 

@@ -41,12 +41,7 @@ from common import cli, errors
 from common.growing import Growing
 from common.nn import losses
 from common.nn.equalized import Bias, EqualizedConv2D, EqualizedDense
-from common.nn.progressive import (
-    GrowingDiscriminator,
-    Grown,
-    MinibatchStandardDeviation,
-    PixelNormalization,
-)
+from common.nn.progressive import Grown, PixelNormalization
 from common.nn.style import (
     AdaptiveInstanceNormalization,
     Blur,
@@ -61,7 +56,7 @@ from common.tasks.styles import Styles
 import keras
 import tensorflow as tf
 from keras import ops
-from keras.layers import Activation, Concatenate, Dense, Flatten, LeakyReLU, RepeatVector
+from keras.layers import Concatenate, Dense, LeakyReLU, RepeatVector
 
 MIXED = 0.9  # share of the batches with two styles
 MAPPING_RATE = 0.01  # the mapping network's learning rate, as a part of the others'
@@ -72,8 +67,6 @@ class StyleGAN(Growing):
 
     Args:
         mapping_layers: number of layers of the mapping network.
-        group: number of images in a group whose deviation D sees; --batch_size must be a multiple
-            of it.
         gamma: weight of R1; 10 in the paper, less for small images.
         r1_every: steps from one with R1, times this number, to the next; 1 for all steps.
         half_life: number of images after which a weight of the generator counts half in its moving
@@ -88,16 +81,15 @@ class StyleGAN(Growing):
     def __init__(
         self,
         mapping_layers: int = 8,
-        group: int = 4,
         gamma: float = 0.1,
         r1_every: int = 1,
         half_life: int = 10_000,
         **shared,
     ):
         super().__init__(name="stylegan", half_life=half_life, **shared)
-        errors.at_least_one(mapping_layers=mapping_layers, group=group, r1_every=r1_every)
+        errors.at_least_one(mapping_layers=mapping_layers, r1_every=r1_every)
         errors.not_negative(gamma=gamma)
-        self.mapping_layers, self.group = mapping_layers, group
+        self.mapping_layers = mapping_layers
         self.gamma, self.r1_every = gamma, r1_every
         self.layers_of_styles = 2 * len(self.all_sides)
         self.build_players()
@@ -135,38 +127,15 @@ class StyleGAN(Growing):
             w = LeakyReLU(0.2)(EqualizedDense(self.latent.size, lr_multiplier=MAPPING_RATE)(w))
         return w
 
-    def to_rgb(self, h):
-        h = EqualizedConv2D(self.channels, 1, gain=1.0)(h)
-        return Activation("linear", dtype="float32")(h)
-
     # The discriminator.
 
-    def build_discriminator(self) -> keras.Model:
-        """Images (B, S, S, C) of any of the sides -> logits (B, 1), with classes (B, K)."""
-        blocks = {side: self.d_block(side) for side in self.all_sides[1:]} | {4: self.d_output()}
-        return GrowingDiscriminator(
-            {side: self.from_rgb(side) for side in self.all_sides}, blocks, name="discriminator"
-        )
+    @property
+    def d_outputs(self) -> int:
+        """A logit, with classes one for each."""
+        return max(1, self.classes)
 
-    def from_rgb(self, side: int) -> keras.Model:
-        x = keras.Input((side, side, self.channels))
-        return keras.Model(x, LeakyReLU(0.2)(EqualizedConv2D(self.maps(side), 1)(x)))
-
-    def d_block(self, side: int) -> keras.Model:
-        """Two convolutions: (B, side, side, maps) -> (B, side / 2, side / 2, maps there)."""
-        x = keras.Input((side, side, self.maps(side)))
-        h = Blur()(LeakyReLU(0.2)(EqualizedConv2D(self.maps(side), 3)(x)))
-        h = LeakyReLU(0.2)(EqualizedConv2D(self.maps(side // 2), 3, "down")(h))
-        return keras.Model(x, h, name=f"block_{side}")
-
-    def d_output(self) -> keras.Model:
-        """The 4x4 layers: (B, 4, 4, maps) -> (B, 1), with classes (B, K)."""
-        x = keras.Input((4, 4, self.maps(4)))
-        h = MinibatchStandardDeviation(self.group)(x)
-        h = LeakyReLU(0.2)(EqualizedConv2D(self.maps(4), 3)(h))
-        h = LeakyReLU(0.2)(EqualizedDense(self.maps(2))(Flatten()(h)))
-        h = EqualizedDense(max(1, self.classes), gain=1.0)(h)
-        return keras.Model(x, Activation("linear", dtype="float32")(h), name="block_4")
+    def smoothed(self, h):
+        return Blur()(h)
 
     # Training.
 
