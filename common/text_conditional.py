@@ -51,7 +51,7 @@ class TextConditional(Staged):
         self.noise = keras.random.SeedGenerator()
 
     def build_encoders(self, image_size: int, channels: int, word_size: int, rate: float):
-        """The text encoder, and the encoder of images that it is matched with, unless t is given."""
+        """The text encoder and the encoder of images, unless embeddings are given."""
         if self.embedding_size:
             return
         sizes = 2 + len(self.vocabulary), self.caption_length, word_size, self.t_size // 2

@@ -84,7 +84,9 @@ class StackGAN(TextConditional):
         beta_1: Adam's decay rate for the first moment.
     """
 
-    logged = ("matcher_loss", "matched", "d_1_loss", "g_1_loss", "kl_1", "wrong_1") + (
+    logged = (
+        *("matcher_loss", "matched"),
+        *("d_1_loss", "g_1_loss", "kl_1", "wrong_1"),
         *("d_2_loss", "g_2_loss", "kl_2", "wrong_2"),
     )
     defaults: ClassVar[dict] = {
@@ -257,7 +259,7 @@ class StackGAN(TextConditional):
 
     def game(self, stage: int, x, wrong, fake, statistics, t) -> tuple[dict, dict]:
         """The losses of a stage's D and G: real, wrong and generated images beside one text."""
-        G, D = self.pair(stage)
+        _, D = self.pair(stage)
         on_real, on_wrong, on_fake = (D([each, t], training=True) for each in (x, wrong, fake))
         d_loss = D.compute_loss(y=tf.ones_like(on_real), y_pred=on_real)
         for rejected in (on_wrong, on_fake):

@@ -155,7 +155,7 @@ class CaptionedImages:
         return stream(per_sample(sample), *arguments, finish=images_to_unit, chunk=1)
 
     def examples(self, split: str, count: int | None = None) -> list[Captioned]:
-        """The first `count` readable images of a split in a fixed shuffled order, each with a caption."""
+        """The first `count` readable images of a split, in a fixed shuffled order, and captions."""
         part = self.splits[split]
         order = np.random.default_rng([self.seed, 2]).permutation(len(part)).tolist()
         found: list[Captioned] = []

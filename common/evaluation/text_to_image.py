@@ -83,7 +83,7 @@ def backgrounds(images: np.ndarray) -> np.ndarray:
 
 
 def strokes(images: np.ndarray) -> np.ndarray:
-    """Colour of the stroke: the median of the 3 % of the pixels that differ most from the background."""
+    """Colour of the stroke: the median of the 3 % of the pixels farthest from the background."""
     x = images.astype(float).reshape(len(images), -1, 3)
     away = np.linalg.norm(x - backgrounds(images)[:, None], axis=-1)
     count = max(1, x.shape[1] * 3 // 100)

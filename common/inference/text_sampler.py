@@ -61,13 +61,13 @@ class TextSampler:
             yield Images(*map(image_file.to_uint8, (drawn["image"], drawn["coarse_image"])))
 
     def between(self, first: str, last: str, frames: int, noise: np.ndarray) -> Images:
-        """Images of embeddings on the arc between those of two texts, all with one noise (size,)."""
+        """Images of embeddings between those of two texts, on an arc, all with one noise (size,)."""
         ends = self.embed(tf.constant([first, last])).numpy()
         t = between(ends[:1], ends[1:], frames, "normal")[0]
         return self.all(t, np.tile(noise, (frames, 1)))
 
     def check(self, text: str):
-        """Prints a line about unknown words. Raises a UserError for a text of which none is known."""
+        """Prints a line about unknown words. Raises a UserError if there is no known one."""
         words, unknown = words_of(text), self.vocabulary.unknown(text)
         if not words:
             raise UserError(f"--text {text!r}: has no words; give some, such as {self.hint}")

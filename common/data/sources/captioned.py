@@ -5,6 +5,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -19,6 +20,7 @@ import numpy as np
 
 EMOJI = "emoji"
 COUNTS = {"train": 20_000, "test": 2_000, "held_out": 2_000, "oracle": 20_000}  # of scenes
+COMPARED = ("digit", "colour", "background")  # attributes in one of which wrong scenes differ
 TONES = ("light", "medium-light", "medium", "medium-dark", "dark")
 
 
@@ -84,10 +86,38 @@ class SceneSplit:
     def draw(self, index: int, random: np.random.Generator) -> Drawn:
         what = self.scene(index)
         text, named = scenes.caption(what, random)
+        if random.random() < 0.5 and (near := self._near(what, named, random)) is not None:
+            return Drawn(text, 0, named, near)
         while True:  # the colour of a digit alone is the same in few of the others
             wrong = int(random.integers(self.count))
             if what.differs(self.scene(wrong), named):
                 return Drawn(text, 0, named, wrong)
+
+    def _near(
+        self, what: scenes.Scene, named: tuple[str, ...], random: np.random.Generator
+    ) -> int | None:
+        """A scene that differs from another in one of the named attributes of `COMPARED` alone."""
+        changed = str(random.choice([each for each in COMPARED if each in named]))
+        found = [
+            key
+            for key in self.by_attributes
+            if all(
+                (value == getattr(what, each)) == (each != changed)
+                for each, value in zip(COMPARED, key, strict=True)
+            )
+        ]
+        if not found:
+            return None
+        return int(random.choice(self.by_attributes[found[random.integers(len(found))]]))
+
+    @cached_property
+    def by_attributes(self) -> dict[tuple, list[int]]:
+        """Indices of the scenes that have the same attributes of `COMPARED`."""
+        found: dict[tuple, list[int]] = defaultdict(list)
+        for index in range(self.count):
+            what = self.scene(index)
+            found[tuple(getattr(what, each) for each in COMPARED)].append(index)
+        return dict(found)
 
     def facts(self, index: int) -> dict[str, str]:
         what = self.scene(index)

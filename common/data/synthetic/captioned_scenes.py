@@ -4,6 +4,7 @@ A fifth of the combinations of digit and colour is held out: each digit and each
 training, but not these together. A scene is a function of the split and its index.
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 from common.images import image_file
@@ -155,7 +156,7 @@ def caption(what: Scene, random: np.random.Generator) -> tuple[str, tuple[str, .
 def with_articles(text: str) -> str:
     """ "a" before a vowel becomes "an"."""
     words = text.split()
-    for number, (word, following) in enumerate(zip(words, words[1:], strict=False)):
+    for number, (word, following) in enumerate(pairwise(words)):
         if word == "a" and following[0] in "aeiou" and following != "one":
             words[number] = "an"
     return " ".join(words)
