@@ -21,7 +21,8 @@ import tensorflow as tf
 
 CANDIDATES = 10  # captions of which R-precision finds one
 BATCH = 64
-NEAR_SKIN = 45.0  # grey levels: how far a pixel of skin may be from one of the tones
+SHARPNESS = "sharpness"
+NEAR_SKIN = 25.0  # grey levels: how far a pixel of skin may be from one of the tones
 Judge = Callable[[np.ndarray], np.ndarray]  # images uint8 (N, S, S, 3) -> values, str (N,)
 
 
@@ -154,9 +155,13 @@ def r_precision(
 def table(results: dict[str, dict[str, float]]) -> list[list[str]]:
     """Rows for a table: an attribute each, a column for each kind of images."""
     names = [*dict.fromkeys(name for each in results.values() for name in each)]
-    rows = [[name, *(_percent(each.get(name)) for each in results.values())] for name in names]
+    rows = [
+        [name, *(_written(name, each.get(name)) for each in results.values())] for name in names
+    ]
     return [["right", *results], *rows]
 
 
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1%}"
+def _written(name: str, value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4f}" if name == SHARPNESS else f"{value:.1%}"

@@ -61,7 +61,7 @@ class TextSampler:
             yield Images(*map(image_file.to_uint8, (drawn["image"], drawn["coarse_image"])))
 
     def between(self, first: str, last: str, frames: int, noise: np.ndarray) -> Images:
-        """Images of embeddings between those of two texts, on an arc, all with one noise (size,)."""
+        """Images on an arc between the embeddings of two texts, with one noise (size,)."""
         ends = self.embed(tf.constant([first, last])).numpy()
         t = between(ends[:1], ends[1:], frames, "normal")[0]
         return self.all(t, np.tile(noise, (frames, 1)))
