@@ -68,6 +68,10 @@ class TextConditional(Staged):
         return [] if self.embedding_size else [matching]
 
     @property
+    def decays(self) -> dict[str, float]:
+        return {}
+
+    @property
     def encoder_players(self) -> dict[str, Player]:
         return {} if self.embedding_size else {"matcher": Player(self.matcher, self.matcher)}
 

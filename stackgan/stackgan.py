@@ -49,7 +49,7 @@ from common.text_conditional import TextConditional
 import keras
 import tensorflow as tf
 from keras import ops
-from keras.layers import Activation, Add, Concatenate, LeakyReLU, ReLU, Reshape
+from keras.layers import Activation, Add, Concatenate, LeakyReLU, ReLU, Reshape, UpSampling2D
 
 RATIO = 4  # side of Stage II's images over Stage I's
 REFINING_BLOCKS = 4  # residual blocks of Stage II's generator
@@ -59,8 +59,7 @@ class StackGAN(TextConditional):
     """Two generators, each with its discriminator, and a text encoder.
 
     Args:
-        image_size: side of Stage II's images in pixels, 32, 64, 128 or 256; Stage I's have a
-            quarter of it.
+        image_size: side of images in pixels, 32, 64, 128 or 256; Stage I's have a quarter of it.
         channels: image channels, 3 for RGB.
         vocabulary: words of the training captions.
         caption_length: number of words of a caption that the encoder reads.
@@ -76,8 +75,7 @@ class StackGAN(TextConditional):
         pretrain_steps: training steps of the text encoder.
         coarse_steps: training steps of Stage I.
         fine_steps: training steps of Stage II.
-        halve_every: steps after which Stage I's learning rates are halved, and twice as many for
-            Stage II's; 0 for never.
+        halve_every: steps after which Stage I's rates are halved, Stage II's twice; 0 for never.
         kl: weight of the divergence of c's distribution from N(0, I).
         learning_rate: step size of Adam for the generators and discriminators.
         encoder_rate: step size of Adam for the text encoder.
@@ -120,10 +118,11 @@ class StackGAN(TextConditional):
         beta_1: float = 0.5,
     ):
         super().__init__(name="stackgan")
-        errors.at_least_one(width=width, d_width=d_width, d_width_2=d_width_2, units=units)
-        errors.at_least_one(word_size=word_size, condition_size=condition_size)
-        errors.at_least_one(latent_size=latent_size, pretrain_steps=pretrain_steps)
-        errors.at_least_one(coarse_steps=coarse_steps, fine_steps=fine_steps)
+        errors.at_least(4, width=width)
+        errors.at_least_one(d_width=d_width, d_width_2=d_width_2, units=units)
+        sizes = {"condition_size": condition_size, "latent_size": latent_size}
+        steps = {"coarse_steps": coarse_steps, "fine_steps": fine_steps}
+        errors.at_least_one(word_size=word_size, pretrain_steps=pretrain_steps, **sizes, **steps)
         errors.not_negative(kl=kl, halve_every=halve_every)
         errors.above_zero(learning_rate=learning_rate, encoder_rate=encoder_rate)
         errors.below_one(beta_1=beta_1)
@@ -139,12 +138,10 @@ class StackGAN(TextConditional):
         self.discriminator_1 = self.build_discriminator(self.side, d_width, 1)
         self.discriminator_2 = self.build_discriminator(image_size, d_width_2, 2)
         for network in self.pair(1) + self.pair(2):
-            network.compile(loss=losses.cross_entropy, optimizer=adam(learning_rate, beta_1))
-        games = [
-            Stage(coarse_steps, self.coarse_objectives, ("discriminator_1", "generator_1")),
-            Stage(fine_steps, self.fine_objectives, ("discriminator_2", "generator_2")),
-        ]
-        self.set_stages(self.encoder_stages(pretrain_steps) + games)
+            network.compile(optimizer=adam(learning_rate, beta_1))
+        coarse = Stage(coarse_steps, self.coarse_objectives, ("discriminator_1", "generator_1"))
+        fine = Stage(fine_steps, self.fine_objectives, ("discriminator_2", "generator_2"))
+        self.set_stages([*self.encoder_stages(pretrain_steps), coarse, fine])
         self.compile()
 
     # Who plays, and for how long.
@@ -155,16 +152,8 @@ class StackGAN(TextConditional):
 
     @property
     def players(self) -> dict[str, Player]:
-        players = self.encoder_players
-        for stage in (1, 2):
-            generator, discriminator = self.pair(stage)
-            players[f"discriminator_{stage}"] = Player(discriminator, discriminator)
-            players[f"generator_{stage}"] = Player(generator, generator)
-        return players
-
-    @property
-    def decays(self) -> dict[str, float]:
-        return {}
+        networks = [each for stage in (1, 2) for each in self.pair(stage)]
+        return self.encoder_players | {each.name: Player(each, each) for each in networks}
 
     @property
     def sampling_networks(self) -> list[keras.Model]:
@@ -193,7 +182,7 @@ class StackGAN(TextConditional):
             filters, side = filters // 2, 2 * side
             h = enlarged(h, filters)  # (B, 8, 8, 512), (B, 16, 16, 256), (B, 32, 32, 128)
             h = ReLU()(residual(h) if side == 8 else h)
-        images = painted(keras.layers.UpSampling2D()(h), self.channels)
+        images = painted(UpSampling2D()(h), self.channels)
         return keras.Model([t, noise], [images, statistics], name="generator_1")
 
     def build_generator_2(self) -> keras.Model:
@@ -209,10 +198,9 @@ class StackGAN(TextConditional):
             branch = normalized_conv(ReLU()(normalized_conv(h, filters)), filters)
             h = ReLU()(Add()([h, branch]))
         for _ in range(4):  # (B, 32, 32, 256), ..., (B, 256, 256, 32)
-            filters = max(1, filters // 2)
+            filters //= 2
             h = ReLU()(enlarged(h, filters))
-        images = painted(h, self.channels)
-        return keras.Model([t, eps, x], [images, statistics], name="generator_2")
+        return keras.Model([t, eps, x], [painted(h, self.channels), statistics], name="generator_2")
 
     def build_discriminator(self, side: int, width: int, stage: int) -> keras.Model:
         """Images (B, side, side, C), t (B, d) -> logits (B, 1): whether t describes a real one."""
@@ -245,14 +233,14 @@ class StackGAN(TextConditional):
             text: their captions' tokens, int32 (B, T), or embeddings, float32 (B, d).
             wrong: images that these captions do not describe, float32 (B, S, S, C).
         """
-        t, (coarse_noise, _) = self.embedded(text), self.parts(self.draw_noise(text))
+        t, coarse_noise, _ = self.drawn(text)
         fake = self.generator_1([t, coarse_noise], training=True)
         x, wrong = (pyramid.reduced(each, self.side) for each in (x, wrong))
         return self.game(1, x, wrong, *fake, t)
 
     def fine_objectives(self, x: tf.Tensor, text: tf.Tensor, wrong: tf.Tensor):
         """Stage II, on Stage I's images, of whose batch the statistics are: it is not updated."""
-        t, (coarse_noise, eps) = self.embedded(text), self.parts(self.draw_noise(text))
+        t, coarse_noise, eps = self.drawn(text)
         coarse, _ = self.generator_1([t, coarse_noise], training=True)
         fake = self.generator_2([t, eps, tf.stop_gradient(coarse)], training=True)
         return self.game(2, x, wrong, *fake, t)
@@ -261,16 +249,16 @@ class StackGAN(TextConditional):
         """The losses of a stage's D and G: real, wrong and generated images beside one text."""
         _, D = self.pair(stage)
         on_real, on_wrong, on_fake = (D([each, t], training=True) for each in (x, wrong, fake))
-        d_loss = D.compute_loss(y=tf.ones_like(on_real), y_pred=on_real)
-        for rejected in (on_wrong, on_fake):
-            d_loss += 0.5 * D.compute_loss(y=tf.zeros_like(rejected), y_pred=rejected)
+        rejected = (losses.cross_entropy(0.0, each) for each in (on_wrong, on_fake))
+        d_loss = losses.cross_entropy(1.0, on_real) + 0.5 * sum(rejected)
         divergence = kl_divergence(statistics)
-        g_loss = losses.cross_entropy(tf.ones_like(on_fake), on_fake) + self.kl * divergence
+        g_loss = losses.cross_entropy(1.0, on_fake) + self.kl * divergence
         logs = {f"kl_{stage}": divergence, f"wrong_{stage}": ops.mean(ops.sigmoid(on_wrong))}
         return {f"discriminator_{stage}": d_loss, f"generator_{stage}": g_loss}, logs
 
-    def draw_noise(self, text: tf.Tensor) -> tf.Tensor:
-        return self.latent.draw(text.shape[0], self.noise)
+    def drawn(self, text: tf.Tensor) -> tuple:
+        """t of a text, and the parts of fresh noise."""
+        return self.embedded(text), *self.parts(self.latent.draw(text.shape[0], self.noise))
 
     def parts(self, noise) -> list:
         """Stage I's part of the noise, z and eps, and Stage II's, eps."""

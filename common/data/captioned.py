@@ -5,7 +5,9 @@ from typing import ClassVar, NamedTuple
 from common import errors
 from common.data.captions import Vocabulary
 from common.data.reading import BadImages, Cache
-from common.data.sources.captioned import CaptionedFiles, Drawn, Embeddings, find
+from common.data.sources.captioned import find
+from common.data.sources.captioned_files import CaptionedFiles, Drawn
+from common.data.sources.embeddings import Embeddings
 from common.data.stream import per_sample, shuffled, stream, to_unit
 from common.errors import UserError
 from common.images import image_file

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from common.adversarial import Adversarial
 from common.data.captioned import Captioned, CaptionedImages
-from common.data.sources.captioned import TONES, SceneSplit
+from common.data.sources.captioned import TONES
+from common.data.sources.scenes import SceneSplit
 from common.data.synthetic.captioned_scenes import BACKGROUNDS, COLOURS
 from common.evaluation import reference_classifier
 from common.images import image_file

@@ -1,25 +1,30 @@
 """The task of generators of images of texts."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 from typing import ClassVar
 
 from common.adversarial import Adversarial
 from common.data.captioned import CaptionedImages
-from common.data.sources.captioned import Embeddings
-from common.errors import UserError, at_least_one, reason_of
+from common.errors import UserError, at_least_one
 from common.evaluation import text_to_image
 from common.evaluation.formatting import text_table
 from common.images import image_file
 from common.images.grid import grid, square_grid
-from common.inference.draw import check_seed, with_progress_bar
-from common.inference.interpolation import add_to_page, write_frames
+from common.inference.draw import check_seed
 from common.inference.sampler import TRAINING_SEED
-from common.inference.text_sampler import Images, TextSampler, text_sampler_of
+from common.inference.text_sampler import TextSampler, text_sampler_of
+from common.inference.texts import (
+    Texts,
+    asked_of,
+    columns_of,
+    interpolate,
+    write_files,
+    write_grid,
+)
 from common.reports import result_page
-from common.reports.result_page import LinkedImage, ResultPage
+from common.reports.result_page import ResultPage
 from common.serving.text_to_image import export_text_sampler, load_text_sampler
 from common.tasks.base import Checkpoint, EvaluationOptions, Task, is_saved_model
 from common.training.run_folder import Run
@@ -27,48 +32,6 @@ from common.training.run_folder import Run
 import numpy as np
 
 COLUMNS = 8  # of the sample grid
-
-
-@dataclass(frozen=True)
-class Texts:
-    """What to draw.
-
-    Args:
-        text: the text that images are drawn of; default a few captions of held-out images.
-        texts: a file with a text a line; for a run on given embeddings an .npz file of the same
-            form.
-        text_to: second text, for frames from --text to it, all with the same noise.
-        interpolate: number of frames from --text to --text_to; interpolation.png shows them in a
-            row, interpolation.gif as an animation.
-    """
-
-    text: str | None = None
-    texts: str | None = None
-    text_to: str | None = None
-    interpolate: int = 16
-
-    def __post_init__(self):
-        if self.text is not None and self.texts is not None:
-            raise UserError(f"--texts {self.texts}: cannot be combined with --text")
-        if self.text_to is not None and self.text is None:
-            raise UserError(
-                f"--text_to {self.text_to!r}: needs --text, the text of the first frame"
-            )
-        if self.interpolate < 2:
-            raise UserError(f"--interpolate {self.interpolate}: give 2 frames or more, such as 16")
-        for option, text in (("text", self.text), ("text_to", self.text_to)):
-            if text is not None and not text.strip():
-                raise UserError(f"--{option}: is empty; write what the image shows")
-
-    def read(self) -> list[str]:
-        """The lines of the file --texts, without empty ones."""
-        try:
-            lines = Path(self.texts).read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"--texts {self.texts}: cannot be read ({reason_of(error)})") from error
-        if not (texts := [line.strip() for line in lines if line.strip()]):
-            raise UserError(f"--texts {self.texts}: is empty; write a text a line")
-        return texts
 
 
 class TextToImage(Task):
@@ -171,9 +134,9 @@ class TextToImage(Task):
         sampler = self.sampler(run, checkpoint)
         page = ResultPage(f"{self.name}: images of texts", {"run": run, "seed": seed})
         if texts.text_to is not None:
-            summary = _interpolate(sampler, texts, seed, folder, page)
+            summary = interpolate(sampler, texts, seed, folder, page)
         else:
-            asked, names = _asked(sampler, texts)
+            asked, names = asked_of(sampler, texts)
             several = texts.text is None and texts.texts is None
             if several and not grid:
                 turns = np.arange(count) % len(asked)
@@ -182,9 +145,9 @@ class TextToImage(Task):
                     np.arange(len(asked)), ceil(count / len(asked)) if several else count
                 )
             noise = sampler.latent.array_of_seed(seed, count)
-            noise = noise[np.arange(len(turns)) % count if not grid else _columns(turns)]
+            noise = noise[np.arange(len(turns)) % count if not grid else columns_of(turns)]
             chosen = [asked[i] for i in turns] if isinstance(asked, list) else asked[turns]
-            write = _write_grid if grid else _write_files
+            write = write_grid if grid else write_files
             summary = write(sampler, chosen, [names[i] for i in turns], noise, coarse, folder, page)
         page.write(folder / result_page.NAME)
         print(summary)
@@ -281,69 +244,3 @@ def sharpness(images: np.ndarray) -> float:
     inner = x[:, 1:-1, 1:-1]
     sides = x[:, :-2, 1:-1] + x[:, 2:, 1:-1] + x[:, 1:-1, :-2] + x[:, 1:-1, 2:]
     return float(np.var(sides - 4 * inner))
-
-
-def _asked(sampler: TextSampler, texts: Texts) -> tuple[list[str] | np.ndarray, list[str]]:
-    """The texts to draw, or their embeddings, and what they are called."""
-    if not sampler.takes_text:
-        if texts.texts is None:
-            raise UserError(
-                "this model takes embeddings; give --texts FILE.npz with files and embeddings"
-            )
-        given = Embeddings.read(texts.texts)
-        return np.stack([given.of(name) for name in given.rows]), [*given.rows]
-    if texts.text is not None:
-        asked = [texts.text]
-    else:
-        asked = texts.read() if texts.texts is not None else sampler.examples
-    for text in asked:
-        sampler.check(text)
-    return asked, asked
-
-
-def _columns(turns: np.ndarray) -> np.ndarray:
-    """The number of each image among those of its text."""
-    return np.arange(len(turns)) - np.searchsorted(turns, turns)
-
-
-def _interpolate(
-    sampler: TextSampler, texts: Texts, seed: int, folder: Path, page: ResultPage
-) -> str:
-    if not sampler.takes_text:
-        raise UserError("--text_to: this model takes embeddings, not texts")
-    for text in (texts.text, texts.text_to):
-        sampler.check(text)
-    noise = sampler.latent.array_of_seed(seed, 1)[0]
-    frames = sampler.between(texts.text, texts.text_to, texts.interpolate, noise)
-    write_frames(folder, frames.images[None])
-    add_to_page(page, folder)
-    return f"{texts.interpolate} frames in {folder / 'interpolation.png'} and .gif"
-
-
-def _write_files(sampler, asked, names, noise, coarse: bool, folder: Path, page: ResultPage) -> str:
-    digits, number = max(4, len(str(len(names) - 1))), 0
-    batches = with_progress_bar((batch for batch in sampler.batches(asked, noise)), len(names))
-    for images, small in batches:
-        for image, small_image in zip(images, small, strict=True):
-            stem = f"{number:0{digits}}"
-            image_file.write(folder / f"{stem}.png", image)
-            if coarse:
-                image_file.write(folder / f"{stem}_coarse.png", small_image)
-            page.single(names[number], LinkedImage(f"{stem}.png", *image.shape[:2]))
-            number += 1
-    return f"{number} images in {folder}"
-
-
-def _write_grid(sampler, asked, names, noise, coarse: bool, folder: Path, page: ResultPage) -> str:
-    drawn: Images = sampler.all(asked, noise)
-    rows, columns = [], names.count(names[0])
-    for first in range(0, len(names), columns):
-        part = slice(first, first + columns)
-        if coarse:
-            side = drawn.images.shape[1:3]
-            rows.append([image_file.resize(each, *side) for each in drawn.coarse[part]])
-        rows.append(list(drawn.images[part]))
-    image_file.write(folder / "grid.png", grid(rows))
-    page.single("grid.png", LinkedImage.of(folder / "grid.png"))
-    page.note("\n".join(dict.fromkeys(names)))
-    return f"{len(names)} images in {folder / 'grid.png'}"
