@@ -1,4 +1,4 @@
-"""Conditioning augmentation and the text encoder, against NumPy, under XLA and in mixed precision."""
+"""Conditioning augmentation and the text encoder, against NumPy, under XLA, in each precision."""
 
 from common.nn.conditioning_augmentation import ConditioningAugmentation, kl_divergence, truncated
 from common.nn.text_encoder import cosines, matching_loss, text_encoder

@@ -72,7 +72,7 @@ def test_losses_are_those_of_the_paper(model):
     t, coarse_noise, _ = model.drawn(text)
     fake, statistics = model.generator_1([t, coarse_noise], training=True)
     small = [each[:, :8, :8] for each in (x, wrong)]
-    losses, logs = model.game(1, *small, fake, statistics, t)
+    losses, _ = model.game(1, *small, fake, statistics, t)
     logits = [
         model.discriminator_1([each, t], training=True).numpy()[:, 0]
         for each in (small[0], small[1], fake)
