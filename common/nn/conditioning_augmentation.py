@@ -27,7 +27,7 @@ class ConditioningAugmentation(keras.layers.Layer):
     """
 
     def __init__(self, size, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # noise and statistics stay float32
         self.size = size
         init = keras.initializers.RandomNormal(0.0, 0.02)
         self.dense = keras.layers.Dense(2 * size, kernel_initializer=init, dtype="float32")
