@@ -51,8 +51,7 @@ class CaptionedImages:
         embeddings: an .npz file with embeddings of the captions by another encoder, `files` (N,)
             and `embeddings` (N, captions, d), in place of an encoder that is trained here; the mean
             of four of an image's captions is used, drawn at random.
-        caption_length: number of words of a caption that are read; default that of the longest, 32
-            at most.
+        caption_length: number of words of a caption that are read.
         augment: whether training images are randomly cropped, from 76/64 of their side, and
             mirrored; for folders and CSV files of photos.
         skip_bad_images: replace an unreadable image by the next readable one instead of failing.
@@ -73,7 +72,7 @@ class CaptionedImages:
         data_dir: str | None = None,
         image_size: int = 64,
         embeddings: str | None = None,
-        caption_length: int | None = None,
+        caption_length: int = 16,
         augment: bool = False,
         skip_bad_images: bool = False,
         cache_mb: int = 1024,
@@ -85,8 +84,7 @@ class CaptionedImages:
         self._bad, self._cache = BadImages(skip_bad_images), Cache(cache_mb)
         self.embeddings = None if embeddings is None else self._read_embeddings(embeddings)
         captions = self.splits["train"].captions()
-        longest = max(len(caption.split()) for caption in captions)
-        self.vocabulary = Vocabulary.of(captions, caption_length or min(32, longest + 2))
+        self.vocabulary = Vocabulary.of(captions, caption_length)
 
     def _read_embeddings(self, file: str) -> Embeddings:
         found = Embeddings.read(file)
