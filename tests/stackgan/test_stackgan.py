@@ -1,7 +1,11 @@
 """StackGAN: its networks, the three stages, which weights each changes, and its course."""
 
+from types import SimpleNamespace
+
 from common.nn.latent import Latent
+from common.training import checkpoint
 from stackgan.stackgan import StackGAN
+from tests.helpers.models import count_weights, state_restored, state_variables, values
 
 import keras
 import numpy as np
@@ -15,16 +19,38 @@ SMALL = {"image_size": 32, "width": 4, "d_width": 2, "d_width_2": 2, "units": 3,
 SMALL |= {"condition_size": 2, "latent_size": 3, "vocabulary": WORDS, "caption_length": 4}
 
 
-@pytest.fixture
-def model():
+@pytest.fixture(autouse=True, scope="module")
+def eager():
+    """Nothing is traced, which would take longer than the few steps here."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+pytestmark = pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run")
+
+
+def small():
     keras.utils.set_random_seed(1)
-    model = StackGAN(**SMALL, pretrain_steps=2, coarse_steps=2, fine_steps=2)
+    model = StackGAN(**SMALL, pretrain_steps=1, coarse_steps=2, fine_steps=2)
     model.compile(jit="off")
     return model
 
 
-def batch(count=4):
-    random = np.random.default_rng(0)
+@pytest.fixture(scope="module")
+def shared():
+    return small()
+
+
+@pytest.fixture
+def model(shared):
+    with state_restored(shared):
+        yield shared
+    shared.stage = 0
+
+
+def batch(count=4, seed=0):
+    random = np.random.default_rng(seed)
     x, wrong = (random.uniform(-1, 1, (count, 32, 32, 3)).astype("float32") for _ in range(2))
     return tuple(map(tf.constant, (x, random.integers(2, 7, (count, 4)).astype("int32"), wrong)))
 
@@ -36,11 +62,16 @@ def batch(count=4):
         (FULL, (14_264_192, 4_029_824, 26_290_080, 48_603_520)),
     ],
 )
-def test_the_networks_have_the_known_numbers_of_weights(options, counts):
+def test_the_networks_have_the_known_numbers_of_weights(options, counts, monkeypatch):
+    """Random initial values of ninety million weights would take the time."""
+    monkeypatch.setattr(keras.initializers.RandomNormal, "__call__", zeros)
     model = StackGAN(**options)
     networks = [each for stage in (1, 2) for each in model.pair(stage)]
-    found = [sum(np.prod(w.shape) for w in net.trainable_variables) for net in networks]
-    assert tuple(map(int, found)) == counts
+    assert tuple(map(count_weights, networks)) == counts
+
+
+def zeros(self, shape, dtype=None):
+    return tf.zeros(shape, dtype or "float32")
 
 
 @pytest.mark.parametrize(
@@ -89,10 +120,43 @@ def test_losses_are_those_of_the_paper(model):
 
 
 def test_rates_are_halved_within_each_stage():
-    model = StackGAN(**SMALL, pretrain_steps=5, coarse_steps=10, fine_steps=10, halve_every=4)
-    assert [model.rate_factor(step) for step in (0, 4, 5, 8, 9, 13)] == [1, 1, 1, 1, 0.5, 0.25]
-    assert [model.rate_factor(step) for step in (15, 22, 23)] == [1, 1, 0.5]
-    assert StackGAN(**SMALL).rate_factor(9000) == 1
+    def factors(halve_every, steps):
+        course = SimpleNamespace(ends=(5, 15, 25), halve_every=halve_every)
+        return [StackGAN.rate_factor(course, step) for step in steps]
+
+    assert factors(4, (0, 4, 5, 8, 9, 13)) == [1, 1, 1, 1, 0.5, 0.25]
+    assert factors(4, (15, 22, 23)) == [1, 1, 0.5]
+    assert factors(0, (9, 19)) == [1, 1]
+
+
+def train(model, stop):
+    """Steps up to `stop`, by the function that `fit` calls."""
+    for player in model.players.values():
+        player.build()
+    model.make_train_function(force=True)
+    steps = range(int(model.steps_done), stop)
+    data = iter([batch(seed=step) for step in steps])
+    return [model.train_function(data) for _ in steps]
+
+
+@pytest.fixture(scope="module")
+def whole():
+    """The state after a step of the encoder and two of each stage."""
+    model = small()
+    train(model, 5)
+    return values(state_variables(model))
+
+
+@pytest.mark.parametrize("at", [1, 2, 3, 4])
+def test_resuming_is_exact_at_both_borders_and_within_the_stages(at, whole, tmp_path):
+    first, second = small(), small()
+    train(first, at)
+    path = checkpoint.save(tmp_path, at, first)
+    checkpoint.load(path, second)
+    assert int(second.steps_done) == at
+    train(second, 5)
+    for one, other in zip(values(state_variables(second)), whole, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_an_image_does_not_depend_on_others(model):
