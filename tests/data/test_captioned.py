@@ -105,3 +105,27 @@ def test_what_is_missing_is_named_in_a_line(folder):
     (folder / "2.txt").unlink()
     with pytest.raises(UserError, match=r"no captions in 2\.txt"):
         CaptionedImages(0, str(folder))
+
+
+def test_folders_of_splits_and_classes(folder):
+    """Without test/ an image is held out; a wrong image is one of another class."""
+    for number in range(6):
+        target = folder / "train" / "ab"[number % 2]
+        target.mkdir(parents=True, exist_ok=True)
+        for file in (f"{number}.png", f"{number}.txt"):
+            (folder / file).rename(target / file)
+    data = CaptionedImages(0, str(folder), image_size=32)
+    assert (data.training_count, len(data.splits["test"])) == (5, 1)
+    assert len(data.examples("test")) == len(data.found["examples"]) == 1
+    train, random = data.splits["train"], np.random.default_rng(0)
+    for index in range(5):
+        wrong = train.draw(index, random).wrong
+        assert train.paths[wrong].parent != train.paths[index].parent
+    (folder / "train" / "a").rename(folder / "test")
+    with pytest.raises(UserError, match="training images of two different captions, or classes"):
+        CaptionedImages(0, str(folder))
+    (folder / "train" / "b").rename(folder / "b")
+    (folder / "train").rmdir()
+    (folder / "b").rename(folder / "train")
+    splits = CaptionedImages(0, str(folder), image_size=32).splits
+    assert [len(splits[split]) for split in ("train", "test")] == [3, 3]

@@ -4,6 +4,7 @@ import csv
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +22,8 @@ class Drawn(NamedTuple):
         text: the caption.
         number: its number among the image's captions; 0 if they are generated.
         named: attributes that it tells.
-        wrong: index of an image of the same split that it does not describe.
+        wrong: index of an image of the same split that it does not describe; of a split without
+            such an image, its own, which is not used.
     """
 
     text: str
@@ -66,9 +68,14 @@ class CaptionedFiles:
         wrong, near = index, self.near.get(index)
         if near and random.random() < 0.5:
             wrong = int(random.choice(near))
-        while self.groups[wrong] == self.groups[index]:
+        while self.several and self.groups[wrong] == self.groups[index]:
             wrong = int(random.integers(len(self)))
         return Drawn(text, number, tuple(self.facts(index)), wrong)
+
+    @cached_property
+    def several(self) -> bool:
+        """Whether a caption has an image that it does not describe."""
+        return len(set(self.groups)) > 1
 
     def facts(self, index: int) -> dict[str, str]:
         return self.attributes[index] if self.attributes else {}
@@ -89,12 +96,11 @@ class CaptionedFiles:
 
 def of_folder(folder: Path, seed: int) -> dict[str, CaptionedFiles]:
     """Images with NAME.txt beside, a caption a line; train/ and test/, or a random tenth."""
-    if (folder / "train").is_dir():
-        parts = {"train": folder / "train", "test": folder / "test"}
-        return {
-            split: _folder_split(part, folder) for split, part in parts.items() if part.is_dir()
-        }
-    return split_off_test(_folder_split(folder, folder), folder, seed)
+    train, test = folder / "train", folder / "test"
+    every = _folder_split(train if train.is_dir() else folder, folder)
+    if train.is_dir() and test.is_dir():
+        return {"train": checked(every), "test": _folder_split(test, folder)}
+    return split_off_test(every, folder, seed)
 
 
 def _folder_split(folder: Path, root: Path) -> CaptionedFiles:
@@ -105,7 +111,7 @@ def _folder_split(folder: Path, root: Path) -> CaptionedFiles:
     groups = [
         path.parent.name if classes else "|".join(t) for path, t in zip(paths, texts, strict=True)
     ]
-    return checked(CaptionedFiles(root, paths, texts, groups))
+    return CaptionedFiles(root, paths, texts, groups)
 
 
 def _captions_of(path: Path) -> list[str]:
@@ -150,13 +156,17 @@ def of_csv(file: Path, seed: int) -> dict[str, CaptionedFiles]:
                 "row, or name files relative to the folder of the CSV file"
             )
     paths, groups = [file.parent / name for name in texts], ["|".join(t) for t in texts.values()]
-    every = checked(CaptionedFiles(file.parent, paths, [*texts.values()], groups))
+    every = CaptionedFiles(file.parent, paths, [*texts.values()], groups)
     return split_off_test(every, file, seed)
 
 
 def checked(split: CaptionedFiles) -> CaptionedFiles:
-    if len(set(split.groups)) < 2:
-        raise UserError(f"--dataset {split.root}: give images of two different captions or more")
+    """A training split, each of whose captions has an image that it does not describe."""
+    if not split.several:
+        raise UserError(
+            f"--dataset {split.root}: give training images of two different captions, or classes, "
+            "or more"
+        )
     return split
 
 
@@ -167,4 +177,4 @@ def split_off_test(every: CaptionedFiles, name: Path, seed: int) -> dict[str, Ca
     count = max(1, len(every) // 10)
     print(f"{name}: no test split, so {count} of {len(every)} images are held out")
     rest, test = random_split(len(every), seed, count)
-    return {"train": every.subset(rest), "test": every.subset(test)}
+    return {"train": checked(every.subset(rest)), "test": every.subset(test)}
