@@ -5,6 +5,7 @@ translated = model(image)  # uint8 (H, W, 3), or a batch (B, H, W, 3)
 sevens = load("runs/cgan").sample(16, label=7, seed=0)  # uint8 (16, 28, 28, 1)
 completed = load("runs/ccgan")(image, mask)  # fills the white part of the mask, (H, W)
 adapted = load("runs/pixelda")(image, seed=0)  # of the training size, (32, 32, 3)
+drawn = load("runs/stackgan").sample("a red three on blue", 8)  # uint8 (8, 64, 64, 3)
 """
 
 from collections.abc import Callable
@@ -20,11 +21,13 @@ from common.inference.endpoints import labels_in_turn
 from common.inference.image_to_image import Translator, resized
 from common.inference.inpainting import WHITE, Inpainter
 from common.inference.noise_translator import NoiseTranslator
+from common.inference.painter import TextPainter
 from common.inference.sampler import Sampler
 from common.serving import inpainter as saved_inpainter
 from common.serving import noise_translator as saved_noise_translator
 from common.serving import sampler as saved_sampler
 from common.serving import saved_model
+from common.serving import text_to_image as saved_text_to_image
 from common.serving import translator as saved_translator
 from common.serving import upscaler as saved_upscaler
 from common.tasks.base import Checkpoint
@@ -33,6 +36,7 @@ from common.tasks.generation import Generation
 from common.tasks.inpainting import InPainting
 from common.tasks.paired_translation import PairedTranslation
 from common.tasks.super_resolution import SuperResolution
+from common.tasks.text_to_image import TextToImage
 from common.tasks.unpaired_translation import DIRECTIONS, UnpairedTranslation
 from common.training.run_folder import Run
 
@@ -236,7 +240,9 @@ class ImageSampler:
         return self._sampler.all(self._sampler.noise(seed, count), labels_in_turn(class_ids, count))
 
 
-Loaded = ImageTranslator | ImageUpscaler | ImageInpainter | ImageAdapter | ImageSampler
+Loaded = (
+    ImageTranslator | ImageUpscaler | ImageInpainter | ImageAdapter | ImageSampler | TextPainter
+)
 
 
 def load(folder: Path | str, **checkpoint) -> Loaded:
@@ -266,6 +272,8 @@ def load(folder: Path | str, **checkpoint) -> Loaded:
     match task:
         case Generation():
             return ImageSampler(task.sampler(folder, options))
+        case TextToImage():
+            return TextPainter(task.sampler(folder, options))
         case SuperResolution():
             return ImageUpscaler(task.upscaler(folder, options))
         case InPainting():
@@ -283,6 +291,8 @@ def load(folder: Path | str, **checkpoint) -> Loaded:
 def _load_saved_model(folder: Path) -> Loaded:
     if (folder / saved_sampler.ABOUT).is_file():
         return ImageSampler(saved_sampler.load_sampler(folder))
+    if (folder / saved_text_to_image.ABOUT).is_file():
+        return TextPainter(saved_text_to_image.load_text_sampler(folder))
     if (folder / saved_inpainter.ABOUT).is_file():
         return ImageInpainter(saved_inpainter.load_inpainter(folder))
     if (folder / saved_noise_translator.ABOUT).is_file():

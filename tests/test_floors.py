@@ -21,6 +21,7 @@ FLOORS = [  # from top to bottom, packages and modules of common/
         "noise_to_image",
         "projection_gan",
         "semi_supervised",
+        "text_conditional",
         "staged",
         "two_translators",
         "data",

@@ -17,6 +17,7 @@ from cyclegan.cyclegan import CycleGAN
 from pix2pix.pix2pix import Pix2Pix
 from pixelda.pixelda import PixelDA
 from srgan.srgan import SRGAN
+from stackgan.stackgan import StackGAN
 from tests.helpers.command_line import command_line
 from tests.helpers.image_files import noise
 
@@ -30,6 +31,11 @@ OPTIONS = {
     CGAN: {"width": 4, "classes": 10},
     CCGAN: {"image_size": 16, "width": 3, "d_width": 2, "channels": 3},
     PixelDA: {"image_size": 8, "width": 2, "blocks": 1, "channels": 3, "classes": 2},
+    StackGAN: {
+        **{"image_size": 32, "channels": 3, "width": 4, "d_width": 2, "d_width_2": 2, "units": 3},
+        **{"condition_size": 2, "latent_size": 3, "vocabulary": ["a", "blue", "red", "three"]},
+        **{"caption_length": 4, "embedding_size": 0, "examples": ["a red three"]},
+    },
 }
 
 
@@ -42,8 +48,9 @@ def folders(tmp_path_factory):
         if model_class not in made:
             model = model_class(**OPTIONS[model_class])
             random = np.random.default_rng(0)
-            for variable in model.sampling_network.trainable_variables:
-                variable.assign(random.normal(0, 0.2, variable.shape))
+            for network in model.sampling_networks:
+                for variable in network.trainable_variables:
+                    variable.assign(random.normal(0, 0.2, variable.shape))
             name = model_class.__name__.lower()
             run = Run(tmp_path_factory.mktemp(name) / "run")
             run.write_config(name, OPTIONS[model_class] | {"seed": 0}, {})
@@ -138,6 +145,29 @@ def test_samples_are_those_of_predict(folders, capsys, tmp_path):
             np.testing.assert_array_equal(images, written)
 
 
+def test_images_of_texts_are_those_of_predict(folders, capsys, tmp_path):
+    texts = ["a red three", "blue"]
+    for source in folders(StackGAN):
+        model = load(source)
+        assert model.vocabulary == OPTIONS[StackGAN]["vocabulary"]
+        output = tmp_path / source.name
+        line = f"predict {source} --output '{output}' --seed 3 --count 3 --text '{texts[0]}'"
+        cli_output(capsys, StackGAN, line)
+        written = [image_file.read(path) for path in sorted(output.glob("*.png"))]
+        images = model.sample(texts[0], 3, seed=3)
+        assert images.shape == (3, 32, 32, 3)
+        assert_same(images, np.stack(written))
+        both = model.sample(texts, 3, seed=3)
+        assert_same(both[0], images)
+        assert both.shape == (2, 3, 32, 32, 3)
+        assert_same(both[1], model.sample(texts[1], 3, seed=3))
+        one, several = np.ones(6), np.ones((2, 6))
+        assert_same(model.sample(several, 3), np.stack([model.sample(one, 3)] * 2))
+        for wrong in (np.ones((1, 2, 6)), np.zeros(6, int)):
+            with pytest.raises(ValueError, match="give embeddings"):
+                model.sample(wrong)
+
+
 def test_a_hole_is_filled_as_by_predict(folders, capsys, tmp_path):
     image, mask = noise(21, 34, 7), np.zeros((21, 34), bool)
     mask[4:13, 10:29] = True
@@ -217,6 +247,10 @@ def test_other_arrays_are_refused(folders, image):
         (CGAN, lambda model: model.sample(0), "count 0"),
         (CGAN, lambda model: model.sample(2, seed=-1), "seed -1"),
         (CGAN, lambda model: model.sample(2, label=10), "label 10"),
+        (StackGAN, lambda model: model.sample("purple"), "no word is known"),
+        (StackGAN, lambda model: model.sample("red", 0), "count 0"),
+        (StackGAN, lambda model: model.sample("red", seed=-1), "seed -1"),
+        (StackGAN, lambda model: model.sample([]), "give a text"),
     ],
 )
 def test_options_out_of_range_are_refused_in_one_line(folders, model_class, call, said):

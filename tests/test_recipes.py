@@ -7,6 +7,7 @@ from common.signatures import parameters
 from common.tasks.domain_adaptation import DomainAdaptation
 from common.tasks.generation import Generation
 from common.tasks.inpainting import InPainting
+from common.tasks.text_to_image import TextToImage
 from dcgan.dcgan import DCGAN
 from tests.helpers.shown_commands import parse
 
@@ -137,7 +138,7 @@ PLAIN = [name for name, file in RECIPES if file.stem == recipes.PLAIN]
 
 
 def test_all_models_of_digits_have_a_plain_recipe():
-    digits = (Generation, InPainting, DomainAdaptation)
+    digits = (Generation, InPainting, DomainAdaptation, TextToImage)
     tasks = {name: registry.task_of(name) for name in registry.NAMES}
     assert {name for name, task in tasks.items() if isinstance(task, digits)} == {*PLAIN}
 

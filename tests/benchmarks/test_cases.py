@@ -28,10 +28,11 @@ def case(request):
 def eager(monkeypatch):
     """Eager execution, as tracing would take longer than a few steps, and fixed seeds.
 
-    With other seeds all of the eight units may be inactive, and a player is not updated.
+    With other seeds all of the eight units may be inactive, or a hinge loss may be at its minimum,
+    and a player is not updated.
     """
-    keras.utils.set_random_seed(0)
-    monkeypatch.setattr(cases, "RANDOM", np.random.default_rng(0))
+    keras.utils.set_random_seed(2)
+    monkeypatch.setattr(cases, "RANDOM", np.random.default_rng(2))
     tf.config.run_functions_eagerly(True)
     yield
     tf.config.run_functions_eagerly(False)

@@ -1,0 +1,246 @@
+"""The task of generators of images of texts."""
+
+from collections.abc import Callable
+from math import ceil
+from pathlib import Path
+from typing import ClassVar
+
+from common.adversarial import Adversarial
+from common.data.captioned import CaptionedImages
+from common.errors import UserError, at_least_one
+from common.evaluation import text_to_image
+from common.evaluation.formatting import text_table
+from common.images import image_file
+from common.images.grid import grid, square_grid
+from common.inference.draw import check_seed
+from common.inference.sampler import TRAINING_SEED
+from common.inference.text_sampler import TextSampler, text_sampler_of
+from common.inference.texts import (
+    Texts,
+    asked_of,
+    columns_of,
+    interpolate,
+    write_files,
+    write_grid,
+)
+from common.reports import result_page
+from common.reports.result_page import ResultPage
+from common.serving.text_to_image import export_text_sampler, load_text_sampler
+from common.tasks.base import Checkpoint, EvaluationOptions, Task, is_saved_model
+from common.training.run_folder import Run
+
+import numpy as np
+
+COLUMNS = 8  # of the sample grid
+
+
+class TextToImage(Task):
+    """The verbs of a model that draws images of texts.
+
+    Args:
+        model_class: the model, a `TextConditional` with `latent`. Its instances have a `sampler`
+            (embeddings and noise to images and those of the first stage), `image_size` and
+            `channels`.
+        capabilities: what the model can do besides drawing images.
+    """
+
+    data = CaptionedImages
+    metrics: ClassVar[dict[str, int]] = {
+        **{"digit": 1, "colour": 1, "background": 1, "skin tone": 1, "r_precision": 1},
+    }
+
+    # During training.
+
+    def sample_grid(self, model: Adversarial, data: CaptionedImages) -> Callable[[], np.ndarray]:
+        """Returns a function that draws a grid, uint8 (H, W, C), with the current weights.
+
+        Its rows are captions of held-out images: the image, and others with fixed noise.
+        """
+        examples = data.examples(data.held_out_split, COLUMNS)
+        texts, sampler = np.stack([each.text for each in examples]), text_sampler_of(model)
+        noise = model.latent.array_of_seed(TRAINING_SEED, COLUMNS)
+
+        def drawn() -> np.ndarray:
+            t = embeddings_of(model, np.repeat(texts, COLUMNS, axis=0))
+            images = sampler.all(t, np.tile(noise, (len(texts), 1))).images
+            rows = images.reshape(len(texts), COLUMNS, *images.shape[1:])
+            return grid([[e.image, *row] for e, row in zip(examples, rows, strict=True)])
+
+        return drawn
+
+    def metrics_of(self, model: Adversarial, data: CaptionedImages) -> dict[str, int]:
+        names = {*text_to_image.judges_of(data)}
+        names |= set() if model.embedding_size else {"r_precision"}
+        if not names:
+            raise UserError("--evaluate_every: nothing can be measured on these data; leave it out")
+        return {name: sign for name, sign in self.metrics.items() if name in names}
+
+    def measure(
+        self, model: Adversarial, data: CaptionedImages, count: int
+    ) -> Callable[[], dict[str, float]]:
+        """Returns a function that evaluates the model on the first `count` held-out captions."""
+        examples = data.examples(data.held_out_split, count)
+        judges, sampler = text_to_image.judges_of(data), text_sampler_of(model)
+        noise, texts = (
+            model.latent.array_of_seed(TRAINING_SEED, len(examples)),
+            np.stack([each.text for each in examples]),
+        )
+
+        def measured() -> dict[str, float]:
+            images = sampler.all(embeddings_of(model, texts), noise).images
+            return scores(model, images, examples, judges)
+
+        return measured
+
+    # The command line.
+
+    def predict(
+        self,
+        run: str,
+        /,
+        checkpoint: Checkpoint,
+        output: str,
+        texts: Texts,
+        count: int = 8,
+        seed: int = 0,
+        grid: bool = False,
+        coarse: bool = False,
+    ):
+        """Draws images of texts.
+
+        They are written to OUTPUT as 0000.png, 0001.png, ...; the same seed gives the same images.
+        A word that the model does not know is passed over, with a line about it.
+
+        Args:
+            run: folder of a run, or of one version of an exported SavedModel.
+            output: folder for the images.
+            count: number of images, of each text of --texts, or of all default captions together.
+            seed: seed for the noise.
+            grid: write a single image, grid.png, with a row for each text, and the same noise in
+                each column.
+            coarse: also write the images of the first stage, as 0000_coarse.png, or beside the
+                others in the grid.
+
+        Example:
+            {program} predict RUN --output DIR --text "a red three on blue" --count 8
+            {program} predict RUN --output DIR --texts FILE --count 4 --grid --coarse
+            {program} predict RUN --output DIR --text "a red three" --text_to "a white eight"
+        """
+        at_least_one(count=count)
+        check_seed(seed=seed)
+        folder = Path(output)
+        if folder.exists() and not folder.is_dir():
+            raise UserError(f"--output {output}: is a file; name a folder")
+        sampler = self.sampler(run, checkpoint)
+        page = ResultPage(f"{self.name}: images of texts", {"run": run, "seed": seed})
+        if texts.text_to is not None:
+            summary = interpolate(sampler, texts, seed, folder, page)
+        else:
+            asked, names = asked_of(sampler, texts)
+            several = texts.text is None and texts.texts is None
+            if several and not grid:
+                turns = np.arange(count) % len(asked)
+            else:
+                turns = np.repeat(
+                    np.arange(len(asked)), ceil(count / len(asked)) if several else count
+                )
+            noise = sampler.latent.array_of_seed(seed, count)
+            noise = noise[np.arange(len(turns)) % count if not grid else columns_of(turns)]
+            chosen = [asked[i] for i in turns] if isinstance(asked, list) else asked[turns]
+            write = write_grid if grid else write_files
+            summary = write(sampler, chosen, [names[i] for i in turns], noise, coarse, folder, page)
+        page.write(folder / result_page.NAME)
+        print(summary)
+
+    def evaluate(
+        self,
+        run: str,
+        /,
+        checkpoint: Checkpoint,
+        options: EvaluationOptions,
+        count: int = 2000,
+        seed: int = 0,
+    ):
+        """Evaluates whether images show what the captions of held-out images say.
+
+        Each attribute that a caption names is read off the image drawn of it: of scenes the digit,
+        by a classifier of real scenes, the colour of the stroke and of the background; of emoji the
+        skin tone, by the mean colour of the skin's pixels. R-precision is the share of the images
+        whose caption is the most similar of ten, for the run's own encoders of text and image.
+        Beside images of combinations that training has not seen there are those of combinations
+        that it has, real images, Stage I's images enlarged, and images of shuffled captions, the
+        floor. Sharpness is the variance of the Laplacian. Prints the results, and writes them to
+        the run's evaluation.json and, with images, to its evaluation/index.html.
+
+        Args:
+            run: folder of the run.
+            count: maximum number of captions of each split.
+            seed: seed for the noise.
+
+        Example:
+            {program} evaluate RUN
+            {program} evaluate RUN --count 500 --show 40
+        """
+        at_least_one(count=count)
+        check_seed(seed=seed)
+        evaluation = self.start_evaluation(run, checkpoint, options)
+        model, data, page = evaluation.model, evaluation.data, evaluation.page
+        judges, sampler = text_to_image.judges_of(data), text_sampler_of(model)
+        results = {}
+        splits = {"held out": data.held_out_split} | (
+            {"seen": "test"} if data.held_out_split != "test" else {}
+        )
+        for name, split in splits.items():
+            examples = data.examples(split, count)
+            t = embeddings_of(model, np.stack([each.text for each in examples]))
+            drawn = sampler.all(t, sampler.latent.array_of_seed(seed, len(examples)))
+            real = np.stack([each.image for each in examples])
+            enlarged = np.stack([image_file.resize(x, *real.shape[1:3]) for x in drawn.coarse])
+            kinds = {name: drawn.images, f"{name}, stage I": enlarged}
+            kinds |= {f"{name}, real": real}
+            if name == "held out":
+                kinds["shuffled captions"] = np.roll(drawn.images, 1, axis=0)
+            for kind, images in kinds.items():
+                results[kind] = scores(model, images, examples, judges)
+                results[kind]["sharpness"] = sharpness(images)
+            if show := evaluation.show:
+                shown = {"drawn": drawn.images, "stage I": enlarged, "real": real}
+                grids = {key: square_grid(images[:show]) for key, images in shown.items()}
+                page.row(f"Captions {name}", grids)
+                page.note("\n".join(each.caption for each in examples[:show]))
+        rows = text_to_image.table(results)
+        report = {"dataset": data.name, "count": count, "seed": seed, "results": results}
+        evaluation.report |= report
+        print(text_table(rows))
+        page.table(rows)
+        evaluation.finish()
+
+    def save_model(self, model: Adversarial, run: Run, base: Path, version: int) -> Path:
+        return export_text_sampler(model, base, self.name, version)
+
+    def sampler(self, run: str, checkpoint: Checkpoint) -> TextSampler:
+        """Returns the sampler of a run or of a SavedModel."""
+        if is_saved_model(run, checkpoint):
+            return load_text_sampler(run)
+        return text_sampler_of(self.load(Run.open(run, self.name), checkpoint))
+
+
+def embeddings_of(model: Adversarial, texts: np.ndarray) -> np.ndarray:
+    """Embeddings of tokens (N, T), float32 (N, d); embeddings as they are."""
+    return np.asarray(model.embedded(texts))
+
+
+def scores(model: Adversarial, images: np.ndarray, examples: list, judges: dict) -> dict:
+    """Accuracies of all attributes and, unless embeddings are given, R-precision."""
+    found = text_to_image.accuracies(images, examples, judges)
+    if not model.embedding_size:
+        found["r_precision"] = text_to_image.r_precision(model, images, examples)
+    return found
+
+
+def sharpness(images: np.ndarray) -> float:
+    """Variance of the Laplacian of grey values in [0, 1], over all images."""
+    x = images.astype(float).mean(axis=-1) / 255
+    inner = x[:, 1:-1, 1:-1]
+    sides = x[:, :-2, 1:-1] + x[:, 2:, 1:-1] + x[:, 1:-1, :-2] + x[:, 1:-1, 2:]
+    return float(np.var(sides - 4 * inner))
