@@ -26,6 +26,7 @@ from tests.helpers.tiny import Tiny
 
 import keras
 import pytest
+import tensorflow as tf
 from xdist.scheduler import LoadFileScheduling
 
 TINY = Path(__file__).with_name("helpers") / "tiny.py"
@@ -47,6 +48,14 @@ class ModelOrFile(LoadFileScheduling):
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     return ModelOrFile(config, log) if config.option.dist == "loadfile" else None
+
+
+@pytest.fixture(scope="module")
+def eager():
+    """Nothing is traced, which would take longer than a few steps."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="session")

@@ -36,15 +36,10 @@ PRESETS = {
 }
 
 
-@pytest.fixture(autouse=True, scope="module")
-def eager():
-    """Nothing is traced, which would take longer than the few steps here."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
-
-
-pytestmark = pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run")
+pytestmark = [
+    pytest.mark.usefixtures("eager"),
+    pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run"),
+]
 
 
 def small(**options):

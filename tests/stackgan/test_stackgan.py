@@ -19,15 +19,10 @@ SMALL = {"image_size": 32, "width": 4, "d_width": 2, "d_width_2": 2, "units": 3,
 SMALL |= {"condition_size": 2, "latent_size": 3, "vocabulary": WORDS, "caption_length": 4}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def eager():
-    """Nothing is traced, which would take longer than the few steps here."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
-
-
-pytestmark = pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run")
+pytestmark = [
+    pytest.mark.usefixtures("eager"),
+    pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run"),
+]
 
 
 def small():
