@@ -53,18 +53,26 @@ class SceneDigits(NamedTuple):
         return np.stack(images), np.array([part.scene(i).digit for i in indices], np.int32)
 
 
-def judges_of(data: CaptionedImages) -> dict[str, Judge]:
-    """What tells the attributes of images, by the attribute's name; empty where none is known."""
+def judged_attributes(data: CaptionedImages) -> tuple[str, ...]:
+    """The attributes that `judges_of` gives a judge; none is trained for this."""
     train = data.splits["train"]
     if isinstance(train, SceneSplit):
+        return "digit", "colour", "background"
+    toned = any("skin tone" in train.facts(index) for index in range(len(train)))
+    return ("skin tone",) if toned else ()
+
+
+def judges_of(data: CaptionedImages) -> dict[str, Judge]:
+    """What tells the attributes of images, by the attribute's name; empty where none is known."""
+    attributes = judged_attributes(data)
+    if "digit" in attributes:
         classifier = reference_classifier.trained_classifier(SceneDigits(data))
         return {
             "digit": lambda images: classifier.logits(images).argmax(axis=1).astype(str),
             "colour": lambda images: nearest(strokes(images), COLOURS),
             "background": lambda images: nearest(backgrounds(images), BACKGROUNDS),
         }
-    known = [index for index in range(len(train)) if "skin tone" in train.facts(index)]
-    if known:
+    if "skin tone" in attributes:
         tones = skin_tones(data)
         return {"skin tone": lambda images: nearest(skins(images, tones), tones)}
     return {}

@@ -69,7 +69,7 @@ class TextToImage(Task):
         return drawn
 
     def metrics_of(self, model: Adversarial, data: CaptionedImages) -> dict[str, int]:
-        names = {*text_to_image.judges_of(data)}
+        names = {*text_to_image.judged_attributes(data)}
         names |= set() if model.embedding_size else {"r_precision"}
         if not names:
             raise UserError("--evaluate_every: nothing can be measured on these data; leave it out")
