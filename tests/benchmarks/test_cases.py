@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from benchmarks import cases, classic
+from benchmarks import classic, classic_loops
 from benchmarks.cases import CASES, Sizes
 from common import registry
 from common.errors import UserError
@@ -32,7 +32,7 @@ def eager(monkeypatch):
     and a player is not updated.
     """
     keras.utils.set_random_seed(2)
-    monkeypatch.setattr(cases, "RANDOM", np.random.default_rng(2))
+    monkeypatch.setattr(classic_loops, "RANDOM", np.random.default_rng(2))
     tf.config.run_functions_eagerly(True)
     yield
     tf.config.run_functions_eagerly(False)
