@@ -9,7 +9,6 @@ from pathlib import Path
 
 from common import recipes
 from common.adversarial import Adversarial
-from common.data.sources.super_resolution import parts_of
 from common.errors import UserError, one_line
 from common.training.options import FREE_ON_RESUME, TrainingOptions
 from common.training.run_folder import Run
@@ -148,8 +147,6 @@ def _train(model_class: type, task, program: str, arguments: list[str]):
     before = run.config()["options"]
     parser.set_defaults({name: value for name, value in before.items() if name in options})
     options = train_options(parser, model_class, task, arguments)
-    if options["dataset"] != before["dataset"]:
-        options["dataset"] = absolute(options["dataset"])
     _check_resumed(options, before, model_class.length_options)
     train(model_class, task, run, options)
 
@@ -165,12 +162,6 @@ def _check_resumed(options: dict, before: dict, length_options: tuple[str, ...])
                 f"--{option} {options[option]}: the run was started with {before[option]}; leave "
                 "the option out to resume it, or start a new run"
             )
-
-
-def absolute(dataset: str) -> str:
-    """Returns --dataset as a run notes it, with the full path of each folder in it."""
-    parts = map(Path, parts_of(dataset))
-    return ",".join(str(part.resolve() if part.exists() else part) for part in parts)
 
 
 # The other verbs

@@ -149,16 +149,6 @@ def test_an_unknown_run_is_named(run_cli, tmp_path, verb):
     assert_refused(run_cli(verb.format(tmp_path / "none")), str(tmp_path / "none"), "no run")
 
 
-def test_a_folder_is_noted_by_its_full_path(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for name in ("a", "b", "c,d"):
-        (tmp_path / name).mkdir()
-    assert cli.absolute("mnist") == "mnist"
-    assert cli.absolute("a,b") == f"{tmp_path / 'a'},{tmp_path / 'b'}"
-    assert cli.absolute("a,div2k") == f"{tmp_path / 'a'},div2k"
-    assert cli.absolute("c,d") == str(tmp_path / "c,d")
-
-
 def test_a_mistyped_verb_is_named_with_the_others(run_cli):
     assert_refused(run_cli("predct run x"), "predct", "train, predict, evaluate, export")
 

@@ -65,7 +65,7 @@ class BadImages:
             UserError: bad images are not skipped.
         """
         if not self.skip:
-            raise UserError(f"{error} (or skip it with --skip_bad_images)") from error
+            raise UserError(f"{error}, or skip it with --skip_bad_images") from error
         if str(error) not in self._reported:
             self._reported.add(str(error))
             print(f"skipped {error}")

@@ -114,7 +114,7 @@ class HighResolutionImages:
         names = listing.distinct_names([source.path for source in sources])
         for name, source in zip(names[:count], sources[:count], strict=True):
             try:
-                yield name, read(source, least, "to be evaluated; remove it")
+                yield name, read(source, least, "to be evaluated; replace it by a larger one")
             except BadImage as error:
                 self._bad.report(error)
 
@@ -131,11 +131,13 @@ class HighResolutionImages:
 
     def _readable(self, index: int) -> np.ndarray:
         """The training image at `index`, or the next one that can be read."""
-        too_small = f"for a patch; give less than --image_size {self.image_size}, or remove it"
+        remedies = f"give less than --image_size {self.image_size}, replace it by a larger one"
 
         def load(number: int) -> np.ndarray:
             source = self.splits["train"][number]
-            return self._cache.get(number, lambda: read(source, self.image_size, too_small))
+            return self._cache.get(
+                number, lambda: read(source, self.image_size, f"for a patch; {remedies}")
+            )
 
         message = f"--dataset {self.name}: no training image can be used"
         return self._bad.next_readable(load, index, self.training_count, message)[1]

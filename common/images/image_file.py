@@ -106,12 +106,12 @@ def _errors_in_one_line(source: str | Path | bytes) -> Iterator[None]:
         yield
     except UnidentifiedImageError as error:
         raise BadImage(
-            f"{name}: not an image of a known format ({', '.join(_FORMATS)}); replace or remove it"
+            f"{name}: not an image of a known format ({', '.join(_FORMATS)}); replace it"
         ) from error
     # A damaged file can make one of Pillow's decoders raise nearly anything: OSError, SyntaxError,
     # struct.error, TypeError, KeyError, its own DecompressionBombError, a bare Exception, ...
     except Exception as error:
-        remedy = "check the path" if getattr(error, "strerror", None) else "replace or remove it"
+        remedy = "check the path" if getattr(error, "strerror", None) else "replace it"
         raise BadImage(f"{name}: {reason_of(error)}; {remedy}") from error
 
 

@@ -7,6 +7,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from common.errors import UserError, reason_of
+from common.images import inventory
 from common.images.image_file import OTHER_SUFFIXES, SUFFIXES
 
 
@@ -21,16 +22,17 @@ def find(folder: str | Path) -> list[Path]:
     """
     folder = Path(folder)
     try:
-        paths = [path for path in folder.iterdir() if _is_image(path)]
+        present = {path.name for path in folder.iterdir() if _is_image(path)}
     except OSError as error:
         raise UserError(f"{folder}: {reason_of(error)}; give a folder of images") from error
-    if not paths:
+    names = inventory.note(folder, present)
+    if not names:
         others = _ignored([folder])
         also = f" that can be read, but {others}" if others else ""
         raise UserError(
             f"{folder}: no images in this folder{also}; put {' '.join(SUFFIXES)} files there"
         )
-    return sorted(paths, key=lambda path: natural_order(path.name))
+    return [folder / name for name in sorted(names, key=natural_order)]
 
 
 def print_ignored(where: str | Path, paths: Iterable[Path]):

@@ -77,7 +77,9 @@ def of_emoji(data_dir: str | None) -> dict[str, CaptionedFiles]:
     return {"train": splits["train"], "test": splits["train"], "held_out": splits["held_out"]}
 
 
-def find(dataset: str | None, data_dir: str | None, seed: int) -> tuple[str, dict]:
+def find(
+    dataset: str | None, data_dir: str | None, seed: int, skip_missing: bool = False
+) -> tuple[str, dict]:
     """A dataset's name or absolute path, and its splits; see `CaptionedImages`."""
     if dataset is None:
         try:
@@ -93,7 +95,7 @@ def find(dataset: str | None, data_dir: str | None, seed: int) -> tuple[str, dic
     if path.is_dir():
         return str(path), of_folder(path, seed)
     if path.is_file():
-        return str(path), of_csv(path, seed)
+        return str(path), of_csv(path, seed, skip_missing)
     raise UserError(
         f"--dataset {dataset}: no such folder, CSV file or known dataset; give one of these or "
         f"mnist, {labelled.EMBEDDED}, {EMOJI}"

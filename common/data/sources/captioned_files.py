@@ -119,6 +119,11 @@ def _captions_of(path: Path) -> list[str]:
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
+        if not path.exists():
+            raise UserError(
+                f"{file}: {reason_of(error)}; put it back: a missing image of a run can be "
+                "skipped, but not its captions"
+            ) from error
         raise UserError(
             f"{path}: no captions in {file.name} beside it ({reason_of(error)}); write one a line, "
             "or remove the image"
@@ -144,16 +149,20 @@ def rows_of(file: Path) -> list[dict[str, str]]:
     return rows
 
 
-def of_csv(file: Path, seed: int) -> dict[str, CaptionedFiles]:
-    """Images that a CSV file names, relative to its folder; several rows may name one."""
+def of_csv(file: Path, seed: int, skip_missing: bool = False) -> dict[str, CaptionedFiles]:
+    """Images that a CSV file names, relative to its folder; several rows may name one.
+
+    Raises:
+        UserError: it cannot be read; or an image is missing, unless those are skipped when read.
+    """
     texts: dict[str, list[str]] = defaultdict(list)
     for row in rows_of(file):
         texts[row["file"]].append(row["caption"].strip())
     for name in texts:
-        if not (file.parent / name).is_file():
+        if not skip_missing and not (file.parent / name).is_file():
             raise UserError(
-                f"{file}: a caption without image: {file.parent / name} is missing; remove the "
-                "row, or name files relative to the folder of the CSV file"
+                f"{file}: a caption without image: {file.parent / name} is missing; name files "
+                "relative to the folder of the CSV file, or skip it with --skip_bad_images"
             )
     paths, groups = [file.parent / name for name in texts], ["|".join(t) for t in texts.values()]
     every = CaptionedFiles(file.parent, paths, [*texts.values()], groups)
