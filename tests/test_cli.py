@@ -189,9 +189,9 @@ def refuses_data(run_cli, tmp_path):
 def test_missing_data(refuses_data, tmp_path):
     refuses_data(tmp_path / "none", str(tmp_path / "none"), "no such folder", "facades")
     (tmp_path / "empty").mkdir()
-    refuses_data(tmp_path / "empty", str(tmp_path / "empty"), "no images")
+    refuses_data(tmp_path / "empty", str(tmp_path / "empty"), "it is empty; wanted: trainA/")
     (tmp_path / "file").touch()
-    refuses_data(tmp_path / "file", str(tmp_path / "file"), "no such folder")
+    refuses_data(tmp_path / "file", str(tmp_path / "file"), "a file; give a folder")
 
 
 def test_unreadable_held_out_images(refuses_data, tmp_path):

@@ -58,9 +58,9 @@ class UnpairedImages:
             ae_photos, which are downloaded; embedded, generated facades by day and by night;
             mnist_outlines, mnist_negatives, digits_outlines or digits_negatives, MNIST or generated
             digits and the outlines or negatives of others; emoji, in two drawing styles, which must
-            be in --data_dir. A folder holds trainA/ and trainB/
-            (testA/, testB/), or A/ and B/. Default: apple2orange if on disk or downloadable, else
-            embedded.
+            be in --data_dir. A folder holds trainA/ and trainB/ (testA/, testB/), or A/ and B/,
+            each with images or with train/ (test/). Default: apple2orange if on disk or
+            downloadable, else embedded.
         data_dir: folder of named datasets, where they are also downloaded to; default
             ~/.keras/datasets.
         image_size: side of the images in pixels; default 128, for smaller images of a folder their
@@ -107,7 +107,7 @@ class UnpairedImages:
             self.splits = digit_splits(**self.labelled.splits, change=change, seed=seed)
             usual = Usual(DIGIT_SIDE, 1)
         else:
-            self.name, self.splits = find_splits(dataset, data_dir, seed)
+            self.name, self.splits = find_splits(dataset, data_dir, seed, skip_bad_images)
             usual = usual_form(self.name, self.splits)
         self.image_size = image_size or usual.side
         self.channels = channels or usual.channels

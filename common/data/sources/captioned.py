@@ -4,7 +4,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Protocol
 
-from common.data.sources import labelled
+from common.data.sources import labelled, layouts
 from common.data.sources.captioned_files import (
     CaptionedFiles,
     Drawn,
@@ -94,9 +94,6 @@ def find(
     path = Path(dataset).expanduser().resolve()  # a run may be resumed from another directory
     if path.is_dir():
         return str(path), of_folder(path, seed)
-    if path.is_file():
+    if path.is_file() and not layouts.other_file(path):
         return str(path), of_csv(path, seed, skip_missing)
-    raise UserError(
-        f"--dataset {dataset}: no such folder, CSV file or known dataset; give one of these or "
-        f"mnist, {labelled.EMBEDDED}, {EMOJI}"
-    )
+    raise layouts.no_dataset(dataset, "a folder, a CSV file", "mnist", labelled.EMBEDDED, EMOJI)

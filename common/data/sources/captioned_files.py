@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
+from common.data.sources import layouts
 from common.data.sources.splits import hash_of_names, random_split
 from common.errors import UserError, reason_of
 from common.images import image_file, listing
@@ -104,8 +105,7 @@ def of_folder(folder: Path, seed: int) -> dict[str, CaptionedFiles]:
 
 
 def _folder_split(folder: Path, root: Path) -> CaptionedFiles:
-    classes = sorted(path for path in folder.iterdir() if path.is_dir())
-    classes = [path for path in classes if not path.name.startswith(".")]
+    classes = layouts.class_folders(folder)
     paths = [path for each in classes or [folder] for path in listing.find(each)]
     texts = [_captions_of(path) for path in paths]
     groups = [
@@ -139,8 +139,12 @@ def rows_of(file: Path) -> list[dict[str, str]]:
     try:
         with open(file, newline="", encoding="utf-8") as opened:
             rows = list(csv.DictReader(opened))
-    except (OSError, ValueError, csv.Error) as error:
-        raise UserError(f"{file}: cannot be read ({reason_of(error)})") from error
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{file}: not a text file in UTF-8; save it as one, with the columns file,caption"
+        ) from error
+    except (OSError, csv.Error) as error:
+        raise UserError(f"{file}: cannot be read ({reason_of(error)}); replace it") from error
     if not rows or not {"file", "caption"} <= rows[0].keys():
         raise UserError(f"{file}: give a first line with the columns file,caption and rows below")
     for number, row in enumerate(rows, 2):
