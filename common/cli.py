@@ -7,9 +7,10 @@ from dataclasses import fields, is_dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from common import recipes
+from common import option_errors, recipes
 from common.adversarial import Adversarial
-from common.errors import UserError, one_line
+from common.errors import UserError
+from common.io.paths import expanded
 from common.training.options import FREE_ON_RESUME, TrainingOptions
 from common.training.run_folder import Run
 from common.training.train import train
@@ -273,13 +274,18 @@ def _paragraph(doc: docstring_parser.Docstring) -> str:
 
 
 def _parse(parser: ArgumentParser, arguments: list[str]) -> dict:
-    """Returns the parsed options; a flag may stand alone, as in --resume for --resume true."""
+    """Returns the parsed options.
+
+    A flag may stand alone, as in --resume for --resume true, and ~ is the home folder also where
+    no shell has replaced it.
+    """
     flags = {f"--{a.dest}" for a in parser._actions if getattr(a, "_typehint", None) is bool}
     spelled = [
         f"{argument}=true" if argument in flags and following not in BOOLEANS else argument
         for argument, following in pairwise([*arguments, "--"])
     ]
     try:
-        return parser.parse_args(spelled).as_dict()
+        options = parser.parse_args(spelled).as_dict()
     except ArgumentError as error:
-        raise UserError(f"{one_line(error)} (--help lists the options)") from error
+        raise option_errors.explained(error, parser, arguments) from error
+    return {name: expanded(value) for name, value in options.items()}

@@ -125,9 +125,11 @@ def no_dataset(dataset: str, given: str, *named: str) -> UserError:
         named: names of the known datasets.
     """
     known = f"give {given} or one of {', '.join(named)}"
-    if not Path(dataset).is_file():
+    if not Path(dataset).expanduser().is_file():
         return UserError(f"--dataset {dataset}: no such folder or known dataset; {known}")
-    return UserError(f"--dataset {dataset}: {other_file(Path(dataset)) or f'a file; {known}'}")
+    return UserError(
+        f"--dataset {dataset}: {other_file(Path(dataset).expanduser()) or f'a file; {known}'}"
+    )
 
 
 def other_file(path: Path) -> str | None:

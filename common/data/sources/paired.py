@@ -109,9 +109,10 @@ def find_splits(
         return dataset, folder_splits(folder, seed)
     if dataset == emoji.NAME:
         return dataset, emoji_splits(emoji.folder_of(data_dir), skip_alone)
-    if not Path(dataset).is_dir():
+    folder = Path(dataset).expanduser()
+    if not folder.is_dir():
         raise layouts.no_dataset(dataset, "a folder", *NAMED, emoji.NAME, EMBEDDED)
-    folder = Path(dataset).resolve()  # a run may be resumed from another working directory
+    folder = folder.resolve()  # a run may be resumed from another working directory
     return str(folder), folder_splits(folder, seed, skip_alone)
 
 

@@ -93,10 +93,11 @@ def _find_one(dataset: str, data_dir: str | None, seed: int) -> tuple[str, Split
         for split, url in NAMED[dataset].items():
             fetch_archive(url, home / split, f"{dataset} {split}")
         return dataset, folder_splits(home, seed)
-    if not Path(dataset).is_dir():
+    folder = Path(dataset).expanduser()
+    if not folder.is_dir():
         given = "a folder, several separated by commas,"
         raise layouts.no_dataset(dataset, given, *NAMED, EMBEDDED)
-    folder = Path(dataset).resolve()  # a run may be resumed from another working directory
+    folder = folder.resolve()  # a run may be resumed from another working directory
     return str(folder), folder_splits(folder, seed)
 
 

@@ -124,3 +124,10 @@ def test_the_domains_of_a_translator_are_said_to_be_classes(tmp_path, capsys):
     assert labelled.find(str(tmp_path), None, 0).class_names == ["trainA", "trainB"]
     said = "takes trainA/, trainB/ for classes; for the images of one domain give --dataset "
     assert f"{said}{tmp_path / 'trainA'}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("kind", "places"), [("pairs", "AB"), ("unpaired", "AB"), ("photos", ".")])
+def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch, kind, places):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    lay_out(tmp_path / "data", *places)
+    assert FIND[kind]("~/data", None, 0)[0] == str(tmp_path / "data")
