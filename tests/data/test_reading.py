@@ -33,7 +33,7 @@ def test_a_bad_image_is_an_error_by_default():
     bad = BadImages(skip=False)
     assert bad.next_readable(read, 2, 4, "none") == (2, [2])
     assert bad.error is None
-    with pytest.raises(UserError, match=r"1\.png: truncated \(or skip it with --skip") as error:
+    with pytest.raises(UserError, match=r"1\.png: truncated, or skip it with --skip") as error:
         bad.next_readable(read, 1, 4, "none")
     assert bad.error is error.value
 

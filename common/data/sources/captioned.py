@@ -78,7 +78,7 @@ def of_emoji(data_dir: str | None) -> dict[str, CaptionedFiles]:
 
 
 def find(
-    dataset: str | None, data_dir: str | None, seed: int, skip_missing: bool = False
+    dataset: str | None, data_dir: str | None, seed: int, skip_alone: bool = False
 ) -> tuple[str, dict]:
     """A dataset's name or absolute path, and its splits; see `CaptionedImages`."""
     if dataset is None:
@@ -93,7 +93,7 @@ def find(
         return EMOJI, of_emoji(data_dir)
     path = Path(dataset).expanduser().resolve()  # a run may be resumed from another directory
     if path.is_dir():
-        return str(path), of_folder(path, seed)
+        return str(path), of_folder(path, seed, skip_alone)
     if path.is_file() and not layouts.other_file(path):
-        return str(path), of_csv(path, seed, skip_missing)
+        return str(path), of_csv(path, seed, skip_alone)
     raise layouts.no_dataset(dataset, "a folder, a CSV file", "mnist", labelled.EMBEDDED, EMOJI)

@@ -95,18 +95,25 @@ class CaptionedFiles:
         )
 
 
-def of_folder(folder: Path, seed: int) -> dict[str, CaptionedFiles]:
-    """Images with NAME.txt beside, a caption a line; train/ and test/, or a random tenth."""
+def of_folder(folder: Path, seed: int, skip_alone: bool = False) -> dict[str, CaptionedFiles]:
+    """Images with NAME.txt beside, a caption a line; train/ and test/, or a random tenth.
+
+    With `skip_alone`, images without such a file are left out instead of raising a UserError.
+    """
     train, test = folder / "train", folder / "test"
-    every = _folder_split(train if train.is_dir() else folder, folder)
+    every = _folder_split(train if train.is_dir() else folder, folder, skip_alone)
     if train.is_dir() and test.is_dir():
-        return {"train": checked(every), "test": _folder_split(test, folder)}
+        return {"train": checked(every), "test": _folder_split(test, folder, skip_alone)}
     return split_off_test(every, folder, seed)
 
 
-def _folder_split(folder: Path, root: Path) -> CaptionedFiles:
+def _folder_split(folder: Path, root: Path, skip_alone: bool) -> CaptionedFiles:
     classes = layouts.class_folders(folder)
     paths = [path for each in classes or [folder] for path in listing.find(each)]
+    alone = {p for p in paths if skip_alone and p.exists() and not p.with_suffix(".txt").exists()}
+    if alone:
+        print(f"skipped {len(alone)} images without captions in {folder}, such as {min(alone)}")
+        paths = [path for path in paths if path not in alone]
     texts = [_captions_of(path) for path in paths]
     groups = [
         path.parent.name if classes else "|".join(t) for path, t in zip(paths, texts, strict=True)
@@ -126,7 +133,7 @@ def _captions_of(path: Path) -> list[str]:
             ) from error
         raise UserError(
             f"{path}: no captions in {file.name} beside it ({reason_of(error)}); write one a line, "
-            "or remove the image"
+            "or leave out images without captions with --skip_bad_images"
         ) from error
     captions = [line.strip() for line in lines if line.strip()]
     if not captions:
@@ -153,7 +160,7 @@ def rows_of(file: Path) -> list[dict[str, str]]:
     return rows
 
 
-def of_csv(file: Path, seed: int, skip_missing: bool = False) -> dict[str, CaptionedFiles]:
+def of_csv(file: Path, seed: int, skip_alone: bool = False) -> dict[str, CaptionedFiles]:
     """Images that a CSV file names, relative to its folder; several rows may name one.
 
     Raises:
@@ -163,7 +170,7 @@ def of_csv(file: Path, seed: int, skip_missing: bool = False) -> dict[str, Capti
     for row in rows_of(file):
         texts[row["file"]].append(row["caption"].strip())
     for name in texts:
-        if not skip_missing and not (file.parent / name).is_file():
+        if not skip_alone and not (file.parent / name).is_file():
             raise UserError(
                 f"{file}: a caption without image: {file.parent / name} is missing; name files "
                 "relative to the folder of the CSV file, or skip it with --skip_bad_images"
