@@ -55,7 +55,8 @@ class CaptionedImages:
         caption_length: number of words of a caption that are read.
         augment: whether training images are randomly cropped, from 76/64 of their side, and
             mirrored; for folders and CSV files of photos.
-        skip_bad_images: replace an unreadable image by the next readable one instead of failing.
+        skip_bad_images: replace an unreadable image by the next readable one, and leave out images
+            without captions, instead of failing.
         cache_mb: megabytes of training images to keep in memory.
 
     Raises:

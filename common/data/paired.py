@@ -4,12 +4,11 @@ from collections.abc import Iterator
 from typing import ClassVar, Literal
 
 from common.data.reading import BadImages, Cache
-from common.data.sources.paired import EMBEDDED, NAMED, find_splits
+from common.data.sources.paired import EMBEDDED, NAMED, Pair, find_splits
 from common.data.sources.splits import fingerprint
 from common.data.stream import all_to_unit, per_sample, shuffled, stream
 from common.errors import UserError, at_least_one
 from common.images import image_file
-from common.images.image_file import BadImage
 
 import numpy as np
 import tensorflow as tf
@@ -130,17 +129,15 @@ class PairedImages:
     def pairs(
         self, split: str, count: int | None = None
     ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-        """(name, x, y) of the first `count` pairs of a split, in order, without augmentation.
+        """(name, x, y) of the first `count` readable pairs of a split, in order, not augmented.
 
         x is float32 (image_size, image_size, channels_in) in [-1, 1], y likewise.
         """
-        for pair in self.splits[split][:count]:
-            try:
-                a, b = pair.read(self.image_size)
-            except BadImage as error:
-                self._bad.report(error)
-                continue
+        for pair, (a, b) in self._bad.readable(self._read, self.splits[split], count):
             yield pair.name, *map(image_file.to_unit, self._as_input_and_target(a, b))
+
+    def _read(self, pair: Pair) -> tuple[np.ndarray, np.ndarray]:
+        return pair.read(self.image_size)
 
     def _training_sample(
         self, index: int, random: np.random.Generator

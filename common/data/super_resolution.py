@@ -103,7 +103,7 @@ class HighResolutionImages:
     def originals(
         self, split: str, count: int | None = None, least: int = 1
     ) -> Iterator[tuple[str, np.ndarray]]:
-        """(name, image) of the readable ones among the first `count` of a split, uint8 (H, W, 3).
+        """(name, image) of the first `count` readable ones of a split, uint8 (H, W, 3).
 
         Args:
             split: "train" or "val".
@@ -112,11 +112,12 @@ class HighResolutionImages:
         """
         sources = self.splits[split]
         names = listing.distinct_names([source.path for source in sources])
-        for name, source in zip(names[:count], sources[:count], strict=True):
-            try:
-                yield name, read(source, least, "to be evaluated; replace it by a larger one")
-            except BadImage as error:
-                self._bad.report(error)
+
+        def load(index: int) -> np.ndarray:
+            return read(sources[index], least, "to be evaluated; replace it by a larger one")
+
+        for index, image in self._bad.readable(load, range(len(sources)), count):
+            yield names[index], image
 
     def _training_sample(self, index: int, random: np.random.Generator):
         """(lr, hr), augmented, uint8."""

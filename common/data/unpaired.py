@@ -20,7 +20,6 @@ from common.data.stream import all_to_unit, per_sample, shuffled, stream
 from common.data.synthetic.facades import SMALLEST
 from common.errors import UserError
 from common.images import image_file
-from common.images.image_file import BadImage
 
 import numpy as np
 import tensorflow as tf
@@ -183,14 +182,13 @@ class UnpairedImages:
     def held_out(
         self, domain: Literal["A", "B"], split: Literal["train", "test"], count: int | None = None
     ) -> Iterator[HeldOut]:
-        """The first `count` images of a domain's split, in order, without augmentation."""
+        """The first `count` readable images of a domain's split, in order, not augmented."""
         source = self.splits[f"{split}{domain}"]
-        for index in range(len(source))[:count]:
-            try:
-                x = source.read(index, self.image_size)
-            except BadImage as error:
-                self._bad.report(error)
-                continue
+
+        def read(index: int) -> np.ndarray:
+            return source.read(index, self.image_size)
+
+        for index, x in self._bad.readable(read, range(len(source)), count):
             target = label = None
             if source.has_targets:
                 target = self._to_float(source.target(index, self.image_size))

@@ -159,6 +159,25 @@ def test_a_counterpart_in_another_format_takes_the_place_of_a_missing_one(tmp_pa
     assert open_data(data_class, run, run.config()["options"])[1] == fingerprint
 
 
+def test_moved_embeddings_are_found_at_their_new_place(tmp_path):
+    dataset = captioned(tmp_path / "here")
+    values = np.random.default_rng(0).random((5, 2, 3), np.float32)
+    names = [f"{number}.png" for number in range(5)]
+    np.savez(tmp_path / "e.npz", files=names, embeddings=values)
+    options = {"seed": 0, "dataset": dataset, "embeddings": str(tmp_path / "e.npz")}
+    run = Run(tmp_path / "run")
+    data, fingerprint, _ = open_data(CaptionedImages, run, options)
+    run.write_config("any", options | data.found, fingerprint)
+    (tmp_path / "e.npz").rename(tmp_path / "f.npz")
+    with pytest.raises(UserError, match="give its new place with --embeddings"):
+        open_data(CaptionedImages, run, options)
+    moved = options | {"embeddings": str(tmp_path / "f.npz")}
+    assert open_data(CaptionedImages, run, moved)[1] == fingerprint
+    np.savez(tmp_path / "f.npz", files=names, embeddings=values + 1)
+    with pytest.raises(UserError, match=rf"^--embeddings {tmp_path}/f.npz: not the data of"):
+        open_data(CaptionedImages, run, moved)
+
+
 def test_an_old_run_without_an_inventory_names_the_split(tmp_path):
     run = Run(tmp_path / "run")
     options = {"seed": 0, "dataset": class_folders(tmp_path / "here")}
