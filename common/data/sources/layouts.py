@@ -4,6 +4,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+from common.data.sources.splits import VALIDATION, print_unused
 from common.errors import UserError
 from common.images import listing
 from common.images.image_file import SUFFIXES
@@ -58,6 +59,26 @@ def wrong(folder: Path, wanted: str, fits: Callable[[Path], bool], *ways: str) -
     if (folder / "train").is_dir():
         seen.append(f"train/: {listing.contents(folder / 'train')}")
     return UserError("; ".join([*seen, *ways, f"wanted: {wanted}"]))
+
+
+def domain_folders(folder: Path, domain: str) -> tuple[Path, Path]:
+    """The folders of a domain's training and test images, of which the latter need not exist.
+
+    Raises:
+        UserError: the folder has none of the layouts `DOMAINS`.
+    """
+    train, test, unsplit = (folder / f"{part}{domain}" for part in ("train", "test", ""))
+    if not train.is_dir():
+        if not unsplit.is_dir() or test.is_dir():
+            ways = ways_to_domains(folder)
+            raise wrong(folder, DOMAINS, has_domains, *ways)
+        if not listing.has_images(unsplit) and (unsplit / "train").is_dir():
+            print_unused(unsplit, VALIDATION, "test images are those of test/, beside train/")
+            return unsplit / "train", unsplit / "test"
+    remedy = f"test images are those of {test.name}/, beside {train.name}/"
+    print_unused(folder, [f"{name}{domain}" for name in VALIDATION], remedy)
+    train = train if train.is_dir() else unsplit
+    return train, test
 
 
 def ways_to_domains(folder: Path) -> list[str]:

@@ -11,7 +11,7 @@ from common.data.sources.labelled import ArraySplit
 from common.data.sources.paired import NAMED as PAIRED
 from common.data.sources.paired import TwoFiles
 from common.data.sources.paired import emoji_splits as emoji_pairs
-from common.data.sources.splits import VALIDATION, hash_of_names, print_unused, random_split
+from common.data.sources.splits import hash_of_names, random_split
 from common.data.sources.survey import survey
 from common.data.synthetic.facades import facade_by_day, facade_by_night
 from common.errors import UserError
@@ -267,7 +267,7 @@ def folder_splits(folder: Path, seed: int) -> dict[str, Domain]:
     """The images of a folder; a missing testA or testB is split off the training images."""
     splits = {}
     for domain in "AB":
-        train, test = domain_folders(folder, domain)
+        train, test = layouts.domain_folders(folder, domain)
         splits[f"train{domain}"] = listing.find(train)
         if test.is_dir():
             splits[f"test{domain}"] = listing.find(test)
@@ -275,26 +275,6 @@ def folder_splits(folder: Path, seed: int) -> dict[str, Domain]:
             splits |= split_off_test(splits[f"train{domain}"], domain, folder, seed)
     listing.print_ignored(folder, (path for paths in splits.values() for path in paths))
     return {split: Files(splits[split]) for split in SPLITS}
-
-
-def domain_folders(folder: Path, domain: str) -> tuple[Path, Path]:
-    """The folders of a domain's training and test images, of which the latter need not exist.
-
-    Raises:
-        UserError: the folder has none of the layouts `layouts.DOMAINS`.
-    """
-    train, test, unsplit = (folder / f"{part}{domain}" for part in ("train", "test", ""))
-    if not train.is_dir():
-        if not unsplit.is_dir() or test.is_dir():
-            ways = layouts.ways_to_domains(folder)
-            raise layouts.wrong(folder, layouts.DOMAINS, layouts.has_domains, *ways)
-        if not listing.has_images(unsplit) and (unsplit / "train").is_dir():
-            print_unused(unsplit, VALIDATION, "test images are those of test/, beside train/")
-            return unsplit / "train", unsplit / "test"
-    remedy = f"test images are those of {test.name}/, beside {train.name}/"
-    print_unused(folder, [f"{name}{domain}" for name in VALIDATION], remedy)
-    train = train if train.is_dir() else unsplit
-    return train, test
 
 
 class Usual(NamedTuple):
