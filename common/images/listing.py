@@ -38,8 +38,8 @@ def find(folder: str | Path) -> list[Path]:
 def has_images(folder: Path) -> bool:
     """Whether `find` finds any."""
     try:
-        return bool(find(folder))
-    except UserError:
+        return any(map(_is_image, folder.iterdir())) or bool(find(folder))
+    except (OSError, UserError):
         return False
 
 
