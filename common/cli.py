@@ -7,10 +7,10 @@ from dataclasses import fields, is_dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from common import recipes
+from common import option_errors, recipes
 from common.adversarial import Adversarial
-from common.data.sources.super_resolution import parts_of
-from common.errors import UserError, one_line
+from common.errors import UserError
+from common.io.paths import expanded
 from common.training.options import FREE_ON_RESUME, TrainingOptions
 from common.training.run_folder import Run
 from common.training.train import train
@@ -148,8 +148,6 @@ def _train(model_class: type, task, program: str, arguments: list[str]):
     before = run.config()["options"]
     parser.set_defaults({name: value for name, value in before.items() if name in options})
     options = train_options(parser, model_class, task, arguments)
-    if options["dataset"] != before["dataset"]:
-        options["dataset"] = absolute(options["dataset"])
     _check_resumed(options, before, model_class.length_options)
     train(model_class, task, run, options)
 
@@ -165,12 +163,6 @@ def _check_resumed(options: dict, before: dict, length_options: tuple[str, ...])
                 f"--{option} {options[option]}: the run was started with {before[option]}; leave "
                 "the option out to resume it, or start a new run"
             )
-
-
-def absolute(dataset: str) -> str:
-    """Returns --dataset as a run notes it, with the full path of each folder in it."""
-    parts = map(Path, parts_of(dataset))
-    return ",".join(str(part.resolve() if part.exists() else part) for part in parts)
 
 
 # The other verbs
@@ -282,13 +274,18 @@ def _paragraph(doc: docstring_parser.Docstring) -> str:
 
 
 def _parse(parser: ArgumentParser, arguments: list[str]) -> dict:
-    """Returns the parsed options; a flag may stand alone, as in --resume for --resume true."""
+    """Returns the parsed options.
+
+    A flag may stand alone, as in --resume for --resume true, and ~ is the home folder also where
+    no shell has replaced it.
+    """
     flags = {f"--{a.dest}" for a in parser._actions if getattr(a, "_typehint", None) is bool}
     spelled = [
         f"{argument}=true" if argument in flags and following not in BOOLEANS else argument
         for argument, following in pairwise([*arguments, "--"])
     ]
     try:
-        return parser.parse_args(spelled).as_dict()
+        options = parser.parse_args(spelled).as_dict()
     except ArgumentError as error:
-        raise UserError(f"{one_line(error)} (--help lists the options)") from error
+        raise option_errors.explained(error, parser, arguments) from error
+    return {name: expanded(value) for name, value in options.items()}

@@ -256,7 +256,8 @@ def load(folder: Path | str, **checkpoint) -> Loaded:
     Raises:
         UserError: there is neither in the folder, or it does not have these weights.
     """
-    path, folder = Path(folder), str(folder)
+    path = Path(folder).expanduser()
+    folder = str(path)
     if tf.saved_model.contains_saved_model(folder):
         for option in checkpoint:
             raise UserError(f"{option}: fixed in the SavedModel {folder}; load the run instead")

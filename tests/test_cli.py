@@ -1,11 +1,12 @@
 """The command line: verbs, help, and errors that the user can fix in one line."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import ClassVar
 
-from common import cli
+from common import cli, option_errors, registry
 from common.data.sources import paired
 from common.errors import UserError
 from common.images import image_file
@@ -116,47 +117,75 @@ def test_flags_stand_alone_or_take_a_value():
 
 
 @pytest.mark.parametrize(
-    "line, named",
+    "line, said",
     [
-        ("--unknown 3", "--unknown"),
-        ("train --unknown", "--unknown"),
-        ("predict run x --output y --width 3", "--width"),
-        ("evaluate run --tile 5", "--tile"),
-        ("export run --split val", "--split"),
+        ("--unknown 3", "--unknown: no such option"),
+        ("train --unknown", "--unknown: no such option"),
+        ("--image-size=64", "--image-size: no such option; did you mean --image_size?"),
+        ("predict run x --output y --width 3", "--width: no such option"),
+        ("evaluate run --tile 5", "--tile: no such option"),
+        ("export run --split val", "--split: no such option"),
         ("strain", "strain"),
-        ("--steps many", "steps"),
-        ("--image_size 2.5", "image_size"),
-        ("--jit maybe", "jit"),
-        ("--precision float8", "precision"),
-        ("--resume perhaps", "perhaps"),
-        ("--direction AtoC", "direction"),
-        ("export run --version new", "version"),
-        ("evaluate run --split train", "split"),
-        ("predict run x", "output"),
-        ("predict run --output y", "inputs"),
-        ("evaluate", "run"),
-        ("--run", "--run"),
+        ("--steps many", "--steps many: give a whole number"),
+        ("--steps=1e3", "--steps 1e3: give a whole number"),
+        ("--image_size 2.5", "--image_size 2.5: give a whole number"),
+        ("--image_size 16 32", "32: an argument too many"),
+        ("--learning_rate 0,0002", "--learning_rate 0,0002: give a number"),
+        ("--jit maybe", "--jit maybe: give auto, on or off"),
+        ("--precision float8", "--precision float8: give float32, mixed_float16 or mixed_bfloat16"),
+        ("--resume perhaps", "perhaps: an argument too many"),
+        ("--resume=perhaps", "--resume perhaps: give true or false"),
+        ("--direction AtoC", "--direction AtoC: give AtoB or BtoA"),
+        ("export run --version new", "--version new: give a whole number"),
+        ("evaluate run --split train", "--split train: give val or test"),
+        ("predict run x", "missing: --output"),
+        ("predict run --output y", "missing: INPUTS"),
+        ("evaluate", "missing: RUN"),
+        ("--run", "--run: give a value"),
     ],
 )
-def test_invalid_arguments_are_refused_by_name(run_cli, line, named, monkeypatch, tmp_path):
+def test_invalid_arguments_are_refused_by_name(run_cli, line, said, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    assert_refused(run_cli(line), named)
+    assert_refused(run_cli(line), said)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", registry.NAMES)
+def test_every_option_says_what_to_give(name):
+    task = registry.task_of(name)
+    parsers = {"train": cli.train_parser(task.model_class, task, name)}
+    for verb in cli.VERBS[1:]:
+        parsers[verb] = cli.verb_parser(getattr(task, verb), name)
+    for parser in parsers.values():
+        for action in parser._actions:
+            hint = getattr(action, "_typehint", None) or action.type
+            if hint is not None:
+                said = option_errors.wanted(hint)
+                assert said and not {"class", "typing", "None"} & set(re.findall(r"\w+", said))
+
+
+def test_the_home_folder_is_meant_by_a_tilde_wherever_a_path_is_taken(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    task = PairedTranslation(Tiny)
+    home, paths = str(tmp_path), "--dataset=~/a,~/b --data_dir ~/c --run=~/e --config=~/d"
+    parser = cli.train_parser(Tiny, task, "tiny")
+    options = cli._parse(parser, paths.split())
+    assert options["dataset"] == f"{home}/a,{home}/b" and options["data_dir"] == f"{home}/c"
+    assert options["run"] == f"{home}/e" and options["config"] == f"{home}/d"
+    options = cli._parse(
+        cli.verb_parser(task.predict, "x"), ["~/r", "~/a.png", "b~.png", "--output=~/o"]
+    )
+    assert options["run"] == f"{home}/r" and options["output"] == f"{home}/o"
+    assert options["inputs"] == [f"{home}/a.png", "b~.png"]
+    recipe = tmp_path / "d"
+    recipe.write_text("dataset: ~/a\n")
+    options = cli.train_options(parser, Tiny, task, ["--config=~/d"])
+    assert options["dataset"] == f"{home}/a"
 
 
 @pytest.mark.parametrize("verb", ["evaluate {}", "export {}", "predict {} x --output y"])
 def test_an_unknown_run_is_named(run_cli, tmp_path, verb):
     assert_refused(run_cli(verb.format(tmp_path / "none")), str(tmp_path / "none"), "no run")
-
-
-def test_a_folder_is_noted_by_its_full_path(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for name in ("a", "b", "c,d"):
-        (tmp_path / name).mkdir()
-    assert cli.absolute("mnist") == "mnist"
-    assert cli.absolute("a,b") == f"{tmp_path / 'a'},{tmp_path / 'b'}"
-    assert cli.absolute("a,div2k") == f"{tmp_path / 'a'},div2k"
-    assert cli.absolute("c,d") == str(tmp_path / "c,d")
 
 
 def test_a_mistyped_verb_is_named_with_the_others(run_cli):
@@ -199,9 +228,9 @@ def refuses_data(run_cli, tmp_path):
 def test_missing_data(refuses_data, tmp_path):
     refuses_data(tmp_path / "none", str(tmp_path / "none"), "no such folder", "facades")
     (tmp_path / "empty").mkdir()
-    refuses_data(tmp_path / "empty", str(tmp_path / "empty"), "no images")
+    refuses_data(tmp_path / "empty", str(tmp_path / "empty"), "it is empty; wanted: trainA/")
     (tmp_path / "file").touch()
-    refuses_data(tmp_path / "file", str(tmp_path / "file"), "no such folder")
+    refuses_data(tmp_path / "file", str(tmp_path / "file"), "a file; give a folder")
 
 
 def test_unreadable_held_out_images(refuses_data, tmp_path):

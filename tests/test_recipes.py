@@ -1,6 +1,7 @@
 """Recipes: --config by name, from a YAML file and from a run's config.json."""
 
 import json
+from pathlib import Path
 
 from common import cli, recipes, registry
 from common.signatures import parameters
@@ -54,7 +55,7 @@ def test_a_recipe_by_name_gives_way_to_the_command_line():
         ("steps: 7\nl2: 1e-5", {"steps": 7, "l2": 1e-5}),
         ("# only a comment\njit: off\nouter_bias: no", {"jit": "off", "outer_bias": False}),
         ("dataset: 2020\ndense_units: null", {"dataset": "2020", "dense_units": None}),
-        ("dataset: a/b\ndata_dir: ~/c d", {"dataset": "a/b", "data_dir": "~/c d"}),
+        ("dataset: a/b\ndata_dir: ~/c d", {"dataset": "a/b", "data_dir": str(Path.home() / "c d")}),
         ('{"steps": 3, "ema": 0.5}', {"steps": 3, "ema": 0.5}),
     ],
 )

@@ -1,5 +1,6 @@
 """Captioned images as streams of (image, caption, image that the caption does not describe)."""
 
+from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 from common import errors
@@ -54,7 +55,8 @@ class CaptionedImages:
         caption_length: number of words of a caption that are read.
         augment: whether training images are randomly cropped, from 76/64 of their side, and
             mirrored; for folders and CSV files of photos.
-        skip_bad_images: replace an unreadable image by the next readable one instead of failing.
+        skip_bad_images: replace an unreadable image by the next readable one, and leave out images
+            without captions, instead of failing.
         cache_mb: megabytes of training images to keep in memory.
 
     Raises:
@@ -79,10 +81,12 @@ class CaptionedImages:
     ):
         errors.at_least_one(image_size=image_size, caption_length=caption_length)
         self.seed, self.image_size, self.channels = seed, image_size, 3
-        self.name, self.splits = find(dataset, data_dir, seed)
+        self.name, self.splits = find(dataset, data_dir, seed, skip_bad_images)
         self.augment = augment
         self._bad, self._cache = BadImages(skip_bad_images), Cache(cache_mb)
-        self.embeddings = None if embeddings is None else self._read_embeddings(embeddings)
+        # a run may be resumed from another directory
+        self._file = None if embeddings is None else str(Path(embeddings).expanduser().resolve())
+        self.embeddings = None if self._file is None else self._read_embeddings(self._file)
         captions = self.splits["train"].captions()
         self.vocabulary = Vocabulary.of(captions, caption_length)
 
@@ -114,6 +118,7 @@ class CaptionedImages:
         given = self.embeddings is not None
         return {
             "dataset": self.name,
+            "embeddings": self._file,
             "image_size": self.image_size,
             "channels": self.channels,
             "vocabulary": [] if given else self.vocabulary.words,

@@ -4,12 +4,11 @@ from collections.abc import Iterator
 from typing import ClassVar, Literal
 
 from common.data.reading import BadImages, Cache
-from common.data.sources.paired import EMBEDDED, NAMED, find_splits
+from common.data.sources.paired import EMBEDDED, NAMED, Pair, find_splits
 from common.data.sources.splits import fingerprint
 from common.data.stream import all_to_unit, per_sample, shuffled, stream
 from common.errors import UserError, at_least_one
 from common.images import image_file
-from common.images.image_file import BadImage
 
 import numpy as np
 import tensorflow as tf
@@ -31,10 +30,10 @@ class PairedImages:
         seed: seed for shuffling and augmentation, and for splits taken from the training images.
         dataset: a folder; or facades, maps, edges2shoes, edges2handbags, cityscapes or night2day,
             which are downloaded; emoji, in two drawing styles, which must be in --data_dir; or
-            embedded, a generated dataset. A folder holds train/ (val/,
-            test/) with pairs side by side in one file, or A/ and B/ with files of equal names,
-            split in the same way or not at all. Default: facades if on disk or downloadable, else
-            embedded.
+            embedded, a generated dataset. A folder holds train/ (val/, test/) with pairs side by
+            side in one file; or trainA/ and trainB/ (valA/, ...), or A/ and B/, split in the same
+            way or not at all, with files of equal names. Default: facades if on disk or
+            downloadable, else embedded.
         data_dir: folder of named datasets, where they are also downloaded to; default
             ~/.keras/datasets.
         direction: which side is the input. AtoB: the left half, or folder A. Default: as in the
@@ -42,7 +41,8 @@ class PairedImages:
         load_size: side before the random crop; default 286/256 of image_size; image_size for no
             crop.
         flip: whether training images are randomly mirrored.
-        skip_bad_images: replace an unreadable pair by the next readable one instead of failing.
+        skip_bad_images: replace an unreadable pair by the next readable one, and leave out images
+            without counterpart, instead of failing.
         cache_mb: megabytes of resized training images to keep in memory.
 
     Raises:
@@ -75,7 +75,7 @@ class PairedImages:
         self.image_size = image_size
         self.seed = seed
         self.flip = flip
-        self.name, self.splits = find_splits(dataset, data_dir, seed)
+        self.name, self.splits = find_splits(dataset, data_dir, seed, skip_bad_images)
         self.direction = direction or NAMED.get(self.name, "BtoA" if self.embedded else "AtoB")
         self.channels = channels_in, channels_out  # of x and of y
         self._bad = BadImages(skip_bad_images)
@@ -129,17 +129,15 @@ class PairedImages:
     def pairs(
         self, split: str, count: int | None = None
     ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-        """(name, x, y) of the first `count` pairs of a split, in order, without augmentation.
+        """(name, x, y) of the first `count` readable pairs of a split, in order, not augmented.
 
         x is float32 (image_size, image_size, channels_in) in [-1, 1], y likewise.
         """
-        for pair in self.splits[split][:count]:
-            try:
-                a, b = pair.read(self.image_size)
-            except BadImage as error:
-                self._bad.report(error)
-                continue
+        for pair, (a, b) in self._bad.readable(self._read, self.splits[split], count):
             yield pair.name, *map(image_file.to_unit, self._as_input_and_target(a, b))
+
+    def _read(self, pair: Pair) -> tuple[np.ndarray, np.ndarray]:
+        return pair.read(self.image_size)
 
     def _training_sample(
         self, index: int, random: np.random.Generator

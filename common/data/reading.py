@@ -1,6 +1,7 @@
 """Reading training samples: a cache in memory, and what happens to images that cannot be read."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from itertools import islice
 from threading import Lock
 from typing import TypeVar
 
@@ -9,6 +10,7 @@ from common.images.image_file import BadImage
 
 import numpy as np
 
+Sample = TypeVar("Sample")
 Arrays = TypeVar("Arrays", np.ndarray, tuple[np.ndarray, ...])
 
 
@@ -65,10 +67,33 @@ class BadImages:
             UserError: bad images are not skipped.
         """
         if not self.skip:
-            raise UserError(f"{error} (or skip it with --skip_bad_images)") from error
+            raise UserError(f"{error}, or skip it with --skip_bad_images") from error
         if str(error) not in self._reported:
             self._reported.add(str(error))
             print(f"skipped {error}")
+
+    def readable(
+        self, read: Callable[[Sample], Arrays], samples: Iterable[Sample], count: int | None
+    ) -> Iterator[tuple[Sample, Arrays]]:
+        """The first samples that can be read, and their arrays.
+
+        Args:
+            read: read(sample) -> arrays; raises BadImage.
+            samples: the samples, in order.
+            count: number of samples; default all.
+
+        Raises:
+            UserError: one cannot be read and bad images are not skipped.
+        """
+
+        def every() -> Iterator[tuple[Sample, Arrays]]:
+            for sample in samples:
+                try:
+                    yield sample, read(sample)
+                except BadImage as error:
+                    self.report(error)
+
+        return islice(every(), count)
 
     def next_readable(
         self, read: Callable[[int], Arrays], index: int, count: int, message: str

@@ -103,7 +103,7 @@ class HighResolutionImages:
     def originals(
         self, split: str, count: int | None = None, least: int = 1
     ) -> Iterator[tuple[str, np.ndarray]]:
-        """(name, image) of the readable ones among the first `count` of a split, uint8 (H, W, 3).
+        """(name, image) of the first `count` readable ones of a split, uint8 (H, W, 3).
 
         Args:
             split: "train" or "val".
@@ -112,11 +112,12 @@ class HighResolutionImages:
         """
         sources = self.splits[split]
         names = listing.distinct_names([source.path for source in sources])
-        for name, source in zip(names[:count], sources[:count], strict=True):
-            try:
-                yield name, read(source, least, "to be evaluated; remove it")
-            except BadImage as error:
-                self._bad.report(error)
+
+        def load(index: int) -> np.ndarray:
+            return read(sources[index], least, "to be evaluated; replace it by a larger one")
+
+        for index, image in self._bad.readable(load, range(len(sources)), count):
+            yield names[index], image
 
     def _training_sample(self, index: int, random: np.random.Generator):
         """(lr, hr), augmented, uint8."""
@@ -131,11 +132,13 @@ class HighResolutionImages:
 
     def _readable(self, index: int) -> np.ndarray:
         """The training image at `index`, or the next one that can be read."""
-        too_small = f"for a patch; give less than --image_size {self.image_size}, or remove it"
+        remedies = f"give less than --image_size {self.image_size}, replace it by a larger one"
 
         def load(number: int) -> np.ndarray:
             source = self.splits["train"][number]
-            return self._cache.get(number, lambda: read(source, self.image_size, too_small))
+            return self._cache.get(
+                number, lambda: read(source, self.image_size, f"for a patch; {remedies}")
+            )
 
         message = f"--dataset {self.name}: no training image can be used"
         return self._bad.next_readable(load, index, self.training_count, message)[1]

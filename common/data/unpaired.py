@@ -20,7 +20,6 @@ from common.data.stream import all_to_unit, per_sample, shuffled, stream
 from common.data.synthetic.facades import SMALLEST
 from common.errors import UserError
 from common.images import image_file
-from common.images.image_file import BadImage
 
 import numpy as np
 import tensorflow as tf
@@ -58,9 +57,9 @@ class UnpairedImages:
             ae_photos, which are downloaded; embedded, generated facades by day and by night;
             mnist_outlines, mnist_negatives, digits_outlines or digits_negatives, MNIST or generated
             digits and the outlines or negatives of others; emoji, in two drawing styles, which must
-            be in --data_dir. A folder holds trainA/ and trainB/
-            (testA/, testB/), or A/ and B/. Default: apple2orange if on disk or downloadable, else
-            embedded.
+            be in --data_dir. A folder holds trainA/ and trainB/ (testA/, testB/), or A/ and B/,
+            each with images or with train/ (test/). Default: apple2orange if on disk or
+            downloadable, else embedded.
         data_dir: folder of named datasets, where they are also downloaded to; default
             ~/.keras/datasets.
         image_size: side of the images in pixels; default 128, for smaller images of a folder their
@@ -107,7 +106,7 @@ class UnpairedImages:
             self.splits = digit_splits(**self.labelled.splits, change=change, seed=seed)
             usual = Usual(DIGIT_SIDE, 1)
         else:
-            self.name, self.splits = find_splits(dataset, data_dir, seed)
+            self.name, self.splits = find_splits(dataset, data_dir, seed, skip_bad_images)
             usual = usual_form(self.name, self.splits)
         self.image_size = image_size or usual.side
         self.channels = channels or usual.channels
@@ -183,14 +182,13 @@ class UnpairedImages:
     def held_out(
         self, domain: Literal["A", "B"], split: Literal["train", "test"], count: int | None = None
     ) -> Iterator[HeldOut]:
-        """The first `count` images of a domain's split, in order, without augmentation."""
+        """The first `count` readable images of a domain's split, in order, not augmented."""
         source = self.splits[f"{split}{domain}"]
-        for index in range(len(source))[:count]:
-            try:
-                x = source.read(index, self.image_size)
-            except BadImage as error:
-                self._bad.report(error)
-                continue
+
+        def read(index: int) -> np.ndarray:
+            return source.read(index, self.image_size)
+
+        for index, x in self._bad.readable(read, range(len(source)), count):
             target = label = None
             if source.has_targets:
                 target = self._to_float(source.target(index, self.image_size))

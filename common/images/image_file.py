@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from common.errors import UserError, reason_of
+from common.errors import UserError
 from common.images import metadata
+from common.images.diagnosis import HEAD, Unsupported, diagnosis
 from common.io.atomic import atomic_file
 
 import imageio.v3 as imageio
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".jpe", ".jfif"),
@@ -104,15 +105,21 @@ def _errors_in_one_line(source: str | Path | bytes) -> Iterator[None]:
     name = f"an image of {len(source)} bytes" if isinstance(source, bytes) else str(source)
     try:
         yield
-    except UnidentifiedImageError as error:
-        raise BadImage(
-            f"{name}: not an image of a known format ({', '.join(_FORMATS)}); replace or remove it"
-        ) from error
     # A damaged file can make one of Pillow's decoders raise nearly anything: OSError, SyntaxError,
     # struct.error, TypeError, KeyError, its own DecompressionBombError, a bare Exception, ...
     except Exception as error:
-        remedy = "check the path" if getattr(error, "strerror", None) else "replace or remove it"
-        raise BadImage(f"{name}: {reason_of(error)}; {remedy}") from error
+        raise BadImage(f"{name}: {diagnosis(_head(source), error)}") from error
+
+
+def _head(source: str | Path | bytes) -> bytes:
+    """The first bytes of an image; none if it cannot be opened."""
+    if isinstance(source, bytes):
+        return source[:HEAD]
+    try:
+        with open(source, "rb") as file:
+            return file.read(HEAD)
+    except OSError:
+        return b""
 
 
 def _upright(source: str | Path | bytes) -> Image.Image:
@@ -190,8 +197,14 @@ def mirrored(image: np.ndarray) -> np.ndarray:
 
 
 def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resizes uint8 (H, W, C) to (height, width, C): bicubic (a = -0.5), antialiased."""
+    """Resizes uint8 (H, W, C) to (height, width, C): bicubic (a = -0.5), antialiased.
+
+    Raises:
+        UserError: that is larger than any image.
+    """
     check(image)
+    if height * width >= 2**31:
+        raise UserError(f"{width}x{height} pixels are too many for an image; give a smaller size")
     channels = image.shape[-1]
     full_size = Image.fromarray(image if channels == 3 else image[..., 0])
     resized = np.array(full_size.resize((width, height), Image.Resampling.BICUBIC))
@@ -217,14 +230,14 @@ def to_channels(image: np.ndarray, channels: int) -> np.ndarray:
 
 
 def _refuse_misread(image: Image.Image) -> None:
-    """Raises ValueError for TIFFs of over 8 bits that Pillow (10.1 to 13.0) silently misreads."""
+    """Raises Unsupported for TIFFs of over 8 bits that Pillow (10.1 to 13.0) silently misreads."""
     tags = getattr(image, "tag_v2", {})
     if max(tags.get(_TIFF_BITS, (8,))) <= 8:
         return
     if tags.get(_TIFF_PLANES) == 2:
-        raise ValueError("a TIFF of more than 8 bits in separate colour planes is not supported")
+        raise Unsupported("a TIFF of more than 8 bits in separate colour planes is not supported")
     if tags.get(_TIFF_PHOTOMETRIC) == 0:
-        raise ValueError("a TIFF of more than 8 bits where 0 is white is not supported")
+        raise Unsupported("a TIFF of more than 8 bits where 0 is white is not supported")
 
 
 def _to_eight_bits(image: Image.Image, white: int | None) -> Image.Image:
@@ -243,7 +256,7 @@ def _to_eight_bits(image: Image.Image, white: int | None) -> Image.Image:
         deep, shallow = (255, 1) if image.mode == "F" else (65535, 255)
         white = shallow if image.mode in ("I", "F") and high <= shallow else deep
     if not (low >= 0 and high <= white):  # also true of NaN
-        raise ValueError(f"grey values {low} to {high} are outside 0 to {white}: convert to 8 bits")
+        raise Unsupported(f"grey values {low} to {high} are outside 0 to {white}")
     grey = Image.fromarray(np.rint(wide * (255.0 / white)).astype(np.uint8))
     if "transparency" in image.info:  # PNG: the one grey value that is transparent
         grey.putalpha(Image.fromarray(np.uint8(255) * (wide != image.info["transparency"])))

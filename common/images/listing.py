@@ -7,6 +7,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from common.errors import UserError, reason_of
+from common.images import inventory
 from common.images.image_file import OTHER_SUFFIXES, SUFFIXES
 
 
@@ -21,16 +22,40 @@ def find(folder: str | Path) -> list[Path]:
     """
     folder = Path(folder)
     try:
-        paths = [path for path in folder.iterdir() if _is_image(path)]
+        present = {path.name for path in folder.iterdir() if _is_image(path)}
     except OSError as error:
         raise UserError(f"{folder}: {reason_of(error)}; give a folder of images") from error
-    if not paths:
+    names = inventory.note(folder, present)
+    if not names:
         others = _ignored([folder])
-        also = f" that can be read, but {others}" if others else ""
+        held = f" that can be read, but {others}" if others else f": {contents(folder)}"
         raise UserError(
-            f"{folder}: no images in this folder{also}; put {' '.join(SUFFIXES)} files there"
+            f"{folder}: no images in this folder{held}; put {' '.join(SUFFIXES)} files there"
         )
-    return sorted(paths, key=lambda path: natural_order(path.name))
+    return [folder / name for name in sorted(names, key=natural_order)]
+
+
+def has_images(folder: Path) -> bool:
+    """Whether `find` finds any."""
+    try:
+        return any(map(_is_image, folder.iterdir())) or bool(find(folder))
+    except (OSError, UserError):
+        return False
+
+
+def contents(folder: Path) -> str:
+    """What a folder holds, for an error: `it holds the folders a/ and b/ and 3 .txt files`."""
+    paths = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    folders = sorted(f"{path.name}/" for path in paths if path.is_dir())
+    shown = folders[:4] + [f"{len(folders) - 4} more"] * (len(folders) > 4)
+    files = sorted(Counter(path.suffix.lower() for path in paths if path.is_file()).items())
+    parts = [f"the folder{'s' * (len(folders) > 1)} {_joined(shown)}"] if folders else []
+    parts += [f"{count} {suffix or 'other'} file{'s' * (count > 1)}" for suffix, count in files]
+    return f"it holds {_joined(parts)}" if parts else "it is empty"
+
+
+def _joined(parts: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
 
 
 def print_ignored(where: str | Path, paths: Iterable[Path]):

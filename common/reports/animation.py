@@ -10,12 +10,14 @@ import numpy as np
 FRAMES = 100  # maximum number
 FRAME_SECONDS = 0.1
 LAST_FRAME_SECONDS = 2.0
+MAX_SIDE = 16383  # px; a limit of WebP
 
 
 def animate(samples: Path, target: Path):
     """Writes the grids `step_*.png` of a folder as one animation, in the order of their steps.
 
-    Nothing is written for fewer than two grids, or if their sizes differ.
+    Nothing is written for fewer than two grids, or if their sizes differ. Of grids that are too
+    large for the format, only every second pixel is taken, or every third, ...
 
     Args:
         samples: folder of the grids.
@@ -30,7 +32,8 @@ def animate(samples: Path, target: Path):
     if len(frames) < 2 or len({frame.shape for frame in frames}) > 1:
         return
     milliseconds = [1000 * FRAME_SECONDS] * (len(frames) - 1) + [1000 * LAST_FRAME_SECONDS]
-    shown = np.stack(frames)
+    stride = -(-max(frames[0].shape) // MAX_SIDE)
+    shown = np.stack(frames)[:, ::stride, ::stride]
     content = iio.imwrite("<bytes>", shown, extension=target.suffix, duration=milliseconds, loop=0)
     with atomic_file(target) as part:
         part.write_bytes(content)

@@ -13,7 +13,8 @@ from common.io import records
 from common.reports.loss_curves import curves
 from common.reports.result_page import ResultPage
 from common.serving.saved_model import next_version
-from common.signatures import given, pick
+from common.signatures import given
+from common.training.run_data import open_data
 from common.training.run_folder import Network, Run
 
 import numpy as np
@@ -127,9 +128,7 @@ class Task:
         Raises:
             UserError: they cannot be found, or are not the run's.
         """
-        data = self.data(**pick(self.data, run.config()["options"] | changed))
-        run.check_data(data.fingerprint())
-        return data
+        return open_data(self.data, run, run.config()["options"] | changed)[0]
 
     def start_evaluation(
         self, run: str, checkpoint: Checkpoint, options: EvaluationOptions

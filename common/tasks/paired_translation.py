@@ -77,7 +77,7 @@ class PairedTranslation(Task):
         """
         fixed = [(x, y) for _, x, y in data.pairs("val", count)]
         if not fixed:
-            raise UserError(f"--dataset {data.name}: none of its first val pairs can be read")
+            raise UserError(f"--dataset {data.name}: no val pair can be read; restore one")
         translate = compiled(model.sampler)
 
         def draw() -> np.ndarray:

@@ -67,7 +67,7 @@ class SuperResolution(Task):
         held_out = data.originals("val", count, super_resolution.min_side(scale))
         originals = [image for _, image in held_out]
         if not originals:
-            raise UserError(f"--dataset {data.name}: none of its first val images can be read")
+            raise UserError(f"--dataset {data.name}: no val image can be read; restore one")
         side = min(SAMPLE_SIDE, *(min(image.shape[:2]) for image in originals))
         fixed = [centre(image, side // scale * scale) for image in originals]
         upscaler = upscaler_of(model)

@@ -1,6 +1,7 @@
 """The task of generators of images of texts."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 from typing import ClassVar
@@ -34,6 +35,17 @@ import numpy as np
 COLUMNS = 8  # of the sample grid
 
 
+@dataclass(frozen=True)
+class CaptionEvaluation(EvaluationOptions):
+    """Data and result page.
+
+    Args:
+        embeddings: new location of the run's embeddings of captions, if they were moved.
+    """
+
+    embeddings: str | None = None
+
+
 class TextToImage(Task):
     """The verbs of a model that draws images of texts.
 
@@ -45,6 +57,7 @@ class TextToImage(Task):
     """
 
     data = CaptionedImages
+    option_groups: ClassVar[dict[type, type]] = {EvaluationOptions: CaptionEvaluation}
     metrics: ClassVar[dict[str, int]] = {
         **{"digit": 1, "colour": 1, "background": 1, "skin tone": 1, "r_precision": 1},
     }

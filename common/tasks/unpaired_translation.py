@@ -59,7 +59,7 @@ class UnpairedTranslation(Task):
         for domain, images in fixed.items():
             if not images:
                 raise UserError(
-                    f"--dataset {data.name}: none of the first images of test{domain}/ can be read"
+                    f"--dataset {data.name}: no image of test{domain}/ can be read; restore one"
                 )
         rows = min(map(len, fixed.values()))
         first = [np.stack([one.x for one in images[:rows]]) for images in fixed.values()]

@@ -15,9 +15,11 @@ SCHEDULES = {
     "cosine": lambda done: 0.5 + 0.5 * math.cos(math.pi * done),
 }
 
-# Options that change nothing in the weights of a given step, so a resumed run may change them.
+# Options that change nothing in the weights of a given step, so a resumed run may change them. The
+# data may be at another place; their fingerprint says whether they are the run's.
 FREE_ON_RESUME = {
-    *("run", "resume", "data_dir", "cache_mb", "skip_bad_images"),
+    *("run", "resume", "data_dir", "dataset", "photos", "embeddings"),
+    *("cache_mb", "skip_bad_images"),
     *("epochs", "steps", "log_every", "sample_every", "checkpoint_every"),
     *("evaluate_every", "evaluate_count", "keep_best", "strategy"),
 }

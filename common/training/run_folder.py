@@ -32,6 +32,10 @@ class Run:
         return self.folder / "config.json"
 
     @property
+    def images_file(self) -> Path:
+        return self.folder / "images.json"
+
+    @property
     def metrics_file(self) -> Path:
         return self.folder / "metrics.csv"
 
@@ -115,20 +119,6 @@ class Run:
             return {"model": config["model"], "options": config["options"]} | config
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise UserError(f"{self.config_file}: cannot be read ({error})") from error
-
-    def check_data(self, fingerprint: dict[str, str]):
-        """Checks that the dataset has not changed since the run started.
-
-        Raises:
-            UserError: it has; the message names the first split that differs.
-        """
-        for split, before in self.config().get("data", {}).items():
-            if fingerprint.get(split) != before:
-                raise UserError(
-                    f"{self.folder}: {split} had {before} (a hash of the content) when the run "
-                    f"started and has {fingerprint.get(split)} now; restore the images, or start "
-                    "a new run"
-                )
 
     def write_config(self, model_name: str, options: dict, fingerprint: dict[str, str]):
         versions = {

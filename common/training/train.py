@@ -8,11 +8,13 @@ from typing import Any
 from common.adversarial import AVERAGE_BATCHES, Adversarial, Jit
 from common.distributed.replicas import Replicas, replicas_of
 from common.errors import UserError
+from common.io import records
 from common.reports.animation import animate
 from common.signatures import pick
 from common.training import callbacks, checkpoint, logging
 from common.training.loop import fit, say_stopped
 from common.training.options import FREE_PER_WORKER, SCHEDULES, TrainingOptions
+from common.training.run_data import open_data, store_places
 from common.training.run_folder import Run
 
 import keras
@@ -38,6 +40,8 @@ def train(model_class: type[Adversarial], task, run: Run, options: dict):
     replicas = replicas_of(settings.strategy)
     job = prepare(model_class, task, run, settings, options, replicas)
     start, total = job.span
+    if replicas.chief:
+        store_places(run, job.options)
     if start >= total:
         lengths = " or ".join(
             f"--{name}" for name in ("epochs", "steps", *model_class.length_options)
@@ -71,6 +75,7 @@ class Job:
         data: dataset of the run.
         options: every resolved option, with those that the dataset has filled in.
         fingerprint: description of each split's content, by split.
+        images: names of the dataset's image files, by folder.
         span: global steps done before and after training.
         steps_per_epoch: number of steps per pass over the training data.
         rows: rows of each batch that this process needs; None for all.
@@ -81,6 +86,7 @@ class Job:
     data: Any
     options: dict
     fingerprint: dict[str, str]
+    images: dict[str, list[str]]
     span: tuple[int, int]
     steps_per_epoch: int
     rows: range | None
@@ -105,10 +111,7 @@ def prepare(
     keras.utils.set_random_seed(settings.seed)
     if options.get("data_dir"):  # a run may be resumed from another working directory
         options = options | {"data_dir": str(Path(options["data_dir"]).expanduser().resolve())}
-    data = task.data(**pick(task.data, options))
-    fingerprint = data.fingerprint()
-    if run.config_file.exists():
-        run.check_data(fingerprint)
+    data, fingerprint, images = open_data(task.data, run, options)
     options = options | data.found
     model = replicas.build(lambda: _build(model_class, options, data, settings.jit, replicas))
 
@@ -125,7 +128,7 @@ def prepare(
     replicas.broadcast()
     if replicas.worker.world_size > 1:
         _check_workers_agree(replicas, start, options, fingerprint, model)
-    return Job(model, data, options, fingerprint, (start, total), epoch, rows, rate)
+    return Job(model, data, options, fingerprint, images.found, (start, total), epoch, rows, rate)
 
 
 def _build(model_class, options: dict, data, jit: Jit, replicas: Replicas) -> Adversarial:
@@ -188,6 +191,8 @@ def chief_hooks(
     measurements = _measurements(task, run, settings, job)
     lock = callbacks.RunLock(start, run, new=not settings.resume)
     run.write_config(model.name, job.options | model.plan.resolved, job.fingerprint)
+    if job.images:
+        records.write_json(run.images_file, job.images)
     log = logging.Log(
         start, total, settings.log_every, run, settings.batch_size, job.steps_per_epoch
     )

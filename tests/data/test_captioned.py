@@ -94,7 +94,7 @@ def test_embeddings_are_read_beside_images(folder):
         CaptionedImages(0, str(folder), embeddings=str(file))
 
 
-def test_what_is_missing_is_named_in_a_line(folder):
+def test_what_is_missing_is_named_in_a_line(folder, capsys):
     csv = folder / "c.csv"
     csv.write_text("file,caption\n0.png,one\nmissing.png,two\n1.png,three\n")
     with pytest.raises(UserError, match=r"a caption without image: .*missing\.png"):
@@ -103,8 +103,28 @@ def test_what_is_missing_is_named_in_a_line(folder):
     with pytest.raises(UserError, match=r"line 2: 0\.png has an empty caption"):
         CaptionedImages(0, str(csv))
     (folder / "2.txt").unlink()
-    with pytest.raises(UserError, match=r"no captions in 2\.txt"):
+    with pytest.raises(UserError, match=r"no captions in 2\.txt .*--skip_bad_images"):
         CaptionedImages(0, str(folder))
+    capsys.readouterr()
+    data = CaptionedImages(0, str(folder), skip_bad_images=True)
+    names = {part.name(i) for part in data.splits.values() for i in range(len(part))}
+    assert names == {path.name for path in folder.glob("*.png")} - {"2.png"}
+    said = f"skipped 1 images without captions in {folder}, such as {folder / '2.png'}"
+    assert said in capsys.readouterr().out
+    csv.write_text("file,caption\n0.png,one\nmissing.png,two\n1.png,three\n")
+    data = CaptionedImages(0, str(csv), skip_bad_images=True)
+    part = data.splits["train"]
+    assert len(data.examples("train")) == len(part) - ("missing.png" in map(part.name, range(2)))
+
+
+def test_names_of_embeddings_may_be_bytes(folder, tmp_path):
+    file, names = tmp_path / "e.npz", sorted(path.name for path in folder.glob("*.png"))
+    values = np.zeros((len(names), 2, 3), "float32")
+    np.savez(file, files=np.array(names, "S"), embeddings=values)
+    assert CaptionedImages(0, str(folder), embeddings=str(file)).found["embedding_size"] == 3
+    np.savez(file, files=np.array(names, object), embeddings=values)
+    with pytest.raises(UserError, match=r"arrays of Python objects: save names with astype\(str\)"):
+        CaptionedImages(0, str(folder), embeddings=str(file))
 
 
 def test_folders_of_splits_and_classes(folder):

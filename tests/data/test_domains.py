@@ -326,7 +326,7 @@ def test_invalid_options_are_refused_by_name(data_dir, dataset, options, said):
 def test_domains_that_do_not_fit_together_are_refused(tmp_path):
     a = write_classes(tmp_path / "a", ["cat", "dog"])
     for name, classes, channels, said in (
-        ("empty", [], 3, "empty: no images in this folder; put .png"),
+        ("empty", [], 3, "empty: no images in this folder: it is empty; put .png"),
         ("grey", ["cat", "dog"], 1, "the source are RGB, .* target grayscale; give --channels 3"),
         ("birds", ["cat", "bird"], 3, "source are cat, dog, those of the target bird, cat; give"),
     ):

@@ -33,7 +33,7 @@ def test_a_bad_image_is_an_error_by_default():
     bad = BadImages(skip=False)
     assert bad.next_readable(read, 2, 4, "none") == (2, [2])
     assert bad.error is None
-    with pytest.raises(UserError, match=r"1\.png: truncated \(or skip it with --skip") as error:
+    with pytest.raises(UserError, match=r"1\.png: truncated, or skip it with --skip") as error:
         bad.next_readable(read, 1, 4, "none")
     assert bad.error is error.value
 
@@ -47,3 +47,11 @@ def test_the_next_readable_image_is_read_instead(capsys):
     with pytest.raises(UserError, match=r"^none can be read$") as error:
         bad.next_readable(lambda index: read(1), 0, 4, "none can be read")
     assert bad.error is error.value
+
+
+def test_a_number_of_readable_samples(capsys):
+    with pytest.raises(UserError, match=r"1\.png: truncated"):
+        [*BadImages(skip=False).readable(read, range(4), 2)]
+    found = [*BadImages(skip=True).readable(read, range(4), 2)]
+    assert [len(found), *(arrays for _, arrays in found)] == [2, *(read(i) for i, _ in found)]
+    assert 1 not in dict(found) and "skipped 1.png: truncated" in capsys.readouterr().out

@@ -211,7 +211,11 @@ def test_other_files_are_errors(tmp_path):
 
 def test_decompression_bombs_and_empty_images_are_errors():
     dot = png(np.zeros((1, 1), np.uint8), 8, 0)
-    for height, width, reason in ((40_000, 40_000, "bomb"), (0, 1, "image"), (1, 0, "image")):
+    for height, width, reason in (
+        (40_000, 40_000, "1600000000 pixels are more than the .* scale it down"),
+        (0, 1, "image"),
+        (1, 0, "image"),
+    ):
         chunk = b"IHDR" + struct.pack(">II", width, height) + dot[24:29]
         forged = dot[:12] + chunk + struct.pack(">I", zlib.crc32(chunk)) + dot[33:]
         with pytest.raises(image_file.BadImage, match=reason):

@@ -32,3 +32,10 @@ def test_one_grid_or_different_sizes_write_nothing(tmp_path):
     grids(tmp_path, [0])
     animate(tmp_path, tmp_path / "training.webp")
     assert not (tmp_path / "training.webp").exists()
+
+
+def test_grids_that_are_too_large_for_the_format_are_thinned(tmp_path):
+    for step in (0, 200):
+        image_file.write(tmp_path / f"step_{step}.png", np.full((4, 16384, 3), step, np.uint8))
+    animate(tmp_path, tmp_path / "training.webp")
+    assert iio.imread(tmp_path / "training.webp", index=...).shape == (2, 2, 8192, 3)

@@ -145,7 +145,7 @@ def test_a_caption_without_image_is_refused_before_training(capsys, tmp_path):
     image_file.write(tmp_path / "0.png", noise(8, 8, 0))
     (tmp_path / "c.csv").write_text("file,caption\n0.png,one\nmissing.png,two\n")
     line = f"--dataset {tmp_path / 'c.csv'} --run {tmp_path / 'run'}"
-    check(line, "a caption without image", "missing.png is missing; remove the row")
+    check(line, "a caption without image", "missing.png is missing; name files")
 
 
 def test_a_model_of_given_embeddings_takes_a_file_of_them(capsys, tmp_path):

@@ -159,6 +159,37 @@ def test_a_bad_image_in_the_middle_loses_nothing(
     assert arrays(run, 6) == arrays(finished, 6)
 
 
+def test_a_run_goes_on_with_a_moved_dataset(
+    run_cli, no_export, tmp_path, pairs_folder, finished, copy_of, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(pairs_folder, "moved")
+    run = copy_of(finished, upto=3)
+    assert not run_cli(f"--resume --run {run} --dataset moved").status
+    assert arrays(run, 6) == arrays(finished, 6)
+    assert Run(run).config()["options"]["dataset"] == str(tmp_path / "moved")
+    (tmp_path / "moved").rename("again")  # a run that is done takes the new place too
+    result = run_cli(f"--resume --run {run}")
+    assert result.status == 2 and "give its new place with --dataset" in result.err
+    assert not run_cli(f"--resume --run {run} --dataset again").status
+    assert Run(run).config()["options"]["dataset"] == str(tmp_path / "again")
+
+
+def test_a_removed_image_is_skipped(run_cli, no_export, tmp_path, pairs_folder):
+    data, run = tmp_path / "data", tmp_path / "run"
+    shutil.copytree(pairs_folder, data)
+    assert not run_cli(f"{OPTIONS} --steps 3 --dataset {data} --run {run}").status
+    removed = data / "train" / f"{sample_index(4, count=6, batch_size=1, seed=4)}.png"
+    removed.unlink()
+    result = run_cli(f"--resume --steps 6 --run {run}")
+    assert result.status == 2 and len(result.err.splitlines()) == 1
+    assert f"missing: {removed}; put them back, or skip them with --skip_bad_images" in result.err
+    result = run_cli(f"--resume --steps 6 --skip_bad_images --run {run}")
+    assert not result.status and f"skipped {removed}: No such file" in result.out
+    assert checkpoint.steps(run / "checkpoints")[-1] == 6
+    assert not run_cli(f"evaluate {run} --skip_bad_images").status
+
+
 @pytest.mark.parametrize(
     "error, said",
     [

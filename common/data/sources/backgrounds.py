@@ -57,7 +57,8 @@ def large_enough(source: Source, side: int) -> np.ndarray:
     height, width = image.shape[:2]
     if min(height, width) < side:
         raise BadImage(
-            f"{source.path}: {width}x{height} px, too small for a patch of {side} px; remove it"
+            f"{source.path}: {width}x{height} px, too small for a patch of {side} px; replace "
+            "it by a larger one"
         )
     return image
 

@@ -4,7 +4,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Protocol
 
-from common.data.sources import labelled
+from common.data.sources import labelled, layouts
 from common.data.sources.captioned_files import (
     CaptionedFiles,
     Drawn,
@@ -77,7 +77,9 @@ def of_emoji(data_dir: str | None) -> dict[str, CaptionedFiles]:
     return {"train": splits["train"], "test": splits["train"], "held_out": splits["held_out"]}
 
 
-def find(dataset: str | None, data_dir: str | None, seed: int) -> tuple[str, dict]:
+def find(
+    dataset: str | None, data_dir: str | None, seed: int, skip_alone: bool = False
+) -> tuple[str, dict]:
     """A dataset's name or absolute path, and its splits; see `CaptionedImages`."""
     if dataset is None:
         try:
@@ -91,10 +93,7 @@ def find(dataset: str | None, data_dir: str | None, seed: int) -> tuple[str, dic
         return EMOJI, of_emoji(data_dir)
     path = Path(dataset).expanduser().resolve()  # a run may be resumed from another directory
     if path.is_dir():
-        return str(path), of_folder(path, seed)
-    if path.is_file():
-        return str(path), of_csv(path, seed)
-    raise UserError(
-        f"--dataset {dataset}: no such folder, CSV file or known dataset; give one of these or "
-        f"mnist, {labelled.EMBEDDED}, {EMOJI}"
-    )
+        return str(path), of_folder(path, seed, skip_alone)
+    if path.is_file() and not layouts.other_file(path):
+        return str(path), of_csv(path, seed, skip_alone)
+    raise layouts.no_dataset(dataset, "a folder, a CSV file", "mnist", labelled.EMBEDDED, EMOJI)

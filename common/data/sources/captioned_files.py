@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
+from common.data.sources import layouts
 from common.data.sources.splits import hash_of_names, random_split
 from common.errors import UserError, reason_of
 from common.images import image_file, listing
@@ -94,19 +95,25 @@ class CaptionedFiles:
         )
 
 
-def of_folder(folder: Path, seed: int) -> dict[str, CaptionedFiles]:
-    """Images with NAME.txt beside, a caption a line; train/ and test/, or a random tenth."""
+def of_folder(folder: Path, seed: int, skip_alone: bool = False) -> dict[str, CaptionedFiles]:
+    """Images with NAME.txt beside, a caption a line; train/ and test/, or a random tenth.
+
+    With `skip_alone`, images without such a file are left out instead of raising a UserError.
+    """
     train, test = folder / "train", folder / "test"
-    every = _folder_split(train if train.is_dir() else folder, folder)
+    every = _folder_split(train if train.is_dir() else folder, folder, skip_alone)
     if train.is_dir() and test.is_dir():
-        return {"train": checked(every), "test": _folder_split(test, folder)}
+        return {"train": checked(every), "test": _folder_split(test, folder, skip_alone)}
     return split_off_test(every, folder, seed)
 
 
-def _folder_split(folder: Path, root: Path) -> CaptionedFiles:
-    classes = sorted(path for path in folder.iterdir() if path.is_dir())
-    classes = [path for path in classes if not path.name.startswith(".")]
+def _folder_split(folder: Path, root: Path, skip_alone: bool) -> CaptionedFiles:
+    classes = layouts.class_folders(folder)
     paths = [path for each in classes or [folder] for path in listing.find(each)]
+    alone = {p for p in paths if skip_alone and p.exists() and not p.with_suffix(".txt").exists()}
+    if alone:
+        print(f"skipped {len(alone)} images without captions in {folder}, such as {min(alone)}")
+        paths = [path for path in paths if path not in alone]
     texts = [_captions_of(path) for path in paths]
     groups = [
         path.parent.name if classes else "|".join(t) for path, t in zip(paths, texts, strict=True)
@@ -119,9 +126,14 @@ def _captions_of(path: Path) -> list[str]:
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
+        if not path.exists():
+            raise UserError(
+                f"{file}: {reason_of(error)}; put it back: a missing image of a run can be "
+                "skipped, but not its captions"
+            ) from error
         raise UserError(
             f"{path}: no captions in {file.name} beside it ({reason_of(error)}); write one a line, "
-            "or remove the image"
+            "or leave out images without captions with --skip_bad_images"
         ) from error
     captions = [line.strip() for line in lines if line.strip()]
     if not captions:
@@ -134,8 +146,12 @@ def rows_of(file: Path) -> list[dict[str, str]]:
     try:
         with open(file, newline="", encoding="utf-8") as opened:
             rows = list(csv.DictReader(opened))
-    except (OSError, ValueError, csv.Error) as error:
-        raise UserError(f"{file}: cannot be read ({reason_of(error)})") from error
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{file}: not a text file in UTF-8; save it as one, with the columns file,caption"
+        ) from error
+    except (OSError, csv.Error) as error:
+        raise UserError(f"{file}: cannot be read ({reason_of(error)}); replace it") from error
     if not rows or not {"file", "caption"} <= rows[0].keys():
         raise UserError(f"{file}: give a first line with the columns file,caption and rows below")
     for number, row in enumerate(rows, 2):
@@ -144,16 +160,20 @@ def rows_of(file: Path) -> list[dict[str, str]]:
     return rows
 
 
-def of_csv(file: Path, seed: int) -> dict[str, CaptionedFiles]:
-    """Images that a CSV file names, relative to its folder; several rows may name one."""
+def of_csv(file: Path, seed: int, skip_alone: bool = False) -> dict[str, CaptionedFiles]:
+    """Images that a CSV file names, relative to its folder; several rows may name one.
+
+    Raises:
+        UserError: it cannot be read; or an image is missing, unless those are skipped when read.
+    """
     texts: dict[str, list[str]] = defaultdict(list)
     for row in rows_of(file):
         texts[row["file"]].append(row["caption"].strip())
     for name in texts:
-        if not (file.parent / name).is_file():
+        if not skip_alone and not (file.parent / name).is_file():
             raise UserError(
-                f"{file}: a caption without image: {file.parent / name} is missing; remove the "
-                "row, or name files relative to the folder of the CSV file"
+                f"{file}: a caption without image: {file.parent / name} is missing; name files "
+                "relative to the folder of the CSV file, or skip it with --skip_bad_images"
             )
     paths, groups = [file.parent / name for name in texts], ["|".join(t) for t in texts.values()]
     every = CaptionedFiles(file.parent, paths, [*texts.values()], groups)

@@ -32,8 +32,11 @@ class Embeddings:
             with np.load(file) as archive:
                 files, values = archive["files"], archive["embeddings"].astype(np.float32)
         except DAMAGE as error:
+            reason = one_line(error)
+            if "pickle" in reason:  # NumPy's word for what it does not know, and for objects
+                reason = "no .npz file, or arrays of Python objects: save names with astype(str)"
             raise UserError(
-                f"--embeddings {file}: cannot be read ({one_line(error)}); give an .npz file with "
+                f"--embeddings {file}: cannot be read ({reason}); give an .npz file with "
                 "files and embeddings (N, captions, d)"
             ) from error
         if values.ndim != 3 or len(files) != len(values):
@@ -41,7 +44,8 @@ class Embeddings:
                 f"--embeddings {file}: embeddings {values.shape} do not fit {len(files)} files; "
                 "give (N, captions, d)"
             )
-        return cls({str(name): row for row, name in enumerate(files)}, values)
+        names = np.char.decode(files, "utf-8") if files.dtype.kind == "S" else files
+        return cls({str(name): row for row, name in enumerate(names)}, values)
 
     def check(self, split: CaptionedFiles, file: str):
         """Raises a UserError if an image has no embeddings."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from common.data.sources import npz
+from common.data.sources import layouts, npz
 from common.data.sources.classes import ordered
 from common.data.sources.named_arrays import CLASS_NAMES, NAMED, named_arrays
 from common.data.sources.splits import VALIDATION, hash_of_names, print_unused, random_split
@@ -172,12 +172,9 @@ def _find(
     path = Path(dataset).expanduser().resolve()  # a run may be resumed from another directory
     if path.is_dir():
         return of_folder(path, seed, class_names)
-    if path.is_file():
+    if path.is_file() and not layouts.other_file(path):
         return of_arrays(str(path), npz.read_npz(path), seed, class_names)
-    raise UserError(
-        f"--dataset {dataset}: no such folder, .npz file or known dataset; give one of these "
-        f"or {', '.join([*NAMED, EMBEDDED, *DIGITS])}"
-    )
+    raise layouts.no_dataset(dataset, "a folder, an .npz file", *NAMED, EMBEDDED, *DIGITS)
 
 
 def embedded(count: int = EMBEDDED_COUNT) -> Found:
@@ -270,10 +267,10 @@ def _split_folders(folder: Path) -> dict[str, Path]:
         raise UserError(f"--dataset {folder}: has test/, but no train/")
     present = [name for name in VALIDATION if (folder / name).is_dir()]
     for name in present:
-        if _holds_images(folder) == _holds_images(folder / name):
+        if listing.has_images(folder) == listing.has_images(folder / name):
             return {"train": folder, "test": folder / name}
     for name in present:
-        use = "takes {}/ for a class" if _holds_images(folder / name) else "does not use {}/"
+        use = "takes {}/ for a class" if listing.has_images(folder / name) else "does not use {}/"
         print(f"{folder}: {use.format(name)}; give train/ and test/ to hold out images")
     return {"train": folder}
 
@@ -296,26 +293,20 @@ def _by_class(root: Path, left_out: str | None = None) -> dict[str, list[Path]]:
         left_out: name of a subfolder that belongs to another split.
     """
     try:
-        folders = sorted(path for path in root.iterdir() if path.is_dir() and not _is_hidden(path))
-        folders = [path for path in folders if path.name != left_out]
+        folders = [path for path in layouts.subfolders(root) if path.name != left_out]
     except OSError as error:
         raise UserError(f"--dataset {root}: {error.strerror}; give a readable folder") from error
-    if not folders or _holds_images(root):
-        if any(map(_holds_images, folders)):
+    if not folders or listing.has_images(root):
+        if any(map(listing.has_images, folders)):
             raise UserError(
                 f"--dataset {root}: has both images and folders of images; keep either the images, "
                 "or the folders as classes"
             )
         return {"": listing.find(root)}
-    return {path.name: listing.find(path) for path in folders}
-
-
-def _is_hidden(folder: Path) -> bool:
-    return folder.name.startswith(".") or folder.name == "__MACOSX"
-
-
-def _holds_images(folder: Path) -> bool:
-    try:
-        return bool(listing.find(folder))
-    except UserError:
-        return False
+    classes = layouts.class_folders(root, left_out)
+    if layouts.has_domains(root) and (root / "trainA").is_dir():
+        print(
+            f"{root}: takes {', '.join(f'{path.name}/' for path in classes)} for classes; for the "
+            f"images of one domain give --dataset {root / 'trainA'}"
+        )
+    return {path.name: listing.find(path) for path in classes}

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from common.data.sources import emoji
+from common.data.sources import emoji, layouts
 from common.data.sources.splits import VALIDATION, print_unused, random_split
 from common.data.synthetic.facades import facade
 from common.errors import UserError
@@ -89,11 +89,11 @@ Pair = SideBySide | TwoFiles | GeneratedFacade
 
 
 def find_splits(
-    dataset: str | None, data_dir: str | None, seed: int
+    dataset: str | None, data_dir: str | None, seed: int, skip_alone: bool = False
 ) -> tuple[str, dict[str, list[Pair]]]:
     """Returns the name or absolute path of a dataset, and its pairs by split.
 
-    See `PairedImages` for the arguments.
+    See `PairedImages` for the arguments; `skip_alone` is that of `find_pairs`.
     """
     if dataset == EMBEDDED:
         return EMBEDDED, embedded_splits(seed)
@@ -108,14 +108,12 @@ def find_splits(
         fetch_archive(f"{ARCHIVES}/{dataset}.tar.gz", folder, dataset)
         return dataset, folder_splits(folder, seed)
     if dataset == emoji.NAME:
-        return dataset, emoji_splits(emoji.folder_of(data_dir))
-    if not Path(dataset).is_dir():
-        raise UserError(
-            f"--dataset {dataset}: no such folder or known dataset; give a folder or one of "
-            f"{', '.join([*NAMED, emoji.NAME, EMBEDDED])}"
-        )
-    folder = Path(dataset).resolve()  # a run may be resumed from another working directory
-    return str(folder), folder_splits(folder, seed)
+        return dataset, emoji_splits(emoji.folder_of(data_dir), skip_alone)
+    folder = Path(dataset).expanduser()
+    if not folder.is_dir():
+        raise layouts.no_dataset(dataset, "a folder", *NAMED, emoji.NAME, EMBEDDED)
+    folder = folder.resolve()  # a run may be resumed from another working directory
+    return str(folder), folder_splits(folder, seed, skip_alone)
 
 
 def embedded_splits(seed: int) -> dict[str, list[Pair]]:
@@ -127,30 +125,48 @@ def embedded_splits(seed: int) -> dict[str, list[Pair]]:
     return splits
 
 
-def emoji_splits(folder: Path) -> dict[str, list[Pair]]:
+def emoji_splits(folder: Path, skip_alone: bool = False) -> dict[str, list[Pair]]:
     """Emoji in both styles, a tenth of them for testing; the skin tones of one are in one split."""
-    pairs = find_pairs(*(folder / style for style in emoji.STYLES))
+    pairs = find_pairs(*(folder / style for style in emoji.STYLES), skip_alone=skip_alone)
     parts = emoji.parts_by_base([pair.a.stem for pair in pairs], 0.05, 0.1)
     return {s: [pairs[i] for i in part] for s, part in zip(SPLITS, parts, strict=True)}
 
 
-def folder_splits(folder: Path, seed: int) -> dict[str, list[Pair]]:
+def folder_splits(folder: Path, seed: int, skip_alone: bool = False) -> dict[str, list[Pair]]:
     """The pairs of a folder by split; a missing val or test split is taken from train."""
-    if (folder / "A").is_dir() and (folder / "B").is_dir():
-        roots = folder / "A", folder / "B"
-    else:
-        roots = (folder,)
-    present = [split for split in SPLITS if all((root / split).is_dir() for root in roots)]
-    for root in roots:
-        print_unused(root, VALIDATION[1:], "to hold out these pairs, name it val/ beside train/")
-    if "train" in present:
-        splits = {split: find_pairs(*(root / split for root in roots)) for split in present}
-    elif any((root / split).is_dir() for root in roots for split in SPLITS):
-        raise UserError(f"--dataset {folder}: has splits, but no train/")
-    else:
-        splits = {"train": find_pairs(*roots)}
+    places = split_folders(folder)
+    splits = {split: find_pairs(*of, skip_alone=skip_alone) for split, of in places.items()}
     listing.print_ignored(folder, (path for pairs in splits.values() for p in pairs for path in p))
     return split_off_missing(splits, folder, seed)
+
+
+def split_folders(folder: Path) -> dict[str, tuple[Path, ...]]:
+    """By split, the folder of files that show both sides, or the folders of A and of B.
+
+    Raises:
+        UserError: there is no training split in one of the layouts `layouts.PAIRS`.
+    """
+    a_and_b = folder / "A", folder / "B"
+    roots = a_and_b if all(root.is_dir() for root in a_and_b) else (folder,)
+    if roots == (folder,) and layouts.has_domains(folder) and not layouts.has_photos(folder):
+        found = {split: tuple(folder / f"{split}{domain}" for domain in "AB") for split in SPLITS}
+        return {split: of for split, of in found.items() if any(each.is_dir() for each in of)}
+    for root in roots:
+        print_unused(root, VALIDATION[1:], "to hold out these pairs, name it val/ beside train/")
+    present = [split for split in SPLITS if all((root / split).is_dir() for root in roots)]
+    if "train" not in present and any((root / s).is_dir() for root in roots for s in SPLITS):
+        raise UserError(f"--dataset {folder}: has splits, but no train/; add the training pairs")
+    splits = {split: tuple(root / split for root in roots) for split in present}
+    splits = splits or {"train": roots}
+    if roots == (folder,) and not listing.has_images(*splits["train"]):
+        ways = layouts.ways_to_domains(folder)
+        raise layouts.wrong(folder, layouts.PAIRS, has_pairs, *ways)
+    return splits
+
+
+def has_pairs(folder: Path) -> bool:
+    """Whether a folder has one of the layouts `layouts.PAIRS`."""
+    return layouts.has_domains(folder) or layouts.has_photos(folder)
 
 
 def split_off_missing(
@@ -161,25 +177,47 @@ def split_off_missing(
     missing = [split for split in SPLITS if split not in splits]
     counts = [min(100, max(1, len(train) // 10))] * len(missing)
     if sum(counts) >= len(train):
-        raise UserError(f"--dataset {folder}: {len(train)} pairs are too few to train on")
+        raise UserError(
+            f"--dataset {folder}: {len(train)} pairs are too few to train on: "
+            f"{listing.contents(folder)}"
+        )
     for split, count in zip(missing, counts, strict=True):
         print(f"{folder}: no {split}/, so {count} of {len(train)} training pairs are held out")
     parts = zip(["train", *missing], random_split(len(train), seed, *counts), strict=True)
     return splits | {split: [train[i] for i in part] for split, part in parts}
 
 
-def find_pairs(*folders: Path) -> list[Pair]:
-    """The side-by-side files of one folder, or the files with equal names of two folders."""
+def find_pairs(*folders: Path, skip_alone: bool = False) -> list[Pair]:
+    """The side-by-side files of one folder, or the files with equal names of two folders.
+
+    Args:
+        folders: the folder, or both.
+        skip_alone: leave out files whose name the other folder lacks, instead of failing.
+
+    Raises:
+        UserError: there is such a file, or there are no pairs at all.
+    """
     if len(folders) == 1:
         return [SideBySide(path) for path in listing.find(folders[0])]
     a, b = (by_stem(folder) for folder in folders)
-    for stem in sorted(a.keys() ^ b.keys()):
-        here, there = (folders[0], folders[1]) if stem in a else (folders[1], folders[0])
+    both = [stem for stem in a if stem in b]
+    alone = [path for one, other in ((a, b), (b, a)) for s, path in one.items() if s not in other]
+    if not both:
         raise UserError(
-            f"{(a | b)[stem]}: no image named {stem} in {there}; "
-            f"add it there or remove it from {here}"
+            f"{folders[0]} and {folders[1]}: no file has the name of one in the other folder, "
+            f"such as {alone[0].name}; give the two images of each pair one name"
         )
-    return [TwoFiles(a[stem], b[stem]) for stem in a]
+    if alone and not skip_alone:
+        there = folders[1] if alone[0].stem in a else folders[0]
+        more = f" ({len(alone)} such files)" if len(alone) > 1 else ""
+        raise UserError(
+            f"{alone[0]}: no image named {alone[0].stem} in {there}{more}; add it there, or leave "
+            "out images without counterpart with --skip_bad_images"
+        )
+    if alone:
+        names = ", ".join(str(path) for path in alone[:3]) + (", ..." if len(alone) > 3 else "")
+        print(f"skipped {len(alone)} images without counterpart: {names}")
+    return [TwoFiles(a[stem], b[stem]) for stem in both]
 
 
 def by_stem(folder: Path) -> dict[str, Path]:

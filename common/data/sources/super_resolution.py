@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from common.data.sources import layouts
 from common.data.sources.splits import VALIDATION, print_unused, random_split
 from common.data.synthetic.textures import texture
 from common.errors import UserError
@@ -92,12 +93,11 @@ def _find_one(dataset: str, data_dir: str | None, seed: int) -> tuple[str, Split
         for split, url in NAMED[dataset].items():
             fetch_archive(url, home / split, f"{dataset} {split}")
         return dataset, folder_splits(home, seed)
-    if not Path(dataset).is_dir():
-        raise UserError(
-            f"--dataset {dataset}: no such folder or known dataset; give a folder, several "
-            f"separated by commas, or one of {', '.join([*NAMED, EMBEDDED])}"
-        )
-    folder = Path(dataset).resolve()  # a run may be resumed from another working directory
+    folder = Path(dataset).expanduser()
+    if not folder.is_dir():
+        given = "a folder, several separated by commas,"
+        raise layouts.no_dataset(dataset, given, *NAMED, EMBEDDED)
+    folder = folder.resolve()  # a run may be resumed from another working directory
     return str(folder), folder_splits(folder, seed)
 
 
@@ -113,6 +113,8 @@ def embedded_splits(seed: int) -> Splits:
 def folder_splits(folder: Path, seed: int) -> Splits:
     """The images of a folder by split; a missing val split is taken from the training images."""
     root = folder / "train" if (folder / "train").is_dir() else folder
+    if not listing.has_images(root):
+        raise layouts.wrong_photos(folder, root)
     paths = {"train": listing.find(root)}
     if root != folder and (folder / "val").is_dir():
         paths["val"] = listing.find(folder / "val")
@@ -124,7 +126,8 @@ def folder_splits(folder: Path, seed: int) -> Splits:
         return splits
     train = splits["train"]
     if len(train) < 2:
-        raise UserError(f"--dataset {folder}: one image is too few to train on")
+        held = listing.contents(folder)
+        raise UserError(f"--dataset {folder}: one image is too few to train on: {held}")
     count = min(MAX_HELD_OUT, max(1, len(train) // 20))
     print(f"{folder}: no val/, so {count} of {len(train)} images are held out")
     rest, val = random_split(len(train), seed, count)

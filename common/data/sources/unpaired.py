@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from common.data.sources import emoji
+from common.data.sources import emoji, layouts
 from common.data.sources.labelled import ArraySplit
 from common.data.sources.paired import NAMED as PAIRED
 from common.data.sources.paired import TwoFiles
 from common.data.sources.paired import emoji_splits as emoji_pairs
-from common.data.sources.splits import VALIDATION, hash_of_names, print_unused, random_split
+from common.data.sources.splits import hash_of_names, random_split
 from common.data.sources.survey import survey
 from common.data.synthetic.facades import facade_by_day, facade_by_night
 from common.errors import UserError
@@ -187,12 +187,12 @@ DIGITS = {
 
 
 def find_splits(
-    dataset: str | None, data_dir: str | None, seed: int
+    dataset: str | None, data_dir: str | None, seed: int, skip_alone: bool = False
 ) -> tuple[str, dict[str, Domain]]:
     """Returns the name or absolute path of a dataset, and its images by `SPLITS`.
 
-    See `UnpairedImages` for the arguments. The datasets of `DIGITS` are made from a labelled one:
-    see `digit_splits`.
+    See `UnpairedImages` for the arguments; with `skip_alone` emoji in one style only are left out.
+    The datasets of `DIGITS` are made from a labelled one: see `digit_splits`.
     """
     if dataset == EMBEDDED:
         return EMBEDDED, embedded_splits(seed)
@@ -208,13 +208,12 @@ def find_splits(
         fetch_archive(f"{ARCHIVES}/{dataset}.zip", folder, dataset)
         return dataset, folder_splits(folder, seed)
     if dataset == emoji.NAME:
-        return dataset, emoji_splits(emoji.folder_of(data_dir))
-    if not Path(dataset).is_dir():
-        raise UserError(
-            f"--dataset {dataset}: no such folder or known dataset; give a folder or one of "
-            f"{', '.join([*NAMED, *DIGITS, emoji.NAME, EMBEDDED])}"
-        )
-    folder = Path(dataset).resolve()  # a run may be resumed from another working directory
+        return dataset, emoji_splits(emoji.folder_of(data_dir), skip_alone)
+    folder = Path(dataset).expanduser()
+    if not folder.is_dir():
+        names = *NAMED, *DIGITS, emoji.NAME, EMBEDDED
+        raise layouts.no_dataset(dataset, "a folder", *names)
+    folder = folder.resolve()  # a run may be resumed from another working directory
     return str(folder), folder_splits(folder, seed)
 
 
@@ -228,13 +227,13 @@ def embedded_splits(seed: int) -> dict[str, Domain]:
     return splits
 
 
-def emoji_splits(folder: Path) -> dict[str, Domain]:
+def emoji_splits(folder: Path, skip_alone: bool = False) -> dict[str, Domain]:
     """Emoji in one style (A), and others in the other style (B).
 
     The training pairs of the paired dataset are divided between the two: no emoji is in both, in
     whatever skin tones. Its test pairs are the test images of both domains.
     """
-    pairs = emoji_pairs(folder)
+    pairs = emoji_pairs(folder, skip_alone)
     halves = emoji.parts_by_base([pair.a.stem for pair in pairs["train"]], 0.5)
     in_a, in_b = ([pairs["train"][i] for i in half] for half in halves)
     splits = {"trainA": in_a, "trainB": in_b, "testA": pairs["test"], "testB": pairs["test"]}
@@ -268,25 +267,12 @@ def folder_splits(folder: Path, seed: int) -> dict[str, Domain]:
     """The images of a folder; a missing testA or testB is split off the training images."""
     splits = {}
     for domain in "AB":
-        unsplit = folder / domain
-        train, test = folder / f"train{domain}", folder / f"test{domain}"
-        if train.is_dir():
-            splits[train.name] = listing.find(train)
-        elif unsplit.is_dir() and not test.is_dir():
-            splits[train.name] = listing.find(unsplit)
-        else:
-            raise UserError(
-                f"--dataset {folder}: has no {train.name}/; give a folder with trainA/ and trainB/ "
-                "(optionally testA/ and testB/), or with A/ and B/"
-            )
-        others = [f"{name}{domain}" for name in VALIDATION]
-        print_unused(
-            folder, others, f"test images are those of {test.name}/, beside train{domain}/"
-        )
+        train, test = layouts.domain_folders(folder, domain)
+        splits[f"train{domain}"] = listing.find(train)
         if test.is_dir():
-            splits[test.name] = listing.find(test)
+            splits[f"test{domain}"] = listing.find(test)
         else:
-            splits |= split_off_test(splits[train.name], domain, folder, seed)
+            splits |= split_off_test(splits[f"train{domain}"], domain, folder, seed)
     listing.print_ignored(folder, (path for paths in splits.values() for path in paths))
     return {split: Files(splits[split]) for split in SPLITS}
 

@@ -121,8 +121,30 @@ def test_too_few_pairs_to_split(tmp_path, count):
 def test_a_file_without_a_partner_is_named(tmp_path):
     write_two(tmp_path, range(4))
     (tmp_path / "B" / "2.png").unlink()
-    with pytest.raises(UserError, match=rf"A/2.png: no image named 2 in {tmp_path / 'B'}"):
+    said = rf"A/2.png: no image named 2 in {tmp_path / 'B'}; add it there, or .*--skip_bad_images"
+    with pytest.raises(UserError, match=said):
         find_splits(str(tmp_path), None, 0)
+
+
+@pytest.mark.parametrize("layout", ["{}", "train{}"])
+def test_files_without_a_partner_are_left_out(tmp_path, capsys, layout):
+    for side, numbers in (("A", range(5)), ("B", range(1, 7))):
+        for number in numbers:
+            image_file.write(tmp_path / layout.format(side) / f"{number}.png", noise(8, 8, number))
+    _, splits = find_splits(str(tmp_path), None, 0, skip_alone=True)
+    names = {pair.name for pairs in splits.values() for pair in pairs}
+    assert names == {"1.png", "2.png", "3.png", "4.png"}
+    a, b = (tmp_path / layout.format(side) for side in "AB")
+    said = f"skipped 3 images without counterpart: {a / '0.png'}, {b / '5.png'}, {b / '6.png'}"
+    assert said in capsys.readouterr().out.splitlines()
+
+
+def test_two_folders_without_equal_names_are_refused(tmp_path):
+    write_two(tmp_path, range(4))
+    for path in (tmp_path / "B").iterdir():
+        path.rename(path.with_stem(f"{path.stem}_B"))
+    with pytest.raises(UserError, match=r"/A and .*/B: no file has the name of one in the other"):
+        find_splits(str(tmp_path), None, 0, skip_alone=True)
 
 
 def test_halves_that_do_not_match_are_named(tmp_path):
@@ -139,7 +161,10 @@ def test_halves_that_do_not_match_are_named(tmp_path):
 def test_an_empty_folder_is_named(tmp_path, made):
     for folder in made:
         (tmp_path / folder).mkdir(parents=True)
-    with pytest.raises(UserError, match=rf"^{tmp_path}\S*: no images in this folder"):
+    said = (
+        rf"^(--dataset )?{tmp_path}\S*: (no images in this folder: )?it (is empty|holds the folder)"
+    )
+    with pytest.raises(UserError, match=said):
         find_splits(str(tmp_path), None, 0)
 
 

@@ -72,9 +72,12 @@ def test_only_missing_test_splits_are_taken(tmp_path):
 @pytest.mark.parametrize(
     ("made", "message"),
     [
-        (["train", "test"], "has no trainA/; give a folder with trainA/ and trainB/"),
-        (["trainA", "testA", "testB"], "has no trainB/"),
-        (["A", "testA", "testB"], "has no trainA/"),
+        (
+            ["train", "test"],
+            "put the images of one domain into trainA/.*wanted: trainA/ and trainB/",
+        ),
+        (["trainA", "testA", "testB"], "add trainB/; wanted"),
+        (["A", "testA", "testB"], "add B/; wanted"),
     ],
 )
 def test_other_layouts_are_refused(tmp_path, made, message):
