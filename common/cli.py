@@ -22,6 +22,7 @@ from jsonargparse import ArgumentParser, DefaultHelpFormatter
 EXAMPLES, RECIPES = "examples:", "recipes:"
 BOOLEANS = {"true", "false", "True", "False", "yes", "no"}  # optional value after a flag
 VERBS = ("train", "predict", "evaluate", "export")
+LENGTHS = {"--epochs", "--steps"}
 
 
 def main(
@@ -111,8 +112,7 @@ def train_options(parser: ArgumentParser, model_class: type, task, arguments: li
     The recipe is that of --config, or the model's plain recipe if no other dataset is named.
     """
     options = _parse(parser, arguments)
-    if not options["resume"]:
-        arguments = _without_other_length(arguments)
+    arguments = _without_other_length(arguments)
     decided_by_data = ("class_names", *task.data.model_arguments)
     recipe = recipes.choose(_file(model_class), options, decided_by_data)
     if recipe:
@@ -127,10 +127,13 @@ def train_options(parser: ArgumentParser, model_class: type, task, arguments: li
 
 
 def _without_other_length(arguments: list[str]) -> list[str]:
-    """Returns the arguments, in which --epochs alone overrules the --steps of a recipe or model."""
+    """Returns the arguments, in which --epochs alone overrules --steps said elsewhere, or reverse.
+
+    Elsewhere is a recipe, the model's defaults or the run that is resumed.
+    """
     given = {argument.partition("=")[0] for argument in arguments}
-    epochs_alone = "--epochs" in given and "--steps" not in given
-    return ["--steps=null", *arguments] if epochs_alone else arguments
+    others = LENGTHS - given
+    return [f"{other}=null" for other in others if len(others) == 1] + arguments
 
 
 def _file(model_class: type) -> Path:
@@ -156,10 +159,7 @@ def _train(model_class: type, task, program: str, arguments: list[str]):
 
 def _check_resumed(options: dict, before: dict, length_options: tuple[str, ...]):
     """Raises a UserError for an option of a resumed run that would change its weights."""
-    free = FREE_ON_RESUME | {*length_options}
-    if before["schedule"] != "constant":  # it depends on the number of steps
-        free = free - {"epochs", "steps", *length_options}
-    for option in before.keys() & options.keys() - free:
+    for option in before.keys() & options.keys() - FREE_ON_RESUME - {*length_options}:
         if options[option] != before[option]:
             raise UserError(
                 f"--{option} {options[option]}: the run was started with {before[option]}; leave "

@@ -1,6 +1,5 @@
 """A training run, from its options to the exported model."""
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from common.distributed.replicas import Replicas, replicas_of
 from common.errors import UserError
 from common.reports.animation import animate
 from common.signatures import pick
-from common.training import callbacks, checkpoint, logging
+from common.training import callbacks, checkpoint, length, logging
 from common.training.loop import fit, say_stopped
 from common.training.options import FREE_PER_WORKER, SCHEDULES, TrainingOptions
 from common.training.run_folder import Run
@@ -39,13 +38,13 @@ def train(model_class: type[Adversarial], task, run: Run, options: dict):
     job = prepare(model_class, task, run, settings, options, replicas)
     start, total = job.span
     if start >= total:
-        lengths = " or ".join(
-            f"--{name}" for name in ("epochs", "steps", *model_class.length_options)
-        )
-        print(f"{run.folder}: already done, {start} steps; raise {lengths} to continue")
+        remedy = length.remedy(start, job.steps_per_epoch, job.model.plan)
+        print(f"{run.folder}: already done, {start} steps; {remedy}")
         if replicas.chief and run.exported_step() < start:  # killed before the export
             _export(task, run)
         return
+    before = run.config()["options"] if settings.resume else options
+    prolonged = length.is_changed(before, options, model_class.length_options)
     kept = job.model.plan.milestones
     written = run if replicas.chief else None
     saver = callbacks.Checkpoints(start, total, settings.checkpoint_every, written, kept)
@@ -53,6 +52,8 @@ def train(model_class: type[Adversarial], task, run: Run, options: dict):
     hooks = chief_hooks(task, run, settings, job, saver) if replicas.chief else [saver]
     hooks = [callbacks.FiniteLosses(start), job.rate, *hooks, stopper]
     _print_start(run, job, replicas)
+    if prolonged:
+        print(length.rates_ahead(settings.schedule, start, total), flush=True)
     batches = job.data.stream(settings.batch_size, start, total, job.rows)
     fit(job.model, job.data, batches, job.span, run, hooks, saver, settings.jit)
     if stopper.received is not None and saver.step < total:
@@ -114,7 +115,7 @@ def prepare(
 
     epoch = _steps_per_epoch(data, settings.batch_size)
     start, plan = run.step(), model.plan
-    total = min(settings.epochs * epoch, settings.steps or math.inf, plan.total_steps)
+    total = length.total_steps(settings, epoch, plan)
     schedule = SCHEDULES[settings.schedule]
     rate = callbacks.LearningRate(start, total, schedule, replicas.players(), plan.rate_factor)
     model.average_on(data.stream(settings.batch_size, 0, AVERAGE_BATCHES))
