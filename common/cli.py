@@ -11,6 +11,7 @@ from common import recipes
 from common.adversarial import Adversarial
 from common.data.sources.super_resolution import parts_of
 from common.errors import UserError, one_line
+from common.training.initial_weights import full_path, source_of
 from common.training.options import FREE_ON_RESUME, TrainingOptions
 from common.training.run_folder import Run
 from common.training.train import train
@@ -145,6 +146,8 @@ def _train(model_class: type, task, program: str, arguments: list[str]):
     parser = train_parser(model_class, task, program)
     options = train_options(parser, model_class, task, arguments)
     if not options["resume"]:
+        if options["init_from"]:
+            options["init_from"] = str(source_of(options["init_from"], name).folder)
         return train(model_class, task, Run.new(options["run"], name), options)
 
     run = Run.open(options["run"], name)
@@ -153,7 +156,9 @@ def _train(model_class: type, task, program: str, arguments: list[str]):
     options = train_options(parser, model_class, task, arguments)
     if options["dataset"] != before["dataset"]:
         options["dataset"] = absolute(options["dataset"])
-    _check_resumed(options, before, model_class.length_options)
+    if options["init_from"]:
+        options["init_from"] = full_path(options["init_from"])
+    _check_resumed(options, {"init_from": None} | before, model_class.length_options)
     train(model_class, task, run, options)
 
 

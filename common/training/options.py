@@ -40,6 +40,9 @@ class TrainingOptions:
         seed: seed for initial weights, noise, shuffling, augmentation and generated data.
         run: run folder; default runs/MODEL/DATE_TIME.
         resume: resume the run in --run, or the most recent run.
+        init_from: folder of a run of the same model whose weights a new run starts from, to
+            fine-tune them on other data; optimizers and steps start anew. What does not fit, such
+            as layers of other classes or channels, is named and starts anew, too.
         jit: XLA compilation: "on" compiles the whole step or fails, "off" uses the plain graph,
             "auto" is "on" with a GPU and compiles only the optimizers on a CPU, where that is
             faster.
@@ -65,6 +68,7 @@ class TrainingOptions:
     seed: int = 0
     run: str | None = None
     resume: bool = False
+    init_from: str | None = None
     jit: Jit = "auto"
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
     schedule: Literal["constant", "linear", "cosine"] = "constant"

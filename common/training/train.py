@@ -10,6 +10,7 @@ from common.errors import UserError
 from common.reports.animation import animate
 from common.signatures import pick
 from common.training import callbacks, checkpoint, length, logging
+from common.training.initial_weights import begin
 from common.training.loop import fit, say_stopped
 from common.training.options import FREE_PER_WORKER, SCHEDULES, TrainingOptions
 from common.training.run_folder import Run
@@ -119,10 +120,11 @@ def prepare(
     schedule = SCHEDULES[settings.schedule]
     rate = callbacks.LearningRate(start, total, schedule, replicas.players(), plan.rate_factor)
     model.average_on(data.stream(settings.batch_size, 0, AVERAGE_BATCHES))
-    if start:
-        checkpoint.load(checkpoint.path_of(run.checkpoints, start), model)
+    newest = checkpoint.path_of(run.checkpoints, start)
+    if start or (settings.resume and newest.exists()):  # of step 0: the weights of --init_from
+        checkpoint.load(newest, model)
     else:
-        begin(model, data)
+        begin(model, data, settings.init_from, options)
     replicas.broadcast()
     if replicas.worker.world_size > 1:
         _check_workers_agree(replicas, start, options, fingerprint, model)
@@ -149,22 +151,6 @@ def _steps_per_epoch(data, batch_size: int) -> int:
     return steps
 
 
-def begin(model: Adversarial, data):
-    """Sets the weights that a new run starts from: those of the dataset, or of an initial run.
-
-    Raises:
-        UserError: the plan's initial run is not one of this model, or one with other options.
-    """
-    model.initialize(data)
-    plan = model.plan
-    if plan.initial_run is not None:
-        run = Run.open(plan.initial_run, model.name)
-        step = plan.initial_step(run.config()["options"], run.step())
-        checkpoint.load(run.checkpoint_file(step=step), model, ["generator"])
-    for average in model.averages.values():
-        average.restart()
-
-
 def _check_workers_agree(
     replicas: Replicas, start: int, options: dict, fingerprint: dict, model: Adversarial
 ):
@@ -189,6 +175,8 @@ def chief_hooks(
     measurements = _measurements(task, run, settings, job)
     lock = callbacks.RunLock(start, run, new=not settings.resume)
     run.write_config(model.name, job.options | model.plan.resolved, job.fingerprint)
+    if settings.init_from and not start:  # a resumed run does not read the other run again
+        checkpoint.save(run.checkpoints, 0, model)
     log = logging.Log(
         start, total, settings.log_every, run, settings.batch_size, job.steps_per_epoch
     )
