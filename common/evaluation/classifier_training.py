@@ -133,7 +133,7 @@ def _with_progress(batches: list) -> Iterator:
             begin = time.perf_counter()  # the first step is traced
         elif number == TIMED:
             seconds = (time.perf_counter() - begin) / (TIMED - 1) * len(batches)
-            bar.write(f"reference classifier: {seconds / 60:.1f} min for {len(batches)} steps")
+            bar.write(f"reference classifier: about {seconds / 60:.1f} min at most")
         yield batch
 
 

@@ -331,7 +331,7 @@ def test_it_stops_when_the_accuracy_stands_still(monkeypatch, capsys, accuracies
     network = training.build_network(16, 1, 3)
     order = np.arange(40)
     assert training.train_network(network, x[:40], y[:40], order, lambda: next(looks)) == steps
-    assert "min for 20 steps" in capsys.readouterr().out
+    assert "min at most" in capsys.readouterr().out
     rate = Rates.made[-1]
     last, full = (float(rate(step)) for step in (steps - 1, steps - 2))
     assert float(rate.cosine(steps - 2)) == pytest.approx(full)
