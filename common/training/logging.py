@@ -73,7 +73,8 @@ class Log(Report):
     def __init__(self, start: int, total: int, every: int, run: Run, batch_size: int, epoch: int):
         super().__init__(start, total, every, run)
         self.batch_size, self.steps_per_epoch = batch_size, epoch
-        self.bar = tqdm(total=total, initial=start, unit="step", disable=None)
+        # The delay keeps it from being drawn before the lines that say what is trained.
+        self.bar = tqdm(total=total, initial=start, unit="step", disable=None, delay=0.001)
 
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
