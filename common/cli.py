@@ -11,6 +11,7 @@ from common import option_errors, recipes
 from common.adversarial import Adversarial
 from common.errors import UserError
 from common.io.paths import expanded
+from common.training.initial_weights import full_path, source_of
 from common.training.options import FREE_ON_RESUME, TrainingOptions
 from common.training.run_folder import Run
 from common.training.train import train
@@ -22,6 +23,7 @@ from jsonargparse import ArgumentParser, DefaultHelpFormatter
 EXAMPLES, RECIPES = "examples:", "recipes:"
 BOOLEANS = {"true", "false", "True", "False", "yes", "no"}  # optional value after a flag
 VERBS = ("train", "predict", "evaluate", "export")
+LENGTHS = {"--epochs", "--steps"}
 
 
 def main(
@@ -111,8 +113,7 @@ def train_options(parser: ArgumentParser, model_class: type, task, arguments: li
     The recipe is that of --config, or the model's plain recipe if no other dataset is named.
     """
     options = _parse(parser, arguments)
-    if not options["resume"]:
-        arguments = _without_other_length(arguments)
+    arguments = _without_other_length(arguments)
     decided_by_data = ("class_names", *task.data.model_arguments)
     recipe = recipes.choose(_file(model_class), options, decided_by_data)
     if recipe:
@@ -127,10 +128,13 @@ def train_options(parser: ArgumentParser, model_class: type, task, arguments: li
 
 
 def _without_other_length(arguments: list[str]) -> list[str]:
-    """Returns the arguments, in which --epochs alone overrules the --steps of a recipe or model."""
+    """Returns the arguments, in which --epochs alone overrules --steps said elsewhere, or reverse.
+
+    Elsewhere is a recipe, the model's defaults or the run that is resumed.
+    """
     given = {argument.partition("=")[0] for argument in arguments}
-    epochs_alone = "--epochs" in given and "--steps" not in given
-    return ["--steps=null", *arguments] if epochs_alone else arguments
+    others = LENGTHS - given
+    return [f"{other}=null" for other in others if len(others) == 1] + arguments
 
 
 def _file(model_class: type) -> Path:
@@ -142,22 +146,23 @@ def _train(model_class: type, task, program: str, arguments: list[str]):
     parser = train_parser(model_class, task, program)
     options = train_options(parser, model_class, task, arguments)
     if not options["resume"]:
+        if options["init_from"]:
+            options["init_from"] = str(source_of(options["init_from"], name).folder)
         return train(model_class, task, Run.new(options["run"], name), options)
 
     run = Run.open(options["run"], name)
     before = run.config()["options"]
     parser.set_defaults({name: value for name, value in before.items() if name in options})
     options = train_options(parser, model_class, task, arguments)
-    _check_resumed(options, before, model_class.length_options)
+    if options["init_from"]:
+        options["init_from"] = full_path(options["init_from"])
+    _check_resumed(options, {"init_from": None} | before, model_class.length_options)
     train(model_class, task, run, options)
 
 
 def _check_resumed(options: dict, before: dict, length_options: tuple[str, ...]):
     """Raises a UserError for an option of a resumed run that would change its weights."""
-    free = FREE_ON_RESUME | {*length_options}
-    if before["schedule"] != "constant":  # it depends on the number of steps
-        free = free - {"epochs", "steps", *length_options}
-    for option in before.keys() & options.keys() - free:
+    for option in before.keys() & options.keys() - FREE_ON_RESUME - {*length_options}:
         if options[option] != before[option]:
             raise UserError(
                 f"--{option} {options[option]}: the run was started with {before[option]}; leave "

@@ -70,7 +70,6 @@ class Growing(Staged, NoiseToImage):
 
     defaults: ClassVar[dict] = {
         "batch_size": 32,
-        "epochs": 1_000_000,  # the schedule is what ends a run
         "sample_every": 1000,
     }
     unused_options = ("width",)

@@ -9,7 +9,10 @@ class Plan(NamedTuple):
     """The course of training, as far as a model determines it; by default not at all.
 
     Attributes:
-        total_steps: number of training steps; the others end with --steps and --epochs.
+        total_steps: number of training steps of the model's stages, of which --steps prolongs the
+            last; the others end with --steps and --epochs.
+        continuation: option that continues after `total_steps` with stages that are still missing,
+            in place of a last stage that is prolonged; empty if none is missing.
         milestones: steps whose checkpoints are kept.
         rate_factor: multiplies every learning rate after so many steps, besides --schedule.
         resolved: options that `prepare` has resolved, by name; a resumed run keeps them.
@@ -23,3 +26,4 @@ class Plan(NamedTuple):
     resolved: dict = {}  # noqa: RUF012 (never changed)
     initial_run: str | None = None
     initial_step: Callable[[dict, int], int] = lambda options, newest: newest
+    continuation: str = ""

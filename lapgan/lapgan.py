@@ -45,6 +45,7 @@ from common.nn import losses, pyramid
 from common.nn.latent import Latent
 from common.nn.layers import Dropout
 from common.noise_to_image import NoiseToImage
+from common.plan import Plan
 from common.players import Player
 from common.staged import Stage, Staged
 from common.tasks.generation import Generation
@@ -84,7 +85,6 @@ class LAPGAN(Staged, NoiseToImage):
 
     defaults: ClassVar[dict] = {
         "batch_size": 128,  # half of it real, half generated
-        "epochs": 1_000_000,  # the levels' steps are what ends a run
         "sample_every": 1000,
     }
     length_options = ("level",)
@@ -127,6 +127,12 @@ class LAPGAN(Staged, NoiseToImage):
             ]
         )
         self.compile()
+
+    @property
+    def plan(self) -> Plan:
+        """The levels up to --level; the next one is not reached by prolonging this one."""
+        missing = self.sides[len(self.stages) :]
+        return super().plan._replace(continuation=f"--level {missing[0]}" if missing else "")
 
     @property
     def pairs(self) -> list[tuple[str, str]]:

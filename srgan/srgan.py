@@ -67,7 +67,6 @@ class SRGAN(Staged):
     logged = ("resnet_loss", "mse", "content", "adversarial", "d_loss", "g_loss")
     defaults: ClassVar[dict] = {
         "batch_size": 16,
-        "epochs": 1_000_000,  # the stages' steps are what ends a run
         "sample_every": 1000,
     }
 

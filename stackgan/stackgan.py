@@ -89,7 +89,6 @@ class StackGAN(TextConditional):
     )
     defaults: ClassVar[dict] = {
         "batch_size": 64,
-        "epochs": 1_000_000,  # the stages' steps are what ends a run
         "sample_every": 1000,
     }
 

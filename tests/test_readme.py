@@ -123,9 +123,10 @@ def run(place, monkeypatch):
         script, *rest = command
         name = script.split("/")[0]
         entry = registry.entry(name)
-        if rest and rest[0] in cli.VERBS:
+        if "RUN" in rest:
             made = sorted(place.glob(f"runs/{name}/*/config.json"), key=lambda p: p.stat().st_mtime)
             rest = [str(made[0].parent) if word == "RUN" else word for word in rest]
+        if rest and rest[0] in cli.VERBS:
             rest += ["--count", "10"] if "--count" in rest else []
         elif "--resume" in rest:
             rest += ["--steps", "3"]

@@ -176,15 +176,16 @@ def test_other_data_are_trained_on_with_the_models_defaults(name, capsys):
 @pytest.mark.parametrize(
     "line, epochs, steps",
     [
-        ("", 200, 9000),
+        ("", None, 9000),
+        ("--steps 3", None, 3),
         ("--epochs 3", 3, None),
         ("--epochs=3 --steps=7", 3, 7),
         ("--dataset mine --epochs 3", 3, None),
         ("--config FILE", 9, None),
-        ("--config FILE --steps 5", 9, 5),
+        ("--config FILE --steps 5", None, 5),
     ],
 )
-def test_epochs_alone_replace_the_steps_of_a_recipe(tmp_path, line, epochs, steps):
+def test_epochs_or_steps_alone_replace_the_length_of_a_recipe(tmp_path, line, epochs, steps):
     (tmp_path / "my.yaml").write_text("epochs: 9")
     options = options_of(line.replace("FILE", f"{tmp_path}/my.yaml"))
     assert (options["epochs"], options["steps"]) == (epochs, steps)

@@ -11,30 +11,18 @@ import math
 import os
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from common.errors import DAMAGE, UserError, one_line
+from common.evaluation import classifier_training
 from common.io.keras_cache import keras_home
-from common.io.progress import tqdm_options
 
 import keras
 import numpy as np
 import tensorflow as tf
 from scipy.special import softmax
-from tqdm import tqdm
-
-# The recipe. Nothing in it is tuned to a particular dataset.
-STEPS = 3000  # the same for small datasets, so that training takes equally long
-BATCH = 128
-LEARNING_RATE = 2e-3  # of Adam at the start; cosine decay to 0
-SHIFT = 1 / 14  # of the side, in each direction: 2 px of 28. No mirroring: it changes digits
-SEED = 0
-WIDTHS = 32, 64  # filters of the last two convolutions
-EARLY_WIDTH = 16  # filters of the convolutions before, whose feature maps are large
-DROPOUT = 0.25, 0.5  # before the features and before the logits
-FEATURES = 128
-VERSION = 1  # increase it when the code below changes the result
 
 SMALLEST = 16  # px
 MEMORY = 2**30  # maximum bytes of images per split; further images are ignored
@@ -97,6 +85,10 @@ class ReferenceClassifier:
         """Logits: uint8 (N, S, S, C) -> float32 (N, K)."""
         return self.features_and_logits(x)[1]
 
+    def accuracy_on(self, x: np.ndarray, y: np.ndarray) -> float:
+        """The share of images x, uint8 (N, S, S, C), whose labels y (N,) are predicted."""
+        return float(np.mean(self.logits(x).argmax(axis=1) == y))
+
 
 def probabilities(logits: np.ndarray) -> np.ndarray:
     """Softmax in float64: logits (N, K) -> probabilities (N, K)."""
@@ -107,6 +99,8 @@ def trained_classifier(
     data: LabelledData, cache_dir: str | Path | None = None
 ) -> ReferenceClassifier:
     """Returns the reference classifier of a dataset, from the cache or after minutes of training.
+
+    Training on few images stops when the accuracy on the test images stands still.
 
     The name of its file contains a hash of the training and test images, the labels and the
     recipe, so each dataset has its own classifier, independent of the order of its images. The file
@@ -125,25 +119,28 @@ def trained_classifier(
         raise UserError(reason)
     most = max(1, MEMORY // (data.image_size**2 * data.channels))
     train, test = (data.arrays(split, most) for split in ("train", "test"))
-    classifier = ReferenceClassifier(build_network(data.image_size, data.channels, data.classes))
+    classifier = ReferenceClassifier(
+        classifier_training.build_network(data.image_size, data.channels, data.classes)
+    )
     folder = Path(cache_dir) if cache_dir else keras_home() / "models"
-    digests = _digests(*train)
-    path = folder / f"reference_classifier_{_hash(data, digests, _digests(*test))}.npz"
+    digests, test_digests = _digests(*train), _digests(*test)
+    path = folder / f"reference_classifier_{_hash(data, digests, test_digests)}.npz"
     if _load(path, classifier):
         return classifier
-    print(
-        f"reference classifier: training on {data.name}, once for this dataset",
-        flush=True,
-    )
-    # Sorted by content: the order in which a dataset returns its images depends on the seed.
-    order = np.array(sorted(range(len(digests)), key=digests.__getitem__))
+    print(f"reference classifier: training on {data.name}, once for this dataset", flush=True)
+    measure = None
+    if classifier_training.may_stop(len(digests)):
+        chosen = _by_content(test_digests)[: classifier_training.HELD_OUT]
+        measure = partial(classifier.accuracy_on, *(part[chosen] for part in test))
     start = time.perf_counter()
-    train_network(classifier.network, *train, order)
+    steps = classifier_training.train_network(
+        classifier.network, *train, _by_content(digests), measure
+    )
     classifier.seconds = time.perf_counter() - start
-    classifier.accuracy = float(np.mean(classifier.logits(test[0]).argmax(axis=1) == test[1]))
+    classifier.accuracy = classifier.accuracy_on(*test)
     print(
         f"reference classifier: accuracy {classifier.accuracy:.2%} on {len(test[0])} test images "
-        f"after {classifier.seconds:.0f} s; {_save(path, classifier)}",
+        f"after {steps} steps, {classifier.seconds:.0f} s; {_save(path, classifier)}",
         flush=True,
     )
     return classifier
@@ -162,76 +159,9 @@ def unavailable_reason(data: LabelledData) -> str:
     return ""
 
 
-def build_network(image_size: int, channels: int, classes: int) -> keras.Model:
-    """The untrained network: (B, S, S, C) of values 0 to 255 -> features (B, 128), logits (B, K).
-
-    One convolution and pooling for each halving of the side, down to 4 to 7 pixels.
-    """
-    layers = keras.layers
-    stages = int(math.log2(image_size / 4))
-    widths = (*[EARLY_WIDTH] * (stages - len(WIDTHS)), *WIDTHS)
-    float32 = {"dtype": "float32"}  # not the global policy, which is for the generator
-
-    def init(number: int) -> keras.initializers.Initializer:
-        return keras.initializers.HeUniform(seed=SEED + number)
-
-    x = keras.Input((image_size, image_size, channels), dtype="uint8")
-    h = layers.Rescaling(1 / 255, **float32)(x)
-    for number, width in enumerate(widths):
-        h = layers.Conv2D(
-            width, 3, padding="same", activation="relu", kernel_initializer=init(number), **float32
-        )(h)
-        h = layers.MaxPooling2D(**float32)(h)
-    h = layers.Dropout(DROPOUT[0], seed=SEED, **float32)(layers.Flatten(**float32)(h))
-    features = layers.Dense(
-        FEATURES, activation="relu", kernel_initializer=init(len(widths)), **float32
-    )(h)
-    h = layers.Dropout(DROPOUT[1], seed=SEED + 1, **float32)(features)
-    logits = layers.Dense(classes, kernel_initializer=init(len(widths) + 1), **float32)(h)
-    return keras.Model(x, [features, logits])
-
-
-def train_network(network: keras.Model, x: np.ndarray, y: np.ndarray, order: np.ndarray):
-    """Trains a network of `build_network` in place.
-
-    Args:
-        network: untrained network.
-        x: images, uint8 (N, S, S, C).
-        y: labels, int (N,).
-        order: indices (N,), the order of the images before shuffling.
-    """
-    variables = network.trainable_variables
-    rate = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, STEPS)
-    optimizer = keras.optimizers.Adam(rate)
-    optimizer.build(variables)
-
-    @tf.function(autograph=False)
-    def step(x, y):
-        with tf.GradientTape() as tape:
-            _, logits = network(x, training=True)
-            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)
-            loss = tf.reduce_mean(losses)
-        optimizer.apply(tape.gradient(loss, [v.value for v in variables]), variables)
-
-    random = np.random.default_rng(SEED)
-    passes = -(-STEPS * BATCH // len(x))
-    order = np.concatenate([random.permutation(order) for _ in range(passes)])
-    for number in tqdm(
-        range(STEPS), desc="reference classifier", unit="step", leave=False, **tqdm_options()
-    ):
-        chosen = order[number * BATCH : (number + 1) * BATCH]
-        step(_randomly_shifted(x[chosen], random), y[chosen])
-
-
-def _randomly_shifted(x: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Each image of x (B, S, S, C) shifted at random; its border is replicated."""
-    side = x.shape[1]
-    most = round(side * SHIFT)
-    padded = np.pad(x, ((0, 0), (most, most), (most, most), (0, 0)), mode="edge")
-    # All crops as a view: (B, 2 most + 1, 2 most + 1, C, S, S).
-    crops = np.lib.stride_tricks.sliding_window_view(padded, (side, side), axis=(1, 2))
-    top, left = random.integers(0, 2 * most, (2, len(x)), endpoint=True)
-    return np.moveaxis(crops[np.arange(len(x)), top, left], 1, -1)
+def _by_content(digests: list[bytes]) -> np.ndarray:
+    """The indices of images in an order that does not depend on how the dataset returns them."""
+    return np.array(sorted(range(len(digests)), key=digests.__getitem__))
 
 
 def _digests(x: np.ndarray, y: np.ndarray) -> list[bytes]:
@@ -242,9 +172,8 @@ def _digests(x: np.ndarray, y: np.ndarray) -> list[bytes]:
 
 def _hash(data: LabelledData, *splits: list[bytes]) -> str:
     """Hash of the recipe and of the splits, whose digests may be in any order."""
-    recipe = (VERSION, STEPS, BATCH, LEARNING_RATE, SHIFT, SEED)
-    architecture = (WIDTHS, EARLY_WIDTH, DROPOUT, FEATURES)
     shapes = (data.image_size, data.channels, data.classes)
+    recipe, architecture = classifier_training.recipe(len(splits[0]))
     digest = hashlib.sha256(repr((recipe, architecture, shapes)).encode())
     for split in splits:
         digest.update(f"{len(split)} images".encode())

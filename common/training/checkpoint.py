@@ -7,6 +7,8 @@ disk leaves the previous checkpoint untouched.
 
 import re
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from common.adversarial import Adversarial
@@ -103,17 +105,11 @@ def load(path: Path, model: Adversarial, networks: list[str] | None = None):
         for group, variables in state.items()
         for number, variable in enumerate(variables)
     }
-    try:
-        with np.load(path) as archive:
-            known = [key for key in archive.files if networks is None or key.split("/")[0] in state]
-            if set(known) != set(wanted):
-                raise UserError(f"{path}: a checkpoint of another model or with other options")
-            values = {key: archive[key] for key in wanted}
-    except DAMAGE as error:
-        raise UserError(
-            f"{path}: the checkpoint is damaged ({one_line(error)}); delete it to use the previous "
-            "one"
-        ) from error
+    with _opened(path) as archive:
+        known = [key for key in archive.files if networks is None or key.split("/")[0] in state]
+        if set(known) != set(wanted):
+            raise UserError(f"{path}: a checkpoint of another model or with other options")
+        values = {key: archive[key] for key in wanted}
     for key, value in values.items():
         if value.shape != tuple(wanted[key].shape):
             raise UserError(
@@ -122,3 +118,38 @@ def load(path: Path, model: Adversarial, networks: list[str] | None = None):
             )
     for key, value in values.items():
         wanted[key].assign(value)
+
+
+def weights(path: Path) -> dict[str, list[np.ndarray]]:
+    """The weights of each network in a checkpoint, in their order; no random states.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    found: dict[str, list[np.ndarray]] = {}
+    with _opened(path) as archive:
+        for key in sorted(archive.files):
+            group = key.split("/")[0]
+            if group == "model" or group.endswith("_optimizer"):
+                continue
+            array = archive[key]
+            if is_weight(array):
+                found.setdefault(group, []).append(array)
+    return found
+
+
+def is_weight(variable) -> bool:
+    """Whether a variable of a network, or its array, is a weight rather than a random state."""
+    return np.issubdtype(variable.dtype, np.floating)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
+    try:
+        with np.load(path) as archive:
+            yield archive
+    except DAMAGE as error:
+        raise UserError(
+            f"{path}: the checkpoint is damaged ({one_line(error)}); delete it to use the previous "
+            "one"
+        ) from error

@@ -13,6 +13,8 @@ from common.training.run_folder import Run
 import tensorflow as tf
 from tqdm import tqdm
 
+FIRST_SAMPLES = 100  # steps
+
 
 class Report(StepCallback):
     """Base of loggers: calls `report(step, losses)` every `every` steps and after the last one.
@@ -43,8 +45,11 @@ class Report(StepCallback):
             raise UserError(f"{folder}: cannot be written ({error.message}); remove it") from error
 
     def after_step(self, step, losses):
-        if step % self.every == 0 or step == self.total:
+        if self.is_due(step):
             self.report(step, losses)
+
+    def is_due(self, step: int) -> bool:
+        return step % self.every == 0 or step == self.total
 
     def report(self, step: int, losses: dict[str, float]):
         raise TypeError(f"{type(self).__name__} must define report")
@@ -59,36 +64,58 @@ class Log(Report):
 
     The model's `counts` are logged without averaging. Throughput (images per second) and the
     seconds spent waiting for data since the last row are logged too; in TensorBoard, the learning
-    rates. A terminal shows a progress bar; other outputs get a line per row.
+    rates. A terminal shows a progress bar; other outputs get a line per row, and one with the
+    estimated time after the second step.
+
+    The first step of a process is traced and compiled, so it does not count in any of these times.
     """
 
     def __init__(self, start: int, total: int, every: int, run: Run, batch_size: int, epoch: int):
         super().__init__(start, total, every, run)
         self.batch_size, self.steps_per_epoch = batch_size, epoch
-        self.bar = tqdm(total=total, initial=start, unit="step", disable=None)
+        # The delay keeps it from being drawn before the lines that say what is trained.
+        self.bar = tqdm(total=total, initial=start, unit="step", disable=None, delay=0.001)
 
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
         records.drop_rows_after(self.run.metrics_file, self.step)
+        self.first = self.step + 1
+        self._start_timing(self.step)
         self._reset()
+
+    def _start_timing(self, step: int):
+        self.timed_from, self.begin = step, time.perf_counter()
+
+    def _pace(self, step: int) -> float:
+        """Seconds per step since `_start_timing`."""
+        return (time.perf_counter() - self.begin) / (step - self.timed_from)
 
     def _reset(self):
         self.sums: dict[str, float] = {}
-        self.count, self.begin, self.waited = 0, time.perf_counter(), self.model.data_wait
+        self.count, self.waited = 0, self.model.data_wait
 
     def after_step(self, step, losses):
         for name, value in losses.items():
             self.sums[name] = self.sums.get(name, 0.0) + float(value)
         self.count += 1
+        if step == self.first:
+            self.bar.unpause()
         self.bar.update()
         super().after_step(step, losses)
+        if step == self.first:
+            self._start_timing(step)
+        elif step == self.first + 1 and self.bar.disable and not self.is_due(step):
+            print(f"step {step}/{self.total}  {self._ahead(step)}", flush=True)
+
+    def _ahead(self, step: int) -> str:
+        pace = self._pace(step)
+        return f"{pace:.3f} s/step  {(self.total - step) * pace / 60:.1f} min left"
 
     def report(self, step, losses):
         counts = {name: losses[name] for name in self.model.counts}
-        seconds = time.perf_counter() - self.begin
         means = {name: total / self.count for name, total in self.sums.items()} | counts
         speed = {
-            "images_per_second": self.count * self.batch_size / seconds,
+            "images_per_second": self.batch_size / self._pace(step),
             "data_wait_seconds": self.model.data_wait - self.waited,
         }
         # An integer, from 1: the pass over the data that this step belongs to.
@@ -102,12 +129,9 @@ class Log(Report):
         self.bar.set_postfix({name: f"{value:.3f}" for name, value in means.items()})
         if self.bar.disable:
             losses = "  ".join(f"{name} {value:.4f}" for name, value in means.items())
-            left = (self.total - step) * seconds / self.count
-            print(
-                f"step {step}/{self.total}  epoch {row['epoch']}  {losses}  "
-                f"{seconds / self.count:.3f} s/step  {left / 60:.1f} min left",
-                flush=True,
-            )
+            line = f"step {step}/{self.total}  epoch {row['epoch']}  {losses}  {self._ahead(step)}"
+            print(line, flush=True)
+        self._start_timing(step)
         self._reset()
 
     def release(self):
@@ -118,17 +142,33 @@ class Log(Report):
 class Samples(Report):
     """Writes a grid of samples every `every` steps, to `samples/` and to TensorBoard.
 
+    Until the first of these, there are others at steps that double each time: a newcomer sees the
+    first images soon, and a long run has a few grids more.
+
     Args:
         start, total, every, run: as for `Report`.
         draw: function that returns the grid, uint8 (H, W, 3), always from the same inputs; it must
             not use any random state of the model.
+        stages: steps after which a stage of training starts, besides the first.
     """
 
     suffix = ".samples"
 
-    def __init__(self, start: int, total: int, every: int, run: Run, draw: Callable):
+    def __init__(
+        self,
+        start: int,
+        total: int,
+        every: int,
+        run: Run,
+        draw: Callable,
+        stages: tuple[int, ...] = (),
+    ):
         super().__init__(start, total, every, run)
-        self.draw = draw
+        self.draw, self.stages = draw, (0, *stages)
+
+    def is_due(self, step):
+        early = any(_is_early(step - stage) and step - stage < self.every for stage in self.stages)
+        return early or super().is_due(step)
 
     def report(self, step, losses):
         self.model.settle_average()
@@ -137,6 +177,12 @@ class Samples(Report):
         with self.writer.as_default(step):
             tf.summary.image("samples", image[None])
         self.writer.flush()
+
+
+def _is_early(steps: int) -> bool:
+    """Whether this is 100, 200, 400, 800, ..."""
+    hundreds, rest = divmod(steps, FIRST_SAMPLES)
+    return hundreds > 0 and rest == 0 and hundreds & (hundreds - 1) == 0
 
 
 class Measurements(Report):

@@ -33,14 +33,18 @@ class TrainingOptions:
     """How a model is trained.
 
     Args:
-        epochs: number of passes over the training data.
-        steps: maximum number of optimisation steps; training ends at this number or after
-            --epochs, whichever comes first; --epochs alone replaces the number of a recipe or of
-            the model's defaults.
+        epochs: number of passes over the training data; default 200 where neither --steps nor the
+            model's stages say when training ends.
+        steps: number of optimisation steps; beyond the stages of a model, the last one is
+            prolonged. With --epochs too, training ends with whichever comes first. Either of them
+            alone replaces both of a recipe, of the model's defaults or of the run that is resumed.
         batch_size: number of samples per step, over all replicas.
         seed: seed for initial weights, noise, shuffling, augmentation and generated data.
         run: run folder; default runs/MODEL/DATE_TIME.
         resume: resume the run in --run, or the most recent run.
+        init_from: folder of a run of the same model whose weights a new run starts from, to
+            fine-tune them on other data; optimizers and steps start anew. What does not fit, such
+            as layers of other classes or channels, is named and starts anew, too.
         jit: XLA compilation: "on" compiles the whole step or fails, "off" uses the plain graph,
             "auto" is "on" with a GPU and compiles only the optimizers on a CPU, where that is
             faster.
@@ -48,7 +52,8 @@ class TrainingOptions:
         schedule: learning-rate schedule: constant, linear (constant for the first half, then
             decreasing to 0) or cosine (decreasing to 0).
         log_every: number of steps between rows of metrics.csv and points in TensorBoard.
-        sample_every: number of steps between sample grids; default one epoch.
+        sample_every: number of steps between sample grids; default one epoch. Before the first of
+            these, grids at steps 100, 200, 400, 800, ... of the run and of each of its stages.
         checkpoint_every: number of steps between checkpoints.
         evaluate_every: number of steps between evaluations during training, which write the
             metrics of `evaluate` to measurements.csv and TensorBoard; default never.
@@ -59,12 +64,13 @@ class TrainingOptions:
             GPUs of the processes listed in TF_CONFIG).
     """
 
-    epochs: int = 200
+    epochs: int | None = None
     steps: int | None = None
     batch_size: int = 1
     seed: int = 0
     run: str | None = None
     resume: bool = False
+    init_from: str | None = None
     jit: Jit = "auto"
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
     schedule: Literal["constant", "linear", "cosine"] = "constant"

@@ -1,6 +1,5 @@
 """A training run, from its options to the exported model."""
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,8 @@ from common.errors import UserError
 from common.io import records
 from common.reports.animation import animate
 from common.signatures import pick
-from common.training import callbacks, checkpoint, logging
+from common.training import callbacks, checkpoint, length, logging
+from common.training.initial_weights import begin
 from common.training.loop import fit, say_stopped
 from common.training.options import FREE_PER_WORKER, SCHEDULES, TrainingOptions
 from common.training.run_data import open_data, store_places
@@ -43,13 +43,13 @@ def train(model_class: type[Adversarial], task, run: Run, options: dict):
     if replicas.chief:
         store_places(run, job.options)
     if start >= total:
-        lengths = " or ".join(
-            f"--{name}" for name in ("epochs", "steps", *model_class.length_options)
-        )
-        print(f"{run.folder}: already done, {start} steps; raise {lengths} to continue")
+        remedy = length.remedy(start, job.steps_per_epoch, job.model.plan)
+        print(f"{run.folder}: already done, {start} steps; {remedy}")
         if replicas.chief and run.exported_step() < start:  # killed before the export
             _export(task, run)
         return
+    before = run.config()["options"] if settings.resume else options
+    prolonged = length.is_changed(before, options, model_class.length_options)
     kept = job.model.plan.milestones
     written = run if replicas.chief else None
     saver = callbacks.Checkpoints(start, total, settings.checkpoint_every, written, kept)
@@ -57,6 +57,8 @@ def train(model_class: type[Adversarial], task, run: Run, options: dict):
     hooks = chief_hooks(task, run, settings, job, saver) if replicas.chief else [saver]
     hooks = [callbacks.FiniteLosses(start), job.rate, *hooks, stopper]
     _print_start(run, job, replicas)
+    if prolonged:
+        print(length.rates_ahead(settings.schedule, start, total), flush=True)
     batches = job.data.stream(settings.batch_size, start, total, job.rows)
     fit(job.model, job.data, batches, job.span, run, hooks, saver, settings.jit)
     if stopper.received is not None and saver.step < total:
@@ -117,14 +119,15 @@ def prepare(
 
     epoch = _steps_per_epoch(data, settings.batch_size)
     start, plan = run.step(), model.plan
-    total = min(settings.epochs * epoch, settings.steps or math.inf, plan.total_steps)
+    total = length.total_steps(settings, epoch, plan)
     schedule = SCHEDULES[settings.schedule]
     rate = callbacks.LearningRate(start, total, schedule, replicas.players(), plan.rate_factor)
     model.average_on(data.stream(settings.batch_size, 0, AVERAGE_BATCHES))
-    if start:
-        checkpoint.load(checkpoint.path_of(run.checkpoints, start), model)
+    newest = checkpoint.path_of(run.checkpoints, start)
+    if start or (settings.resume and newest.exists()):  # of step 0: the weights of --init_from
+        checkpoint.load(newest, model)
     else:
-        begin(model, data)
+        begin(model, data, settings.init_from, options)
     replicas.broadcast()
     if replicas.worker.world_size > 1:
         _check_workers_agree(replicas, start, options, fingerprint, model)
@@ -149,22 +152,6 @@ def _steps_per_epoch(data, batch_size: int) -> int:
             "samples"
         )
     return steps
-
-
-def begin(model: Adversarial, data):
-    """Sets the weights that a new run starts from: those of the dataset, or of an initial run.
-
-    Raises:
-        UserError: the plan's initial run is not one of this model, or one with other options.
-    """
-    model.initialize(data)
-    plan = model.plan
-    if plan.initial_run is not None:
-        run = Run.open(plan.initial_run, model.name)
-        step = plan.initial_step(run.config()["options"], run.step())
-        checkpoint.load(run.checkpoint_file(step=step), model, ["generator"])
-    for average in model.averages.values():
-        average.restart()
 
 
 def _check_workers_agree(
@@ -193,11 +180,14 @@ def chief_hooks(
     run.write_config(model.name, job.options | model.plan.resolved, job.fingerprint)
     if job.images:
         records.write_json(run.images_file, job.images)
+    if settings.init_from and not start:  # a resumed run does not read the other run again
+        checkpoint.save(run.checkpoints, 0, model)
     log = logging.Log(
         start, total, settings.log_every, run, settings.batch_size, job.steps_per_epoch
     )
     samples_every = settings.sample_every or job.steps_per_epoch
-    samples = logging.Samples(start, total, samples_every, run, draw)
+    stages = model.plan.milestones
+    samples = logging.Samples(start, total, samples_every, run, draw, stages)
     return [log, saver, samples, *measurements, lock]
 
 

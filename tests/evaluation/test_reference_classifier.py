@@ -2,10 +2,10 @@ import random
 from types import SimpleNamespace
 
 from common.errors import UserError
+from common.evaluation import classifier_training as training
 from common.evaluation import reference_classifier as module
 from common.evaluation.reference_classifier import (
     ReferenceClassifier,
-    build_network,
     probabilities,
     trained_classifier,
 )
@@ -38,8 +38,8 @@ class Stripes:
 @pytest.fixture(autouse=True)
 def short(monkeypatch):
     """Training takes seconds."""
-    monkeypatch.setattr(module, "STEPS", 40)
-    monkeypatch.setattr(module, "BATCH", 32)
+    monkeypatch.setattr(training, "STEPS", 40)
+    monkeypatch.setattr(training, "BATCH", 32)
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +50,8 @@ def cache(tmp_path_factory):
     """
     folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "STEPS", 40)
-        patch.setattr(module, "BATCH", 32)
+        patch.setattr(training, "STEPS", 40)
+        patch.setattr(training, "BATCH", 32)
         seed()
         keras.config.set_dtype_policy("mixed_float16")
         trained = trained_classifier(Stripes(), folder)
@@ -77,7 +77,7 @@ def no_training(*_):
 
 
 def test_it_learns_the_classes_and_is_cached(cache, monkeypatch, capsys):
-    monkeypatch.setattr(module, "train_network", no_training)
+    monkeypatch.setattr(training, "train_network", no_training)
     cached = trained_classifier(Stripes(), cache.folder)
     assert capsys.readouterr().out == ""
     assert cached.accuracy == cache.trained.accuracy > 0.9
@@ -120,7 +120,7 @@ def test_damaged_files_are_detected(cache, tmp_path, content, capsys):
         np.savez(path, accuracy=1, seconds=1, **weights | {"00": np.zeros((5, 5))})
     else:
         np.savez(path, accuracy=1, **weights)
-    fresh = ReferenceClassifier(build_network(16, 1, 3))
+    fresh = ReferenceClassifier(training.build_network(16, 1, 3))
     before = fresh.network.get_weights()
     assert not module._load(path, fresh)
     assert "damaged" in capsys.readouterr().out
@@ -154,7 +154,7 @@ def test_other_images_labels_or_recipes_have_another_file(cache, monkeypatch):
     others.append(file_name(Stripes(classes=4)))
     for name, value in (("STEPS", 41), ("SHIFT", 0.1), ("WIDTHS", (32, 65)), ("VERSION", 99)):
         with monkeypatch.context() as patch:
-            patch.setattr(module, name, value)
+            patch.setattr(training, name, value)
             others.append(file_name(Stripes()))
     assert len({base, *others}) == 1 + len(others)
 
@@ -162,10 +162,10 @@ def test_other_images_labels_or_recipes_have_another_file(cache, monkeypatch):
 def test_the_order_of_the_images_does_not_matter(monkeypatch, tmp_path):
     taken = []
 
-    def train(network, x, y, order):
+    def train(network, x, y, order, measure):
         taken.append((x[order], y[order]))
 
-    monkeypatch.setattr(module, "train_network", train)
+    monkeypatch.setattr(training, "train_network", train)
     backwards = ChangedStripes(change=lambda _, x, y: (x[::-1], y[::-1].astype(np.int64)))
     assert file_name(Stripes()) == file_name(backwards)
     trained_classifier(Stripes(), tmp_path / "a")
@@ -178,7 +178,7 @@ def test_the_order_of_the_images_does_not_matter(monkeypatch, tmp_path):
 
 def test_the_default_folder_is_in_the_keras_cache(cache, tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    monkeypatch.setattr(module, "train_network", lambda *_: None)
+    monkeypatch.setattr(training, "train_network", lambda *_: None)
     trained_classifier(Stripes())
     assert [file.name for file in tmp_path.glob("models/*")] == [
         file.name for file in cache.folder.iterdir()
@@ -186,7 +186,7 @@ def test_the_default_folder_is_in_the_keras_cache(cache, tmp_path, monkeypatch):
 
 
 def test_a_cache_that_cannot_be_written_is_not_an_error(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(module, "train_network", lambda *_: None)
+    monkeypatch.setattr(training, "train_network", lambda *_: None)
     (tmp_path / "file").write_text("")
     assert trained_classifier(Stripes(), tmp_path / "file" / "models").accuracy <= 1
     assert "not cached" in capsys.readouterr().out
@@ -211,7 +211,7 @@ def test_two_classes_are_enough():
 
 
 def test_the_number_of_large_images_is_limited(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "train_network", lambda *_: None)
+    monkeypatch.setattr(training, "train_network", lambda *_: None)
     monkeypatch.setattr(module, "MEMORY", 10 * 16 * 16)
     requests = []
 
@@ -260,7 +260,7 @@ def test_images_of_another_type_or_shape_are_refused(cache, x):
     ],
 )
 def test_any_size_and_number_of_channels(size, channels, flat):
-    network = build_network(size, channels, 5)
+    network = training.build_network(size, channels, 5)
     assert network.output_shape == [(None, 128), (None, 5)]
     widths = {2: [], 4: [16, 16]}[int(np.log2(size / 4))] + [32, 64]
     convolutions = sum(9 * a * b + b for a, b in zip([channels, *widths], widths, strict=False))
@@ -272,7 +272,7 @@ def test_images_are_shifted_independently_and_borders_replicated():
     x = np.zeros((300, 28, 28, 1), np.uint8)
     x[:, 9, 11] = 255
     x[:, :, 27] = 7
-    shifted = module._randomly_shifted(x, np.random.default_rng(0))
+    shifted = training._randomly_shifted(x, np.random.default_rng(0))
     assert shifted.shape == x.shape and shifted.dtype == np.uint8
     _, rows, columns, _ = np.nonzero(shifted == 255)
     assert set(zip(rows - 9, columns - 11, strict=True)) == {
@@ -285,3 +285,55 @@ def test_images_are_shifted_independently_and_borders_replicated():
         else:
             expected[:, 27 + column :] = 7
         np.testing.assert_array_equal(image, expected)
+
+
+# How long it is trained.
+
+
+def test_large_datasets_never_stop_early(monkeypatch):
+    """Published numbers depend on the classifiers of MNIST and USPS, and so on their file names."""
+    monkeypatch.undo()
+    assert training.may_stop(5900) and training.may_stop(200, step=100)
+    assert not training.may_stop(200, step=93) and not training.may_stop(200, step=2800)
+    for count in (7291, 60_000):
+        assert not training.may_stop(count)
+        steps = (1, 3000, 128, 2e-3, 1 / 14, 0)
+        assert training.recipe(count) == (steps, ((32, 64), 16, (0.25, 0.5), 128))
+    assert training.recipe(200) != training.recipe(60_000)
+
+
+class Rates(training._Rate):
+    """Notes every learning rate that is used."""
+
+    made = ()
+
+    def __init__(self):
+        super().__init__()
+        Rates.made += (self,)
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "steps"),
+    [
+        ([0.5] * 9, 8),  # 2 looks without a higher one, and 2 steps of decay
+        ([0.1, 0.2, 0.2, 0.3, 0.3, 0.2, 0.3, 0.9], 14),
+        ([n / 100 for n in range(20)], 20),
+    ],
+)
+def test_it_stops_when_the_accuracy_stands_still(monkeypatch, capsys, accuracies, steps):
+    for name, value in {"STEPS": 20, "BATCH": 8, "PASSES": 1, "CHECK": 2, "DECAY": 2}.items():
+        monkeypatch.setattr(training, name, value)
+    monkeypatch.setattr(training, "PATIENCE", 4)
+    monkeypatch.setattr(training, "TIMED", 3)
+    monkeypatch.setattr(training, "_Rate", Rates)
+    looks = iter(accuracies)
+    x, y = Stripes().arrays("train")
+    network = training.build_network(16, 1, 3)
+    order = np.arange(40)
+    assert training.train_network(network, x[:40], y[:40], order, lambda: next(looks)) == steps
+    assert "min at most" in capsys.readouterr().out
+    rate = Rates.made[-1]
+    last, full = (float(rate(step)) for step in (steps - 1, steps - 2))
+    assert float(rate.cosine(steps - 2)) == pytest.approx(full)
+    halved = 0.5 if steps < 20 else 1
+    assert last == pytest.approx(halved * float(rate.cosine(steps - 1)))

@@ -9,8 +9,8 @@ from common.images import bicubic, image_file
 from common.inference.image_to_image import upscaler_of
 from common.tasks.super_resolution import SuperResolution
 from common.training import checkpoint
+from common.training.initial_weights import begin
 from common.training.run_folder import Run
-from common.training.train import begin
 from srgan.srgan import SRGAN
 from tests.helpers.command_line import command_line, refusal
 from tests.helpers.image_files import noise, truncate

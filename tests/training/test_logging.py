@@ -56,11 +56,29 @@ def test_rows_hold_means_at_every_nth_and_the_last_step(log, tmp_path, capsys):
     ]
     assert all(float(row["images_per_second"]) > 0 for row in found)
     assert [line.split()[1] for line in capsys.readouterr().out.splitlines()] == [
+        "2/7",  # the first estimate of the time
         "3/7",
         "6/7",
         "7/7",
     ]
     assert scalars(tmp_path / "tensorboard")["learning_rate/g"] == {3: 0.25, 6: 0.25, 7: 0.25}
+
+
+@pytest.mark.parametrize("start", [0, 50])
+def test_the_time_left_is_estimated_after_the_second_step(log, monkeypatch, capsys, start):
+    """The first step of a process, in which it is compiled, does not count."""
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(logging.time, "perf_counter", lambda: clock.now)
+    made = log(start, total=1000, every=100)
+    for seconds in [60.0, 0.6] + [0.3] * (98 - start % 100):
+        clock.now += seconds
+        step_through(made, 1)
+    first, row = (line.split("  ") for line in capsys.readouterr().out.splitlines())
+    left = (998 - start) * 0.6 / 60
+    assert first == [f"step {start + 2}/1000", "0.600 s/step", f"{left:.1f} min left"]
+    pace = (0.6 + 0.3 * (98 - start)) / (99 - start)
+    assert row[0] == "step 100/1000" and row[-2] == f"{pace:.3f} s/step"
+    assert row[-1] == f"{900 * pace / 60:.1f} min left"
 
 
 def test_counts_are_not_averaged(log, tmp_path):
@@ -124,6 +142,21 @@ def test_samples_at_every_nth_and_the_last_step(tmp_path):
         "step_00000008.png",
         "step_00000009.png",
     ]
+
+
+@pytest.mark.parametrize(
+    "start, every, stages, steps",
+    [
+        (0, 1000, (), [100, 200, 400, 800, 1000, 1500]),
+        (0, 400, (), [100, 200, 400, 800, 1200, 1500]),
+        (0, 60, (), [*range(60, 1500, 60), 1500]),
+        (150, 10**6, (), [200, 400, 800, 1500]),  # resumed; a long pass over the data
+        (0, 1000, (250, 1100), [100, 200, 350, 400, 450, 650, 800, 1000, 1050, 1200, 1300, 1500]),
+    ],
+)
+def test_early_samples_at_steps_that_double(tmp_path, start, every, stages, steps):
+    samples = logging.Samples(start, 1500, every, Run(tmp_path), None, stages)
+    assert [step for step in range(start + 1, 1501) if samples.is_due(step)] == steps
 
 
 def test_release_before_training_has_started_does_nothing(tmp_path):

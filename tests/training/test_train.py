@@ -239,7 +239,7 @@ def test_a_log_that_cannot_be_written_is_not_blamed_on_xla(run_cli, tmp_path, pa
 def test_a_finished_run_is_already_done(run_cli, copy_of, finished):
     run = copy_of(finished)
     result = run_cli(f"--resume --run {run}")
-    assert not result.status and "already done, 6 steps" in result.out
+    assert not result.status and "already done, 6 steps; to prolong the run, add" in result.out
     assert [path.name for path in (run / "export" / "tiny").iterdir()] == ["1"]
     assert arrays(run, 6) == arrays(finished, 6)
     shutil.rmtree(run / "export")  # as if killed after the last checkpoint
@@ -278,13 +278,20 @@ def test_a_changed_option_is_refused_by_name(run_cli, finished, option, before):
     assert arrays(finished, 6)
 
 
-@pytest.mark.parametrize("option", ["--steps 9", "--epochs 9"])
-def test_the_end_of_a_schedule_cannot_change(run_cli, copy_of, finished, option):
+def test_a_prolonged_schedule_is_that_of_the_new_length(run_cli, no_export, copy_of, finished):
+    """Killed and resumed once more, the run ends with the same bytes."""
     run = copy_of(finished)
-    options = Run(run).config()["options"] | {"schedule": "linear"}
-    Run(run).write_config("tiny", options, {})
-    result = run_cli(f"--resume --run {run} {option}")
-    assert result.status == 2 and f"{option}: the run was started with" in result.err
+    config = Run(run).config()
+    Run(run).write_config("tiny", config["options"] | {"schedule": "linear"}, config["data"])
+    result = run_cli(f"--resume --epochs 2 --log_every 1 --checkpoint_every 2 --run {run}")
+    assert not result.status and "steps 6 to 12" in result.out
+    assert "--schedule linear now spans 12 steps: the learning rate goes on at 1.00" in result.out
+    assert checkpoint.steps(run / "checkpoints") == [10, 12]
+    whole = arrays(run, 12)
+    (run / "checkpoints" / "step_00000012.npz").unlink()
+    result = run_cli(f"--resume --run {run}")
+    assert not result.status and "now spans" not in result.out  # said once
+    assert arrays(run, 12) == whole
 
 
 def test_another_models_checkpoint_is_refused_on_resume(run_cli, copy_of, finished):
