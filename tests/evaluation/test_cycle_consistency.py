@@ -4,6 +4,7 @@ from common.data.unpaired import HeldOut
 from common.errors import UserError
 from common.evaluation import cycle_consistency
 from common.evaluation.cycle_consistency import format_table, measure
+from common.metrics.checkerboard import checkerboard_energy
 from common.metrics.image_quality import ssim
 
 import numpy as np
@@ -44,6 +45,8 @@ def test_the_mean_image_and_ssim_are_measured_together():
     for name, guess in {"target": x / 2, "identity": x, "mean": np.stack([mean] * 5)}.items():
         assert scores[f"{name}_l1"] == pytest.approx(np.abs(guess - y).mean(), rel=1e-5)
         assert scores[f"{name}_ssim"] == pytest.approx(ssim(guess, y).mean(), rel=1e-5)
+    energy = checkerboard_energy(x / 2).sum() / checkerboard_energy(y).sum()
+    assert scores["checkerboard"] == pytest.approx(energy, rel=1e-5)
 
 
 def test_without_targets_only_the_cycle_is_measured():
