@@ -10,7 +10,7 @@ from common.evaluation.formatting import text_table
 from common.evaluation.reference_classifier import trained_classifier
 from common.images import image_file
 from common.metrics.agreement import label_agreement, relabelled_agreement
-from common.metrics.checkerboard import checkerboard_energy
+from common.metrics.checkerboard import checkerboard, power_spectrum
 from common.metrics.image_quality import l1, ssim
 
 import numpy as np
@@ -25,7 +25,7 @@ NAMES = {
     "target_ssim": "SSIM to the target",
     "identity_ssim": "SSIM of the identity map",
     "mean_ssim": "SSIM of the mean image",
-    "checkerboard": "checkerboard energy / the targets'",
+    "checkerboard": "checkerboard / the targets'",
     "digit_preserved": "same digit after the cycle",
     "digit_accuracy": "translated to the right digit",
     "relation_accuracy": "the same after the best relabelling",
@@ -65,7 +65,7 @@ def measure(
         target and translation, `identity_l1`, between target and image, and the `ratio` of the two;
         with `mean_image` also `mean_l1`, between target and mean image, and `target_ssim`,
         `identity_ssim` and `mean_ssim`, the SSIM of the same, and `checkerboard`, the
-        `checkerboard_energy` of the translations divided by that of the targets;
+        `checkerboard` number of the translations divided by that of the targets;
         with `classify_source` `digit_preserved`, the share of images whose cycle is predicted as
         the same digit; with `classify_target` `digit_accuracy`, the share of translations predicted
         as the digit of the image, and `relation_accuracy`, the same after the best permutation of
@@ -77,7 +77,7 @@ def measure(
     """
     totals: dict[str, float] = {}
     labels, predicted = [], []
-    energies = np.zeros(2)  # of the translations and of the targets
+    spectra = np.zeros((2, 1, 1))  # of the translations and of the targets
     count = 0
     for batch in batched(held_out):
         x = np.stack([one.x for one in batch])
@@ -90,7 +90,7 @@ def measure(
             if mean_image is not None:
                 guesses["mean"] = np.broadcast_to(mean_image, target.shape)
                 scores |= {f"{name}_ssim": ssim(guess, target) for name, guess in guesses.items()}
-                energies += [checkerboard_energy(images).sum() for images in (y, target)]
+                spectra = spectra + [power_spectrum(images) for images in (y, target)]
             scores |= {f"{name}_l1": l1(guess, target) for name, guess in guesses.items()}
         if classify_source is not None:
             scores["digit_preserved"] = classify_source(cycle) == classify_source(x)
@@ -105,8 +105,8 @@ def measure(
     means = {name: total / count for name, total in totals.items()}
     if "identity_l1" in means:
         means["ratio"] = means["target_l1"] / means["identity_l1"]
-    if energies[1]:
-        means["checkerboard"] = energies[0] / energies[1]
+    if spectra.any():
+        means["checkerboard"] = checkerboard(spectra[0]) / checkerboard(spectra[1])
     if labels:
         digits = np.array(labels), np.array(predicted)
         means["digit_accuracy"] = label_agreement(*digits)

@@ -7,7 +7,7 @@ images in [-1, 1], which are consumed once and never kept in memory together.
 
 from common.errors import UserError
 from common.evaluation.formatting import text_table
-from common.metrics.checkerboard import checkerboard_energy
+from common.metrics.checkerboard import checkerboard, power_spectrum
 from common.metrics.image_quality import l1, psnr, ssim
 
 import numpy as np
@@ -104,8 +104,7 @@ def evaluate_pairs(predict, pairs, baselines):
     Returns:
         {"model": {"l1": ..., "psnr": ..., "ssim": ..., "checkerboard": ..., "pairs": N}, baseline:
         {...}, ...}: means over the N pairs of the metrics in `image_quality` (for psnr the mean of
-        decibels), and the `checkerboard_energy` of all predictions divided by that of all targets
-        (NaN if theirs is 0).
+        decibels), and the `checkerboard` number of all predictions divided by that of all targets.
 
     Raises:
         UserError: there are no pairs, or images are too small for SSIM.
@@ -113,21 +112,22 @@ def evaluate_pairs(predict, pairs, baselines):
     """
     predictors = {"model": predict, **baselines}
     totals = {name: dict.fromkeys(METRICS, 0.0) for name in predictors}
-    energies = dict.fromkeys(predictors, 0.0)
-    count, target_energy = 0, 0.0
+    spectra = dict.fromkeys(predictors, 0.0)
+    count, target_spectrum = 0, 0.0
     for x, y in pairs:
         for name, predictor in predictors.items():
             y_hat = predictor(x)
             for metric, measure in METRICS.items():
                 totals[name][metric] += float(measure(y_hat, y))
-            energies[name] += float(checkerboard_energy(y_hat))
-        target_energy += float(checkerboard_energy(y))
+            spectra[name] += power_spectrum(y_hat)
+        target_spectrum += power_spectrum(y)
         count += 1
     if not count:
         raise UserError("no held-out pairs: there is nothing to evaluate on")
+    patterns = checkerboard(target_spectrum)
     return {
         name: {metric: total / count for metric, total in row.items()}
-        | {"checkerboard": energies[name] / (target_energy or np.nan), "pairs": count}
+        | {"checkerboard": checkerboard(spectra[name]) / patterns, "pairs": count}
         for name, row in totals.items()
     }
 

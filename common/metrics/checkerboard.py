@@ -2,31 +2,52 @@
 
 import numpy as np
 
-PERIODS = 4  # pixels; the pattern of two layers that double the sides
+PERIODS = (2, 4)  # pixels: patterns of the last layer that doubles the sides, and of the last two
+NEAR, FAR = 1.5, 5.5  # cycles per image; the window spreads a peak over one on either side
 
 
-def checkerboard_energy(images):
-    """Energy of the patterns that repeat every two or four pixels.
-
-    Networks that double the sides of maps by transposed convolutions leave such patterns (Odena et
-    al., Deconvolution and Checkerboard Artifacts, Distill 2016). Edges have energy there too, so
-    divide the number by that of real images: more than 1 is a pattern, less than 1 is blur.
+def power_spectrum(images):
+    """Sum of the power spectra of images, whose mean colours are taken out first.
 
     Args:
-        images: float (..., H, W, C) in [-1, 1], sides multiples of 4.
+        images: float (..., H, W, C).
 
     Returns:
-        float64 (...): the mean over channels of the power at all frequencies that are multiples of
-        a quarter of the sampling rate, but for the mean colour; for a pattern of period 2 or 4 its
-        variance.
-
-    Raises:
-        ValueError: a side is not a multiple of 4.
+        float64 (H, W). A Hann window keeps the borders from adding frequencies.
     """
     x = np.asarray(images, np.float64)
-    height, width = x.shape[-3:-1]
-    if height % PERIODS or width % PERIODS:
-        raise ValueError(f"sides must be multiples of {PERIODS}, not {height}x{width}")
-    # The mean of all 4x4 tiles keeps those frequencies, and only those.
-    tiles = x.reshape(*x.shape[:-3], height // PERIODS, PERIODS, width // PERIODS, PERIODS, -1)
-    return tiles.mean(axis=(-5, -3)).var(axis=(-3, -2)).mean(axis=-1)
+    x = x.reshape(-1, *x.shape[-3:])
+    height, width = x.shape[1:3]
+    window = np.outer(np.hanning(height + 1)[:-1], np.hanning(width + 1)[:-1])[..., None]
+    x = (x - x.mean(axis=(1, 2), keepdims=True)) * window
+    return np.square(np.abs(np.fft.fft2(x, axes=(1, 2)))).sum(axis=(0, 3))
+
+
+def checkerboard(power):
+    """Power of patterns that repeat every two or four pixels, relative to similar frequencies.
+
+    Networks that double the sides of maps by transposed convolutions leave such patterns (Odena et
+    al., Deconvolution and Checkerboard Artifacts, Distill 2016): peaks of the spectrum, which is
+    smooth for photographs.
+
+    Args:
+        power: float (H, W), the `power_spectrum` of many images.
+
+    Returns:
+        The geometric mean over patterns of two and four pixels, of columns and of rows, of the
+        power at their frequency divided by that at frequencies beside it: about 1 without patterns.
+        NaN where there is no power, and for sides below 32 or not multiples of 4.
+    """
+    power = np.asarray(power)
+    if min(power.shape) < 32 or power.shape[0] % 4 or power.shape[1] % 4:
+        return float("nan")
+    by_column, by_row = power.sum(axis=0), power.sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        peaks = [_peak(line, period) for line in (by_column, by_row) for period in PERIODS]
+        return float(np.exp(np.mean(np.log(peaks))))
+
+
+def _peak(line, period):
+    """Power at the frequency of a period divided by the mean of those beside it."""
+    apart = np.abs(np.arange(len(line)) - len(line) // period)
+    return line[apart < NEAR].mean() / line[(apart > NEAR) & (apart < FAR)].mean()

@@ -1,26 +1,56 @@
-from common.metrics.checkerboard import checkerboard_energy
+from common.metrics.checkerboard import checkerboard, power_spectrum
 
 import numpy as np
 import pytest
+import scipy.fft
+from scipy import ndimage, signal
+
+NOISE = np.random.default_rng(0).normal(size=(40, 64, 48, 3))
 
 
-def test_the_energy_is_that_of_the_spectrum_at_periods_of_two_and_four_pixels():
-    x = np.random.default_rng(0).normal(size=(2, 16, 32, 3))
-    power = np.square(np.abs(np.fft.fft2(x, axes=(1, 2)))) / (16 * 32) ** 2
-    quarters = power[:, ::4, ::8]
-    expected = (quarters.sum(axis=(1, 2)) - quarters[:, 0, 0]).mean(axis=-1)
-    np.testing.assert_allclose(checkerboard_energy(x), expected, rtol=1e-10)
+def test_the_power_spectrum_of_scipy():
+    window = signal.windows.hann(64, sym=False)[:, None] * signal.windows.hann(48, sym=False)
+    expected = 0
+    for image in NOISE[:2]:
+        for channel in range(3):
+            x = image[..., channel] - image[..., channel].mean()
+            expected = expected + np.abs(scipy.fft.fft2(x * window)) ** 2
+    np.testing.assert_allclose(power_spectrum(NOISE[:2]), expected, rtol=1e-10)
+    np.testing.assert_allclose(power_spectrum(NOISE[0]) + power_spectrum(NOISE[1]), expected)
 
 
-def test_patterns_of_known_energy():
-    i, j = np.mgrid[:16, :16]
-    chess = np.where((i + j) % 2, 0.5, -0.5)[..., None]
-    stripes = np.where(i // 2 % 2, 0.3, -0.3)[..., None]
-    period_of_eight = np.where(i // 4 % 2, 0.3, -0.3)[..., None]
-    energies = checkerboard_energy(np.stack([chess, stripes, period_of_eight, 0 * chess + 0.7]))
-    np.testing.assert_allclose(energies, [0.25, 0.09, 0, 0], atol=1e-12)
+def test_noise_and_blurred_noise_have_no_pattern():
+    assert checkerboard(power_spectrum(NOISE)) == pytest.approx(1, abs=0.05)
+    blurred = ndimage.gaussian_filter(NOISE, 1, axes=(1, 2), mode="wrap")
+    assert checkerboard(power_spectrum(blurred)) < 1
 
 
-def test_sides_must_be_multiples_of_the_period():
-    with pytest.raises(ValueError, match="not 16x18"):
-        checkerboard_energy(np.zeros((16, 18, 1)))
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        lambda i, j: (i + j) % 2,
+        lambda i, j: i % 2 + j % 2 + i // 2 % 2 + j // 2 % 2,
+    ],
+    ids=["period 2", "periods 2 and 4"],
+)
+def test_a_pattern_stands_out_in_proportion_to_its_energy(pattern):
+    i, j = np.mgrid[:64, :48]
+    added = pattern(i, j)[..., None] - 0.5
+    weak, strong = (checkerboard(power_spectrum(NOISE + a * added)) for a in (0.3, 0.6))
+    assert 1.2 < weak < strong
+
+
+def test_zeros_between_pixels_are_a_pattern_and_interpolation_is_none():
+    """What a transposed convolution may do, and what a resized map cannot."""
+    small = NOISE[:, :32, :24]
+    spread = np.zeros_like(NOISE)
+    spread[:, ::2, ::2] = small - small.min()
+    resized = ndimage.zoom(small, (1, 2, 2, 1), order=1)
+    assert checkerboard(power_spectrum(spread)) > 5
+    assert checkerboard(power_spectrum(resized)) < 1
+
+
+@pytest.mark.parametrize("shape", [(16, 32), (32, 34)])
+def test_no_number_for_sides_that_are_too_small_or_no_multiples(shape):
+    assert np.isnan(checkerboard(np.ones(shape)))
+    assert np.isnan(checkerboard(np.zeros((32, 32))))
