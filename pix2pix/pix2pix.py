@@ -23,7 +23,7 @@ D that was just updated. Of the discriminators of section 4.4 the one of single 
 import sys
 from math import log2
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -53,8 +53,9 @@ class Pix2Pix(Adversarial):
         channels_in: channels of the condition x, 3 for RGB or 1 for grayscale.
         channels_out: channels of the target y, 3 or 1.
         width: number of filters of the first convolution of each network; 64 in the paper.
-        strided: convolutions with strides 2 in the discriminator: 3 gives the paper's patches of
-            70x70 pixels, 1 of 16x16, 5 of 286x286 (section 4.4).
+        strided: convolutions with strides 2 in the discriminator: 3 gives patches of 70x70 pixels,
+            2 of 34x34, 1 of 16x16, 5 of 286x286 (section 4.4). Default 3 from 256 pixels up, as in
+            the paper, 2 at 128 and 1 below, which is the same part of an image.
         objective: adversarial loss, cross_entropy as in the paper or least_squares.
         l1_weight: lambda, the weight of the mean absolute difference in [-1, 1]; 100 in the paper.
         upsampling: layers of the decoder: transposed convolutions as in the paper, or nearest or
@@ -70,13 +71,15 @@ class Pix2Pix(Adversarial):
         ema: decay of the moving average of the generator's weights, from 0 (none) to below 1.
     """
 
+    earlier_defaults: ClassVar[dict] = {"strided": 3}
+
     def __init__(
         self,
         image_size: int = 256,
         channels_in: int = 3,
         channels_out: int = 3,
         width: int = 64,
-        strided: int = 3,
+        strided: int | None = None,
         objective: Literal["cross_entropy", "least_squares"] = "cross_entropy",
         l1_weight: float = 100.0,
         upsampling: Upsampling = "transposed",
@@ -91,6 +94,7 @@ class Pix2Pix(Adversarial):
         super().__init__(ema=ema, name="pix2pix")
         if image_size < 32 or not log2(image_size).is_integer():
             raise UserError(f"--image_size {image_size}: give a power of two from 32 up, like 256")
+        strided = min(max(int(log2(image_size)) - 5, 1), 3) if strided is None else strided
         errors.at_least_one(width=width, strided=strided)
         if image_size < 3 * 2**strided:
             raise UserError(
@@ -163,7 +167,7 @@ class Pix2Pix(Adversarial):
         return keras.Model(x, Activation("tanh", dtype="float32")(h), name="generator")
 
     def build_discriminator(self) -> keras.Model:
-        """PatchGAN (section 3.2.2): (x, y) -> logits, (B, 30, 30, 1) for 256x256 and 70x70."""
+        """PatchGAN (section 3.2.2): (x, y) -> logits, (B, 30, 30, 1) for 256x256 pixels."""
         x = keras.Input((None, None, self.channels_in))
         y = keras.Input((None, None, self.channels_out))
         logits = patchgan(Concatenate()([x, y]), self.width, self.strided)

@@ -201,5 +201,7 @@ def test_other_patch_sizes():
         for strided in (1, 2, 3, 4)
     }
     assert sides == {1: 30, 2: 14, 3: 6, 4: 2}
+    defaults = {size: small(image_size=size, width=1).strided for size in (32, 64, 128, 256)}
+    assert defaults == {32: 1, 64: 1, 128: 2, 256: 3}
     with pytest.raises(UserError, match="--strided 5: give less, or an --image_size of 96 or more"):
         small(image_size=64, strided=5)
