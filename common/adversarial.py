@@ -43,6 +43,8 @@ class Adversarial(keras.Model):
 
     Attributes:
         defaults: training options (`TrainingOptions`) for which the paper has other values.
+        earlier_defaults: values of options as of runs from before the option existed, where they
+            differ from today's defaults.
         unused_options: arguments of a base class's constructor that mean nothing for this model.
         length_options: arguments of the constructor that only say when training ends, as --steps
             does: a resumed run may change them.
@@ -53,6 +55,7 @@ class Adversarial(keras.Model):
     """
 
     defaults: ClassVar[dict] = {}
+    earlier_defaults: ClassVar[dict] = {}
     unused_options: ClassVar[tuple[str, ...]] = ()
     length_options: ClassVar[tuple[str, ...]] = ()
     counts: tuple[str, ...] = ()

@@ -151,7 +151,7 @@ def _train(model_class: type, task, program: str, arguments: list[str]):
         return train(model_class, task, Run.new(options["run"], name), options)
 
     run = Run.open(options["run"], name)
-    before = run.config()["options"]
+    before = model_class.earlier_defaults | run.config()["options"]
     parser.set_defaults({name: value for name, value in before.items() if name in options})
     options = train_options(parser, model_class, task, arguments)
     if options["init_from"]:

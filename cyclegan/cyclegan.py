@@ -33,8 +33,9 @@ from common.errors import UserError
 from common.nn import losses
 from common.nn.blocks import normal_init, patchgan
 from common.nn.image_pool import ImagePool
-from common.nn.layers import DoublingConvolution, InstanceNormalization, ReflectionPadding
+from common.nn.layers import InstanceNormalization, ReflectionPadding
 from common.nn.optimizers import adam
+from common.nn.upsampling import DoublingConvolution, ResizeConvolution, Upsampling
 from common.players import Player
 from common.tasks.unpaired_translation import UnpairedTranslation
 from common.two_translators import TwoTranslators
@@ -54,6 +55,9 @@ class CycleGAN(TwoTranslators):
         width: number of filters of the first convolution of each network; 64 in the paper.
         blocks: residual blocks of a translator; default 9 from 256 pixels up and 6 from 128, as in
             the paper, and 3 below.
+        upsampling: layers of a translator that double the sides: transposed convolutions as in the
+            paper, or nearest or bilinear interpolation and a convolution each, against checkerboard
+            patterns.
         strided: convolutions with strides 2 in a discriminator: 3 gives patches of 70x70 pixels, as
             in the paper, 2 of 34x34, 1 of 16x16. Default 3 from 64 pixels up, 2 below.
         cycle_weight: lambda, the weight of the cycle loss; 10 in the paper.
@@ -74,6 +78,7 @@ class CycleGAN(TwoTranslators):
         channels: int = 3,
         width: int = 64,
         blocks: int | None = None,
+        upsampling: Upsampling = "transposed",
         strided: int | None = None,
         cycle_weight: float = 10.0,
         identity_weight: float = 0.5,
@@ -101,6 +106,7 @@ class CycleGAN(TwoTranslators):
                 f"{max(8, 3 * 2**strided)} up with --strided {strided}, like 128"
             )
         self.blocks, self.strided = blocks, strided
+        self.upsampling = upsampling
         image = image_size, image_size, channels
         self.pool_a, self.pool_b = (ImagePool(pool_size, image, name=n) for n in "ab")
 
@@ -159,7 +165,7 @@ class CycleGAN(TwoTranslators):
         for _ in range(self.blocks):
             h = block(h)
         for factor in (2, 1):  # (B, H, W, width)
-            h = ReLU()(norm(conv_up(h, factor * width)))
+            h = ReLU()(norm(conv_up(h, factor * width, self.upsampling)))
         h = conv(ReflectionPadding(3)(h), self.channels, kernel=7, use_bias=True)
         return keras.Model(x, Activation("tanh", dtype="float32")(h), name=name)
 
@@ -218,9 +224,12 @@ def conv_down(h, filters: int):
     return conv(ZeroPadding2D(((1, 0), (1, 0)))(h), filters, strides=2)
 
 
-def conv_up(h, filters: int):
-    """3x3 transposed convolution that doubles the sides, the inverse of `conv_down` in shape."""
-    return DoublingConvolution(filters, kernel_initializer=normal_init())(h)
+def conv_up(h, filters: int, upsampling: Upsampling):
+    """3x3 convolution that doubles the sides, the inverse of `conv_down` in shape."""
+    if upsampling == "transposed":
+        return DoublingConvolution(filters, kernel_initializer=normal_init())(h)
+    init = normal_init()
+    return ResizeConvolution(filters, 3, upsampling, use_bias=False, kernel_initializer=init)(h)
 
 
 if __name__ == "__main__":

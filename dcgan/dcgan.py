@@ -32,9 +32,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common import cli, errors
 from common.nn import losses
-from common.nn.blocks import base_and_stages, conv, conv_transpose, dense, hidden_units
+from common.nn.blocks import base_and_stages, conv, dense, hidden_units
 from common.nn.latent import Latent
 from common.nn.layers import BatchNormalization
+from common.nn.upsampling import Upsampling, upsample
 from common.noise_to_image import NoiseToImage
 from common.tasks.discriminator import LinearProbe
 from common.tasks.generation import Generation
@@ -55,6 +56,8 @@ class DCGAN(NoiseToImage):
             default 1024 where at most two convolutions halve the images, as in the authors' code
             for digits, else 0.
         outer_bias: biases in G's last layer and in D's first and last; the paper has none.
+        upsampling: layers of G: transposed convolutions as in the paper, or nearest or bilinear
+            interpolation and a convolution each, against checkerboard patterns.
         l2: coefficient of the L2 penalty: l2 / 2 times the sum of a network's squared weights.
     """
 
@@ -65,6 +68,7 @@ class DCGAN(NoiseToImage):
         latent_distribution: Literal["uniform", "normal"] = "uniform",
         dense_units: int | None = None,
         outer_bias: bool = True,
+        upsampling: Upsampling = "transposed",
         l2: float = 2.5e-5,
         **shared,
     ):
@@ -72,7 +76,7 @@ class DCGAN(NoiseToImage):
         self.latent = Latent(self.latent.size, latent_distribution)
         self.dense_units = hidden_units(self.image_size, dense_units)
         errors.not_negative(l2=l2, dense_units=self.dense_units)
-        self.outer_bias, self.l2 = outer_bias, l2
+        self.outer_bias, self.upsampling, self.l2 = outer_bias, upsampling, l2
         self.build_players(losses.cross_entropy)
 
     def build_generator(self) -> keras.Model:
@@ -87,9 +91,9 @@ class DCGAN(NoiseToImage):
         h = ReLU()(BatchNormalization()(h))  # unit by unit, as in the authors' code
         h = Reshape((base, base, filters[0]))(h)
         for fewer in filters[1:]:
-            h = conv_transpose(h, fewer, kernel=5, use_bias=False)
+            h = upsample(h, fewer, self.upsampling, kernel=5, use_bias=False)
             h = ReLU()(BatchNormalization()(h))  # (B, S/2, S/2, width) in the end
-        h = conv_transpose(h, self.channels, kernel=5, use_bias=self.outer_bias)
+        h = upsample(h, self.channels, self.upsampling, kernel=5, use_bias=self.outer_bias)
         return keras.Model(z, Activation("tanh", dtype="float32")(h), name="generator")
 
     def build_discriminator(self) -> keras.Model:

@@ -15,7 +15,7 @@ Deviations: convolutions followed by batch normalization have no bias, which the
 would cancel; the others have one, where the authors' code sets all biases to zero each step. G and
 D are updated at once from one forward pass of G and one of D over the translation, where the paper
 alternates; the authors' code shares that pass too, and differs only in back-propagating through the
-D that was just updated. Discriminators of other patch sizes (section 4.4) are left out.
+D that was just updated. Of the discriminators of section 4.4 the one of single pixels is left out.
 
     python3 pix2pix/pix2pix.py --dataset facades
 """
@@ -23,7 +23,7 @@ D that was just updated. Discriminators of other patch sizes (section 4.4) are l
 import sys
 from math import log2
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -31,9 +31,10 @@ from common import cli, errors
 from common.adversarial import Adversarial
 from common.errors import UserError
 from common.nn import losses
-from common.nn.blocks import conv, conv_transpose, patchgan
+from common.nn.blocks import conv, patchgan
 from common.nn.layers import BatchNormalization, Dropout
 from common.nn.optimizers import adam
+from common.nn.upsampling import Upsampling, upsample
 from common.tasks.paired_translation import PairedTranslation
 
 import keras
@@ -44,7 +45,7 @@ OBJECTIVES = {"cross_entropy": losses.cross_entropy, "least_squares": losses.lea
 
 
 class Pix2Pix(Adversarial):
-    """U-Net generator and 70x70 PatchGAN discriminator, trained on pairs of images.
+    """U-Net generator and PatchGAN discriminator, trained on pairs of images.
 
     Args:
         image_size: side of the training images in pixels, a power of two from 32 up. The U-Net
@@ -52,8 +53,13 @@ class Pix2Pix(Adversarial):
         channels_in: channels of the condition x, 3 for RGB or 1 for grayscale.
         channels_out: channels of the target y, 3 or 1.
         width: number of filters of the first convolution of each network; 64 in the paper.
+        strided: convolutions with strides 2 in the discriminator: 3 gives patches of 70x70 pixels,
+            2 of 34x34, 1 of 16x16, 5 of 286x286 (section 4.4). Default 3 from 256 pixels up, as in
+            the paper, 2 at 128 and 1 below, which is the same part of an image.
         objective: adversarial loss, cross_entropy as in the paper or least_squares.
         l1_weight: lambda, the weight of the mean absolute difference in [-1, 1]; 100 in the paper.
+        upsampling: layers of the decoder: transposed convolutions as in the paper, or nearest or
+            bilinear interpolation and a convolution each, against checkerboard patterns.
         dropout: dropout rate in the first three decoder levels; 0.5 in the paper.
         inference_dropout: whether dropout stays on at inference, as in the paper.
         inference_statistics: statistics that normalize the generator's activations at inference:
@@ -65,14 +71,18 @@ class Pix2Pix(Adversarial):
         ema: decay of the moving average of the generator's weights, from 0 (none) to below 1.
     """
 
+    earlier_defaults: ClassVar[dict] = {"strided": 3}
+
     def __init__(
         self,
         image_size: int = 256,
         channels_in: int = 3,
         channels_out: int = 3,
         width: int = 64,
+        strided: int | None = None,
         objective: Literal["cross_entropy", "least_squares"] = "cross_entropy",
         l1_weight: float = 100.0,
+        upsampling: Upsampling = "transposed",
         dropout: float = 0.5,
         inference_dropout: bool = True,
         inference_statistics: Literal["image", "moving"] = "image",
@@ -84,14 +94,19 @@ class Pix2Pix(Adversarial):
         super().__init__(ema=ema, name="pix2pix")
         if image_size < 32 or not log2(image_size).is_integer():
             raise UserError(f"--image_size {image_size}: give a power of two from 32 up, like 256")
-        errors.at_least_one(width=width)
+        strided = min(max(int(log2(image_size)) - 5, 1), 3) if strided is None else strided
+        errors.at_least_one(width=width, strided=strided)
+        if image_size < 3 * 2**strided:
+            raise UserError(
+                f"--strided {strided}: give less, or an --image_size of {3 * 2**strided} or more"
+            )
         errors.above_zero(learning_rate=learning_rate)
         errors.not_negative(l1_weight=l1_weight)
         errors.below_one(beta_1=beta_1, dropout=dropout)
         self.image_size = image_size
         self.channels_in, self.channels_out = channels_in, channels_out
-        self.width = width
-        self.dropout = dropout
+        self.width, self.strided = width, strided
+        self.upsampling, self.dropout = upsampling, dropout
         self.inference_seed = inference_seed if inference_dropout else None
         self.inference_statistics = inference_statistics
 
@@ -142,22 +157,21 @@ class Pix2Pix(Adversarial):
             skips.append(h)
 
         for level in reversed(range(levels - 1)):  # sides double from 2 to H/2
-            h = conv_transpose(ReLU()(h), filters[level], use_bias=False)
+            h = upsample(ReLU()(h), filters[level], self.upsampling, use_bias=False)
             h = normalize(h)
             if level >= levels - 4:  # the first three; G's only noise
                 h = Dropout(self.dropout, inference_seed=seed_of(level))(h)
             h = Concatenate()([h, skips[level]])
 
-        h = conv_transpose(ReLU()(h), self.channels_out)
+        h = upsample(ReLU()(h), self.channels_out, self.upsampling)
         return keras.Model(x, Activation("tanh", dtype="float32")(h), name="generator")
 
     def build_discriminator(self) -> keras.Model:
-        """70x70 PatchGAN (section 3.2.2): (x, y) -> logits, (B, 30, 30, 1) for 256x256."""
+        """PatchGAN (section 3.2.2): (x, y) -> logits, (B, 30, 30, 1) for 256x256 pixels."""
         x = keras.Input((None, None, self.channels_in))
         y = keras.Input((None, None, self.channels_out))
-        return keras.Model(
-            [x, y], patchgan(Concatenate()([x, y]), self.width), name="discriminator"
-        )
+        logits = patchgan(Concatenate()([x, y]), self.width, self.strided)
+        return keras.Model([x, y], logits, name="discriminator")
 
     def objectives(self, x: tf.Tensor, y: tf.Tensor) -> tuple[dict, dict]:
         """The losses of both players (equation 4); `l1` is logged.

@@ -10,6 +10,7 @@ from common.evaluation.formatting import text_table
 from common.evaluation.reference_classifier import trained_classifier
 from common.images import image_file
 from common.metrics.agreement import label_agreement, relabelled_agreement
+from common.metrics.checkerboard import checkerboard, power_spectrum
 from common.metrics.image_quality import l1, ssim
 
 import numpy as np
@@ -24,13 +25,14 @@ NAMES = {
     "target_ssim": "SSIM to the target",
     "identity_ssim": "SSIM of the identity map",
     "mean_ssim": "SSIM of the mean image",
+    "checkerboard": "checkerboard / the targets'",
     "digit_preserved": "same digit after the cycle",
     "digit_accuracy": "translated to the right digit",
     "relation_accuracy": "the same after the best relabelling",
     "images": "images",
 }
 FORMATS = dict.fromkeys(("digit_preserved", "digit_accuracy", "relation_accuracy"), ".2%")
-FORMATS["images"] = "d"
+FORMATS |= {"checkerboard": ".2f", "images": "d"}
 
 Translate = Callable[[np.ndarray], np.ndarray]
 Classify = Callable[[np.ndarray], np.ndarray]
@@ -62,7 +64,8 @@ def measure(
         `cycle_l1`, mean |back(forth(x)) - x|; for images with known targets `target_l1`, between
         target and translation, `identity_l1`, between target and image, and the `ratio` of the two;
         with `mean_image` also `mean_l1`, between target and mean image, and `target_ssim`,
-        `identity_ssim` and `mean_ssim`, the SSIM of the same;
+        `identity_ssim` and `mean_ssim`, the SSIM of the same, and `checkerboard`, the
+        `checkerboard` number of the translations divided by that of the targets;
         with `classify_source` `digit_preserved`, the share of images whose cycle is predicted as
         the same digit; with `classify_target` `digit_accuracy`, the share of translations predicted
         as the digit of the image, and `relation_accuracy`, the same after the best permutation of
@@ -74,6 +77,7 @@ def measure(
     """
     totals: dict[str, float] = {}
     labels, predicted = [], []
+    spectra = np.zeros((2, 1, 1))  # of the translations and of the targets
     count = 0
     for batch in batched(held_out):
         x = np.stack([one.x for one in batch])
@@ -86,6 +90,7 @@ def measure(
             if mean_image is not None:
                 guesses["mean"] = np.broadcast_to(mean_image, target.shape)
                 scores |= {f"{name}_ssim": ssim(guess, target) for name, guess in guesses.items()}
+                spectra = spectra + [power_spectrum(images) for images in (y, target)]
             scores |= {f"{name}_l1": l1(guess, target) for name, guess in guesses.items()}
         if classify_source is not None:
             scores["digit_preserved"] = classify_source(cycle) == classify_source(x)
@@ -100,6 +105,8 @@ def measure(
     means = {name: total / count for name, total in totals.items()}
     if "identity_l1" in means:
         means["ratio"] = means["target_l1"] / means["identity_l1"]
+    if spectra.any():
+        means["checkerboard"] = checkerboard(spectra[0]) / checkerboard(spectra[1])
     if labels:
         digits = np.array(labels), np.array(predicted)
         means["digit_accuracy"] = label_agreement(*digits)

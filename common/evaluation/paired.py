@@ -1,4 +1,4 @@
-"""Evaluation of paired image translation: L1, PSNR and SSIM of a model and of trivial baselines.
+"""Evaluation of paired image translation: metrics of a model and of trivial baselines.
 
 The baselines ignore the input (`mean_image`) or use a single pixel of it (`label_colour`). A
 predictor is a callable x (H, W, Cin) -> y_hat (H, W, Cout). Pairs are iterables of (x, y), float
@@ -7,13 +7,14 @@ images in [-1, 1], which are consumed once and never kept in memory together.
 
 from common.errors import UserError
 from common.evaluation.formatting import text_table
+from common.metrics.checkerboard import checkerboard, power_spectrum
 from common.metrics.image_quality import l1, psnr, ssim
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
 METRICS = {"l1": l1, "psnr": psnr, "ssim": ssim}
-FORMATS = {"l1": ".4f", "psnr": ".2f", "ssim": ".4f", "pairs": "d"}
+FORMATS = {"l1": ".4f", "psnr": ".2f", "ssim": ".4f", "checkerboard": ".2f", "pairs": "d"}
 
 
 def mean_image(pairs):
@@ -101,8 +102,9 @@ def evaluate_pairs(predict, pairs, baselines):
         baselines: {name: predictor}.
 
     Returns:
-        {"model": {"l1": ..., "psnr": ..., "ssim": ..., "pairs": N}, baseline: {...}, ...}: means
-        over the N pairs of the metrics in `image_quality` (for psnr the mean of decibels).
+        {"model": {"l1": ..., "psnr": ..., "ssim": ..., "checkerboard": ..., "pairs": N}, baseline:
+        {...}, ...}: means over the N pairs of the metrics in `image_quality` (for psnr the mean of
+        decibels), and the `checkerboard` number of all predictions divided by that of all targets.
 
     Raises:
         UserError: there are no pairs, or images are too small for SSIM.
@@ -110,17 +112,22 @@ def evaluate_pairs(predict, pairs, baselines):
     """
     predictors = {"model": predict, **baselines}
     totals = {name: dict.fromkeys(METRICS, 0.0) for name in predictors}
-    count = 0
+    spectra = dict.fromkeys(predictors, 0.0)
+    count, target_spectrum = 0, 0.0
     for x, y in pairs:
         for name, predictor in predictors.items():
             y_hat = predictor(x)
             for metric, measure in METRICS.items():
                 totals[name][metric] += float(measure(y_hat, y))
+            spectra[name] += power_spectrum(y_hat)
+        target_spectrum += power_spectrum(y)
         count += 1
     if not count:
         raise UserError("no held-out pairs: there is nothing to evaluate on")
+    patterns = checkerboard(target_spectrum)
     return {
-        name: {metric: total / count for metric, total in row.items()} | {"pairs": count}
+        name: {metric: total / count for metric, total in row.items()}
+        | {"checkerboard": checkerboard(spectra[name]) / patterns, "pairs": count}
         for name, row in totals.items()
     }
 

@@ -222,33 +222,6 @@ class GaussianNoise(keras.layers.GaussianNoise):
         )
 
 
-class DoublingConvolution(keras.layers.Conv2DTranspose):
-    """Transposed convolution with kernel 3, strides 2 and no bias, which doubles the sides.
-
-    The padding is Torch's `padding=1, output_padding=1`: pixel j contributes to the pixels 2j - 1,
-    2j and 2j + 1, where Keras' "same" padding takes 2j, 2j + 1 and 2j + 2. Cropping the output of
-    "valid" padding would take 50 % longer.
-
-    Input (batch, height, width, channels), output (batch, 2 height, 2 width, filters).
-    """
-
-    def __init__(self, filters, kernel_initializer="glorot_uniform", **kwargs):
-        fixed = {"strides": 2, "padding": "same", "use_bias": False}
-        super().__init__(filters, 3, kernel_initializer=kernel_initializer, **fixed, **kwargs)
-
-    def call(self, inputs):
-        batch, height, width, _ = ops.shape(inputs)
-        shape = (batch, 2 * height, 2 * width, self.filters)
-        one_before = [[0, 0], [1, 0], [1, 0], [0, 0]]
-        kernel = ops.convert_to_tensor(self.kernel)
-        return tf.nn.conv2d_transpose(inputs, kernel, shape, self.strides, one_before)
-
-    def get_config(self):
-        config = super().get_config()
-        free = "name", "trainable", "dtype", "filters", "kernel_initializer"
-        return {key: config[key] for key in free}
-
-
 class PixelShuffle(keras.layers.Layer):
     """Sub-pixel upsampling (Shi et al., arXiv:1609.05158, section 3.2): channels become pixels.
 

@@ -195,7 +195,8 @@ class Run:
         if network == "generator" and averages:
             overrides["ema"] = 0.0  # the model then has no average
         keras.config.set_dtype_policy("float32")
-        model = model_class(**pick(model_class, self.config()["options"]) | overrides)
+        options = model_class.earlier_defaults | self.config()["options"]
+        model = model_class(**pick(model_class, options) | overrides)
         if network == "average" and not model.averaged:
             remedy = "train with --ema" if averages else "the model takes no --ema"
             raise UserError(f"--network average: {self.folder} has no average generator; {remedy}")

@@ -93,6 +93,15 @@ def test_residual_blocks_pad_by_reflection_and_have_no_activation_after_the_sum(
     assert not model.generator.non_trainable_variables
 
 
+@pytest.mark.parametrize("upsampling", ["nearest", "bilinear"])
+def test_without_transposed_convolutions(upsampling):
+    translator = small(upsampling=upsampling).generator.get_layer("AtoB")
+    kinds = [type(layer).__name__ for layer in translator.layers]
+    assert "DoublingConvolution" not in kinds and kinds.count("ResizeConvolution") == 2
+    x = np.zeros((1, 16, 40, 3), "float32")
+    assert translator(x).shape == x.shape
+
+
 @pytest.mark.parametrize("sides", [(8, 8), (16, 40), (24, 8)])
 def test_translators_take_all_sides_that_are_multiples(model, sides):
     x = np.zeros((1, *sides, 3), "float32")
@@ -110,7 +119,7 @@ def test_a_translation_does_not_depend_on_the_other_images_of_its_batch(model):
 def test_conv_down_is_aligned_as_in_torch_and_conv_up_is_its_adjoint():
     """Output pixel j of `conv_down` is a sum over pixels 2j - 1, 2j and 2j + 1."""
     x = keras.Input((8, 8, 1))
-    down, up = keras.Model(x, conv_down(x, 1)), keras.Model(x, conv_up(x, 1))
+    down, up = keras.Model(x, conv_down(x, 1)), keras.Model(x, conv_up(x, 1, "transposed"))
     kernel = RANDOM.normal(size=(3, 3, 1, 1)).astype("float32")
     for network in (down, up):
         network.set_weights([kernel])

@@ -45,6 +45,16 @@ def test_the_papers_networks():
         assert np.std(kernel) == pytest.approx(0.02, rel=0.05)
 
 
+@pytest.mark.parametrize("upsampling", ["nearest", "bilinear"])
+def test_without_transposed_convolutions(upsampling):
+    model = small(upsampling=upsampling)
+    kinds = [type(layer).__name__ for layer in model.generator.layers]
+    assert "Conv2DTranspose" not in kinds and kinds.count("ResizeConvolution") == 2
+    # kernels of 5x5, as those of the transposed convolutions
+    assert weight_counts(model) == weight_counts(small())
+    assert model.generator.output.shape == (None, 16, 16, 1)
+
+
 @pytest.mark.parametrize(("width", "G", "D"), [(64, 846_273, 212_993), (32, 371_937, 55_297)])
 def test_the_number_of_weights_for_digits(width, G, D):
     model = DCGAN(width=width, dense_units=0)

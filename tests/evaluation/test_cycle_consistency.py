@@ -4,6 +4,7 @@ from common.data.unpaired import HeldOut
 from common.errors import UserError
 from common.evaluation import cycle_consistency
 from common.evaluation.cycle_consistency import format_table, measure
+from common.metrics.checkerboard import checkerboard, power_spectrum
 from common.metrics.image_quality import ssim
 
 import numpy as np
@@ -37,13 +38,15 @@ def test_means_over_all_batches():
 
 
 def test_the_mean_image_and_ssim_are_measured_together():
-    x, y = RANDOM.uniform(-1, 1, (2, 5, 12, 12, 3)).astype("float32")
+    x, y = RANDOM.uniform(-1, 1, (2, 17, 32, 32, 3)).astype("float32")
     images = [HeldOut("", *pair, None) for pair in zip(x, y, strict=True)]
     mean = y.mean(axis=0)
     scores = measure(lambda x: x / 2, lambda x: x, images, mean_image=mean)
-    for name, guess in {"target": x / 2, "identity": x, "mean": np.stack([mean] * 5)}.items():
+    for name, guess in {"target": x / 2, "identity": x, "mean": np.stack([mean] * 17)}.items():
         assert scores[f"{name}_l1"] == pytest.approx(np.abs(guess - y).mean(), rel=1e-5)
         assert scores[f"{name}_ssim"] == pytest.approx(ssim(guess, y).mean(), rel=1e-5)
+    expected = checkerboard(power_spectrum(x)) / checkerboard(power_spectrum(y))
+    assert scores["checkerboard"] == pytest.approx(expected, rel=1e-5)
 
 
 def test_without_targets_only_the_cycle_is_measured():

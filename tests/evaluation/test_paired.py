@@ -1,5 +1,6 @@
 from common.errors import UserError
 from common.evaluation.paired import evaluate_pairs, format_table, label_colour, mean_image
+from common.metrics.checkerboard import checkerboard, power_spectrum
 from common.metrics.image_quality import l1, psnr, ssim
 
 import numpy as np
@@ -77,6 +78,14 @@ def test_scores_are_means_over_the_pairs():
         assert scores["model"][name] == pytest.approx(metric(0.9 * xs, ys).mean())
         assert scores["grey"][name] == pytest.approx(metric(np.zeros_like(ys), ys).mean())
     assert scores["model"]["pairs"] == scores["grey"]["pairs"] == 3
+    assert np.isnan(scores["model"]["checkerboard"])  # of images this small
+
+
+def test_checkerboards_are_those_of_all_predictions_relative_to_those_of_all_targets():
+    xs, ys = np.random.default_rng(0).uniform(-1, 1, (2, 3, 32, 32, 3))
+    scores = evaluate_pairs(lambda x: 0.9 * x, zip(xs, ys, strict=True), {})
+    expected = checkerboard(power_spectrum(xs)) / checkerboard(power_spectrum(ys))
+    assert scores["model"]["checkerboard"] == pytest.approx(expected)
 
 
 def test_a_colour_lookup_task_is_solved_by_label_colour_but_not_by_the_mean():
@@ -125,11 +134,17 @@ def test_inconsistent_shapes_are_refused():
 
 def test_table_is_aligned():
     results = {
-        "model": {"l1": 0.25, "psnr": 14.125, "ssim": 0.3, "pairs": 106},
-        "mean photo": {"l1": 0.32751, "psnr": float("inf"), "ssim": -0.1, "pairs": 106},
+        "model": {"l1": 0.25, "psnr": 14.125, "ssim": 0.3, "checkerboard": 1.234, "pairs": 106},
+        "mean photo": {
+            "l1": 0.32751,
+            "psnr": float("inf"),
+            "ssim": -0.1,
+            "checkerboard": 0,
+            "pairs": 106,
+        },
     }
     assert format_table(results).splitlines() == [
-        "                l1   psnr     ssim  pairs",
-        "model       0.2500  14.12   0.3000    106",
-        "mean photo  0.3275    inf  -0.1000    106",
+        "                l1   psnr     ssim  checkerboard  pairs",
+        "model       0.2500  14.12   0.3000          1.23    106",
+        "mean photo  0.3275    inf  -0.1000          0.00    106",
     ]

@@ -4,7 +4,6 @@ from functools import partial
 
 from common.nn.layers import (
     BatchNormalization,
-    DoublingConvolution,
     Dropout,
     InstanceNormalization,
     PixelShuffle,
@@ -167,33 +166,6 @@ def test_reflection_padding_equals_numpy(padding):
     assert layer.compute_output_shape((None, None, 5, 4)) == (None, None, 5 + 2 * padding, 4)
 
 
-@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
-@pytest.mark.parametrize("sides", [(4, 5), (None, None)])
-def test_a_doubling_convolution_equals_a_cropped_one(policy, sides):
-    keras.config.set_dtype_policy(policy)
-    x = keras.Input((*sides, 2))
-    doubling = keras.Model(x, DoublingConvolution(3)(x))
-    cropped = keras.layers.Conv2DTranspose(3, 3, strides=2, use_bias=False)
-    cropped = keras.Model(x, keras.layers.Cropping2D(((1, 0), (1, 0)))(cropped(x)))
-    cropped.set_weights(doubling.get_weights())
-    assert doubling.output_shape == cropped.output_shape
-    random = np.random.default_rng(0)
-    given = tf.constant(random.normal(size=(2, 4, 5, 2)), tf.float32)
-    weights = tf.constant(random.normal(size=(2, 8, 10, 3)), tf.float32)
-    results = []
-    for network in (doubling, cropped):
-        with tf.GradientTape() as tape:
-            tape.watch(given)
-            y = network(given)
-            loss = tf.reduce_sum(weights * tf.cast(y, tf.float32))
-        results.append([y, *tape.gradient(loss, [given, network.trainable_variables[0]])])
-    tolerance = 1e-5 if policy == "float32" else 0.1
-    for ours, keras_own in zip(*results, strict=True):
-        assert ours.dtype == keras_own.dtype
-        apart = np.abs(np.float32(ours) - np.float32(keras_own)).max()
-        assert apart < tolerance * np.abs(np.float32(keras_own)).max()
-
-
 @pytest.mark.parametrize(
     "layer",
     [
@@ -202,7 +174,6 @@ def test_a_doubling_convolution_equals_a_cropped_one(policy, sides):
         InstanceNormalization(epsilon=1e-3),
         InstanceNormalization(affine=True),
         ReflectionPadding(2),
-        DoublingConvolution(4, kernel_initializer="ones"),
     ],
     ids=lambda x: x.name,
 )

@@ -182,3 +182,26 @@ def test_dropout_and_image_statistics_at_inference_are_the_papers_and_optional()
 def test_inference_without_dropout_at_batch_size_1_is_the_training_pass():
     (x, _), generator = batch(), small(dropout=0.0).generator
     np.testing.assert_allclose(generator(x, training=False), generator(x, training=True), atol=1e-4)
+
+
+@pytest.mark.parametrize("upsampling", ["nearest", "bilinear"])
+def test_without_transposed_convolutions(upsampling):
+    model = small(upsampling=upsampling)
+    kinds = [type(layer).__name__ for layer in model.generator.layers]
+    assert "Conv2DTranspose" not in kinds and kinds.count("ResizeConvolution") == 5
+    assert unchanged_weights(model, lambda: model.train_step(batch())) == []
+    x = np.zeros((1, 32, 64, 3), "float32")
+    assert model.generator(x).shape == x.shape
+
+
+def test_other_patch_sizes():
+    x = keras.Input((64, 64, 3))
+    sides = {
+        strided: small(image_size=64, strided=strided).discriminator([x, x]).shape[1]
+        for strided in (1, 2, 3, 4)
+    }
+    assert sides == {1: 30, 2: 14, 3: 6, 4: 2}
+    defaults = {size: small(image_size=size, width=1).strided for size in (32, 64, 128, 256)}
+    assert defaults == {32: 1, 64: 1, 128: 2, 256: 3}
+    with pytest.raises(UserError, match="--strided 5: give less, or an --image_size of 96 or more"):
+        small(image_size=64, strided=5)

@@ -1,7 +1,9 @@
 """The folder of a run: finding, refusing, describing it."""
 
+import json
 import os
 from pathlib import Path
+from typing import ClassVar
 
 from common.errors import UserError
 from common.training import checkpoint
@@ -93,6 +95,18 @@ def test_the_sampler_has_the_newest_weights_and_the_runs_options(finished):
     with np.load(finished / "checkpoints" / "step_00000006.npz") as archive:
         for number, variable in enumerate(model.generator.variables):
             np.testing.assert_array_equal(variable.numpy(), archive[f"generator/{number:04d}"])
+
+
+def test_a_run_from_before_an_option_keeps_the_value_it_was_trained_with(finished, copy_of):
+    class Later(Tiny):
+        earlier_defaults: ClassVar[dict] = {"inference_seed": 5, "image_size": 32}
+
+    run = Run(copy_of(finished))
+    config = run.config()
+    del config["options"]["inference_seed"]
+    (run.folder / "config.json").write_text(json.dumps(config))
+    model = run.load_sampler(Later)
+    assert model.inference_seed == 5 and model.image_size == 16  # the run names this one
 
 
 def test_a_damaged_note_is_named(tmp_path):
