@@ -91,24 +91,11 @@ class ResizeConvolution(keras.layers.Conv2D):
         self.interpolation = interpolation
 
     def call(self, inputs):
-        batch, height, width, _ = ops.shape(inputs)
-        if self.interpolation == "bilinear":
-            resized = tf.image.resize(inputs, (2 * height, 2 * width), "bilinear")
-            return super().call(ops.cast(resized, self.compute_dtype))
-        # Four pixels of the resized map are equal, so the convolution is a transposed one whose
-        # kernel is a sum of four shifted ones: less than half as many products, and no large map.
-        kernel = ops.convert_to_tensor(self.kernel)
-        shifts = [
-            tf.pad(kernel, [(dy, 1 - dy), (dx, 1 - dx), (0, 0), (0, 0)])
-            for dy in (0, 1)
-            for dx in (0, 1)
-        ]
-        spread = tf.transpose(tf.add_n(shifts)[::-1, ::-1], [0, 1, 3, 2])
-        shape = (batch, 2 * height, 2 * width, self.filters)
-        y = tf.nn.conv2d_transpose(inputs, spread, shape, strides=2, padding="SAME")
-        if self.use_bias:
-            y += ops.convert_to_tensor(self.bias)
-        return self.activation(y)
+        if self.interpolation == "nearest":
+            return super().call(ops.repeat(ops.repeat(inputs, 2, axis=1), 2, axis=2))
+        _, height, width, _ = ops.shape(inputs)
+        resized = tf.image.resize(inputs, (2 * height, 2 * width), "bilinear")
+        return super().call(ops.cast(resized, self.compute_dtype))
 
     def compute_output_shape(self, input_shape):
         batch, *sides, _ = input_shape
