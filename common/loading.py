@@ -41,7 +41,6 @@ from common.tasks.unpaired_translation import DIRECTIONS, UnpairedTranslation
 from common.training.run_folder import Run
 
 import numpy as np
-import tensorflow as tf
 
 TranslatorOf = Callable[[str | None], Translator]  # of a direction, or of the default one
 
@@ -257,7 +256,7 @@ def load(folder: Path | str, **checkpoint) -> Loaded:
         UserError: there is neither in the folder, or it does not have these weights.
     """
     path, folder = Path(folder), str(folder)
-    if tf.saved_model.contains_saved_model(folder):
+    if saved_model.contains(folder):
         for option in checkpoint:
             raise UserError(f"{option}: fixed in the SavedModel {folder}; load the run instead")
         return _load_saved_model(path)

@@ -9,6 +9,7 @@ from common.data.domains import JointDomains
 from common.errors import UserError, at_least_one
 from common.evaluation import generated_images, joint_pairs
 from common.evaluation.formatting import text_table
+from common.images.captions import titled
 from common.images.grid import grid
 from common.inference.draw import check_seed
 from common.inference.sampler import TRAINING_SEED, Sampler, sampler_of
@@ -45,9 +46,10 @@ class JointGeneration(Generation):
         A baseline generates nothing: its grid shows test images of both domains.
         """
         if model.baseline is None:
-            return super().sample_grid(model, data)
+            draw = super().sample_grid(model, data)
+            return lambda: titled(draw(), "pairs of source and target")
         rows = two_domains.real_rows(data)
-        return lambda: grid(rows)
+        return lambda: grid(rows, names=("source", "target"))
 
     def metrics_of(self, model: Adversarial, data: JointDomains) -> dict[str, int]:
         metrics = joint_pairs.metrics_of(data) if model.baseline is None else {}

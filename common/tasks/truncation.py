@@ -104,7 +104,7 @@ class Truncation(Capability):
         model, data = evaluation.model, evaluation.data
         if reference_classifier.unavailable_reason(data) or not model.classes:
             return
-        sampler, report = sampler_of(model), evaluation.report
+        sampler, report = sampler_of(model, data.class_names), evaluation.report
         comparison = Comparison(data, report["count"], report["seed"], report["split"])
         rows = {NONE: comparison.row(sampler)}
         shown = {NONE: comparison.grid(sampler, evaluation.show)}

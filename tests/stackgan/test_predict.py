@@ -140,6 +140,21 @@ def test_texts_that_cannot_be_drawn_are_refused_in_a_line(trained, capsys, tmp_p
     assert not (tmp_path / "drawn").exists()
 
 
+def test_a_text_without_known_words_does_not_stop_the_others(
+    trained, capsys, tmp_path, monkeypatch
+):
+    run, model = trained
+    monkeypatch.setattr(TextToImage, "load", lambda *_: model)
+    (tmp_path / "texts").write_text("a red three\nviolet seven\n")
+    line = f"predict {run} --output {tmp_path / 'drawn'} --texts {tmp_path / 'texts'} --count 1"
+    call = command_line(capsys, StackGAN, TextToImage)
+    refusal(call)(line, "1 texts could not be drawn", "--skip_bad_texts")
+    written = sorted(path.name for path in (tmp_path / "drawn").iterdir())
+    assert written == ["0000.png", "index.html"]
+    result = call(f"{line} --skip_bad_texts")
+    assert result.status == 0 and "left out: 'violet seven': no word is known" in result.out
+
+
 def test_a_caption_without_image_is_refused_before_training(capsys, tmp_path):
     check = refusal(command_line(capsys, StackGAN, TextToImage))
     image_file.write(tmp_path / "0.png", noise(8, 8, 0))

@@ -174,6 +174,17 @@ def test_images_are_classified(inpaint_cli, grey_run, images, tmp_path):
     assert {path.name for path in (tmp_path / "o").iterdir()} == {"predictions.csv", "index.html"}
 
 
+def test_a_hole_that_does_not_fit_an_image_does_not_stop_the_others(
+    inpaint_cli, grey_run, images, tmp_path
+):
+    line = f"predict '{grey_run}' '{images}' --output '{tmp_path}/o' --mask '{images}/square.png'"
+    result = inpaint_cli(line)
+    assert result.status == 2 and "2 of 3 images cannot be used" in result.err
+    assert "has 16x16 pixels; give one of the size of wide.png" in result.out
+    assert {path.name for path in (tmp_path / "o").iterdir()} == {"square.png", "index.html"}
+    assert inpaint_cli(f"{line} --skip_bad_images").status == 0
+
+
 IN = ("square", "wide", "large")
 
 

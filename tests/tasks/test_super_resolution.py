@@ -195,6 +195,21 @@ def test_evaluate(run_cli, finished, inputs, tmp_path):
         assert_same(image, expected)
 
 
+def test_bad_images_do_not_stop_the_evaluation_on_others(run_cli, copy_of, finished, tmp_path):
+    run = copy_of(finished)
+    for name, side in (("good", 40), ("small", 8), ("truncated", 40)):
+        image_file.write(tmp_path / "set" / f"{name}.png", noise(side, side, 0))
+    truncate(tmp_path / "set" / "truncated.png")
+    line = f"evaluate {run} --images {tmp_path / 'set'}"
+    result = run_cli(line)
+    assert result.status == 2 and "2 of 3 images cannot be used" in result.err
+    assert "small.png: 8x8 px, too small to be evaluated" in result.out
+    report = json.loads((run / "evaluation.json").read_text())
+    assert list(report["sets"][str(tmp_path / "set")]) == ["good.png", "mean"]
+    assert "truncated.png" in (run / "evaluation" / "index.html").read_text()
+    assert run_cli(f"{line} --skip_bad_images").status == 0
+
+
 def test_evaluate_on_the_validation_images(run_cli, finished, train_folder):
     result = run_cli(f"evaluate {finished} --step 5")
     report = json.loads((finished / "evaluation.json").read_text())
