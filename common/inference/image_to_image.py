@@ -61,13 +61,17 @@ def compiled(network: keras.Model) -> Translate:
 
     It always uses the network's current weights.
     """
-    graph = tf.function(lambda x: network(x, training=False), reduce_retracing=True)
+    spec = tf.TensorSpec(network.input_shape, tf.float32)
+    graph = tf.function(lambda x: network(x, training=False), input_signature=[spec])
     return lambda x: graph(tf.constant(x)).numpy()
 
 
 def upscaler_of(model: Adversarial) -> Upscaler:
     """Returns a super-resolution model's sampler as an `Upscaler`."""
-    graph = tf.function(lambda x: (model.sampler(x, training=False) + 1) / 2, reduce_retracing=True)
+    spec = tf.TensorSpec(model.sampler.input_shape, tf.float32)
+    graph = tf.function(
+        lambda x: (model.sampler(x, training=False) + 1) / 2, input_signature=[spec]
+    )
     # Clipped before a grayscale image becomes luma, as in the exported graph.
     return Upscaler(lambda x: graph(tf.constant(x)).numpy().clip(0, 1), model.scale, model.halo)
 
