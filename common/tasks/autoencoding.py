@@ -18,6 +18,7 @@ from common.inference.sample_grid import MAX_ROWS
 from common.inference.sampler import TRAINING_SEED, batched, image_spec, sampler_of
 from common.io import records
 from common.metrics import representation
+from common.metrics.directions import better
 from common.reports.latent_plots import manifold, scatter
 from common.reports.result_page import ResultPage
 from common.tasks.base import Evaluation
@@ -40,7 +41,7 @@ class AutoEncoding(Capability):
     classes) and `supervised` (the decoder takes the class).
     """
 
-    metrics: ClassVar[dict[str, int]] = {"reconstruction_mse": -1}
+    metrics: ClassVar[dict[str, int]] = better("reconstruction_mse")
     all_networks = True
     image_options: ClassVar[tuple[str, ...]] = ("label", "interpolate")
     verb = "encode"

@@ -14,6 +14,7 @@ from common.inference.draw import check_seed, with_progress_bar
 from common.inference.input_files import InputFiles, InputOptions
 from common.inference.noise_translator import NoiseTranslator, noise_translator_of
 from common.inference.sampler import TRAINING_SEED
+from common.metrics.directions import better
 from common.reports.result_page import THUMBNAIL, ResultPage
 from common.serving.noise_translator import export_noise_translator, load_noise_translator
 from common.serving.signatures import export_signatures
@@ -38,7 +39,7 @@ class DomainAdaptation(Task):
     """
 
     data = LabelledDomains
-    metrics: ClassVar[dict[str, int]] = {"target_accuracy": 1}
+    metrics: ClassVar[dict[str, int]] = better("target_accuracy")
     option_groups: ClassVar[dict[type, type]] = {EvaluationOptions: DomainEvaluation}
 
     def docstrings(self, verb: str) -> list[str]:

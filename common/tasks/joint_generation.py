@@ -13,6 +13,7 @@ from common.images.captions import titled
 from common.images.grid import grid
 from common.inference.draw import check_seed
 from common.inference.sampler import TRAINING_SEED, Sampler, sampler_of
+from common.metrics.directions import better
 from common.serving.signatures import export_signatures
 from common.tasks import two_domains
 from common.tasks.base import Checkpoint, EvaluationOptions, is_saved_model
@@ -35,7 +36,7 @@ class JointGeneration(Generation):
     """
 
     data = JointDomains
-    metrics: ClassVar[dict[str, int]] = joint_pairs.METRICS | {"target_accuracy": 1}
+    metrics: ClassVar[dict[str, int]] = joint_pairs.METRICS | better("target_accuracy")
     option_groups: ClassVar[dict[type, type]] = {EvaluationOptions: DomainEvaluation}
 
     # During training.
@@ -54,7 +55,7 @@ class JointGeneration(Generation):
     def metrics_of(self, model: Adversarial, data: JointDomains) -> dict[str, int]:
         metrics = joint_pairs.metrics_of(data) if model.baseline is None else {}
         if model.classify is not None and data.target.classes:
-            metrics |= {"target_accuracy": 1}
+            metrics |= better("target_accuracy")
         if not metrics:
             reason = joint_pairs.unavailable(data) or "a baseline has a classifier alone"
             raise UserError(f"{reason}; leave --evaluate_every out")

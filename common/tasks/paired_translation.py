@@ -22,6 +22,7 @@ from common.inference.image_to_image import (
     write_translated,
 )
 from common.inference.input_files import InputFiles, InputOptions
+from common.metrics.directions import better
 from common.reports.result_page import THUMBNAIL, ResultPage
 from common.serving.translator import export_translator, load_translator
 from common.signatures import given
@@ -63,7 +64,7 @@ class PairedTranslation(Task):
     """
 
     data = PairedImages
-    metrics: ClassVar[dict[str, int]] = {"l1": -1, "psnr": 1, "ssim": 1}
+    metrics: ClassVar[dict[str, int]] = better("l1", "psnr", "ssim")
     option_groups: ClassVar[dict[type, type]] = {Checkpoint: InferenceOptions}
 
     # During training.

@@ -17,6 +17,7 @@ from common.images.grid import grid
 from common.images.tiling import Upscaler
 from common.inference.image_to_image import convert_files, upscaler_of, write_enlarged
 from common.inference.input_files import InputFiles, InputOptions, name_bad
+from common.metrics.directions import better
 from common.reports.result_page import THUMBNAIL, ResultPage
 from common.serving.upscaler import export_upscaler, load_upscaler
 from common.tasks.base import Checkpoint, Evaluation, EvaluationOptions, Task, is_saved_model
@@ -51,7 +52,7 @@ class SuperResolution(Task):
     """
 
     data = HighResolutionImages
-    metrics: ClassVar[dict[str, int]] = {"psnr": 1, "ssim": 1}
+    metrics: ClassVar[dict[str, int]] = better("psnr", "ssim")
     option_groups: ClassVar[dict[type, type]] = {Checkpoint: StepCheckpoint}
 
     # During training.

@@ -25,6 +25,7 @@ from common.inference.texts import (
     write_files,
     write_grid,
 )
+from common.metrics.directions import better
 from common.reports import result_page
 from common.reports.result_page import ResultPage
 from common.serving.text_to_image import export_text_sampler, load_text_sampler
@@ -47,9 +48,9 @@ class TextToImage(Task):
     """
 
     data = CaptionedImages
-    metrics: ClassVar[dict[str, int]] = {
-        **{"digit": 1, "colour": 1, "background": 1, "skin tone": 1, "r_precision": 1},
-    }
+    metrics: ClassVar[dict[str, int]] = better(
+        *("digit", "colour", "background", "skin tone", "r_precision")
+    )
 
     # During training.
 

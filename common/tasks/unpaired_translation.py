@@ -22,6 +22,7 @@ from common.inference.image_to_image import (
     write_translated,
 )
 from common.inference.input_files import InputFiles, InputOptions
+from common.metrics.directions import better
 from common.reports.result_page import THUMBNAIL, ResultPage
 from common.serving.translator import export_translator, load_translator
 from common.tasks.base import Checkpoint, EvaluationOptions, Task, is_saved_model
@@ -44,7 +45,7 @@ class UnpairedTranslation(Task):
 
     data = UnpairedImages
     # The second is defined for datasets only whose images have known targets.
-    metrics: ClassVar[dict[str, int]] = {"cycle_l1": -1, "target_l1": -1}
+    metrics: ClassVar[dict[str, int]] = better("cycle_l1", "target_l1")
 
     # During training.
 

@@ -129,7 +129,7 @@ def test_table_is_aligned():
         "mean photo": {"l1": 0.32751, "psnr": float("inf"), "ssim": -0.1, "pairs": 106},
     }
     assert format_table(results).splitlines() == [
-        "                l1   psnr     ssim  pairs",
-        "model       0.2500  14.12   0.3000    106",
-        "mean photo  0.3275    inf  -0.1000    106",
+        "              l1 ↓  psnr ↑   ssim ↑  pairs",
+        "model       0.2500   14.12   0.3000    106",
+        "mean photo  0.3275     inf  -0.1000    106",
     ]
