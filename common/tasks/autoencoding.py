@@ -131,8 +131,11 @@ class AutoEncoding(Capability):
         records.write_rows(folder / "codes.csv", tuple(head), rows)
         if interpolate:
             between = np.linspace(*code, interpolate, dtype=np.float32)  # (interpolate, D)
-            interpolation.write_frames(folder, coder.decode_classes(between, class_ids))
+            frames = coder.decode_classes(between, class_ids)
+            interpolation.write_frames(folder, frames, [names[k] for k in class_ids])
             interpolation.add_to_page(page, folder)
+            for name in (interpolation.ROWS, interpolation.ANIMATION):
+                files.record(folder / name)
         else:
             decoded = coder.decode_classes(code, class_ids)
             captions = [f"output as {names[k]}" for k in class_ids] or ["output"]

@@ -116,6 +116,11 @@ class Task:
         every = any(capability.all_networks for capability in self.capabilities)
         return run.load_sampler(self.model_class, whole=every, **given(checkpoint))
 
+    def check_run(self, run: str, checkpoint: Checkpoint):
+        """Raises a UserError if a folder holds neither a run of this model nor a SavedModel."""
+        if not is_saved_model(run, checkpoint):
+            Run.open(run, self.name)
+
     def data_of(self, run: Run, **changed) -> Any:
         """Returns the data of a run.
 

@@ -121,6 +121,7 @@ class DomainAdaptation(Task):
         """
         at_least_one(count=count)
         check_seed(seed=seed)
+        self.check_run(run, checkpoint)
         images = InputFiles(inputs, output, files)
         if classify:
             if (count, seed) != (1, 0):

@@ -159,6 +159,7 @@ class Generation(Task):
         if inputs:
             groups = sampling, interpolation, arithmetic
             self._check_options(run, inputs, groups)
+            self.check_run(run, checkpoint)
             images = InputFiles(inputs, folder, files)
             for taker in self._takers:
                 taker.check(images, **values_of(groups))

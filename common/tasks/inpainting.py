@@ -119,6 +119,7 @@ class InPainting(Task):
             {program} predict RUN FOLDER --output DIR --classify
         """
         at_least_one(tile=tile)
+        self.check_run(run, checkpoint)
         images = InputFiles(inputs, output, files)
         if classify:
             return self._classify(run, images, checkpoint, hole)

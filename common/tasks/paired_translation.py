@@ -133,6 +133,7 @@ class PairedTranslation(Task):
             {program} predict RUN/export/{model}/1 FOLDER MORE.jpg --output DIR
         """
         at_least_one(tile=tile)
+        self.check_run(run, checkpoint)
         images = InputFiles(inputs, output, files)
         translator = self.translator(run, checkpoint)
         side = input_side(size, translator)

@@ -124,6 +124,7 @@ class SuperResolution(Task):
             {program} predict RUN/export/{model}/1 FOLDER MORE.jpg --output DIR
         """
         at_least_one(tile=tile)
+        self.check_run(run, checkpoint)
         found = InputFiles(inputs, output, files)
         write = partial(write_enlarged, self.upscaler(run, checkpoint), tile)
         page = ResultPage(self.name, {"run": run}, side=THUMBNAIL)

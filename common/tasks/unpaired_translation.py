@@ -134,6 +134,7 @@ class UnpairedTranslation(Task):
             {program} predict RUN FOLDER MORE.jpg --output DIR --direction BtoA
         """
         at_least_one(tile=tile)
+        self.check_run(run, checkpoint)
         images = InputFiles(inputs, output, files)
         translator = self.translator(run, direction, checkpoint)
         side = input_side(size, translator)

@@ -179,6 +179,7 @@ def test_images_are_generated_without_inputs(run_cli, run, tmp_path):
         ("'{run}' '{inputs}' --grid", "--grid: is for images from noise"),
         ("'{run}' '{inputs}' --label white", "leave it out to classify"),
         ("'{inputs}' '{inputs}'", "no run"),
+        ("'{run}' --recursive", "--recursive: is for input images; leave it out, or name some"),
     ],
 )
 def test_errors_are_one_line(run_cli, run, inputs, tmp_path, arguments, said):
