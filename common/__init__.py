@@ -6,14 +6,14 @@ Every model file imports it before TensorFlow and Keras, so that these settings 
 import importlib
 import sys
 
-from common import environment, help_stubs
+from common import early_checks, environment, help_stubs
 
 __all__ = ["load"]
 
 environment.set_variables()
 if help_stubs.only_help_is_asked_for(sys.argv):
     help_stubs.install()
-else:
+elif not (early_checks.are_due(sys.argv) and early_checks.begin()):
     environment.import_tensorflow_quietly()
     environment.keep_freed_memory()
 

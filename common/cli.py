@@ -4,6 +4,7 @@ import inspect
 import sys
 from argparse import ArgumentError
 from dataclasses import fields, is_dataclass
+from io import TextIOWrapper
 from itertools import pairwise
 from pathlib import Path
 
@@ -42,6 +43,8 @@ def main(
         arguments: command-line arguments; default those of the process.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    if isinstance(sys.stdout, TextIOWrapper):  # an arrow or a file name may not be in its encoding
+        sys.stdout.reconfigure(errors="replace")
     file = _file(model_class)
     program = f"python3 {file.parent.name}/{file.name}"
     task = task_class(model_class, capabilities)

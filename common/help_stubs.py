@@ -18,8 +18,13 @@ HELP = frozenset({"-h", "--help"})
 
 def only_help_is_asked_for(command: Sequence[str]) -> bool:
     """Whether a command, the script first, is a model's script with a help option."""
-    script = Path(command[0]).resolve()
-    return script.suffix == ".py" and script.stem == script.parent.name and bool(HELP & {*command})
+    return is_model_script(command[0]) and bool(HELP & {*command})
+
+
+def is_model_script(file: str) -> bool:
+    """Whether a file is a model's script, NAME/NAME.py."""
+    script = Path(file).resolve()
+    return script.suffix == ".py" and script.stem == script.parent.name
 
 
 class StubType(type):
@@ -70,5 +75,5 @@ class StubFinder(MetaPathFinder, Loader):
 
 
 def install():
-    """Makes later imports return stubs; from here on the process can only print help."""
+    """Makes later imports return stubs; the process can then print help or check options only."""
     sys.meta_path.insert(0, StubFinder())

@@ -41,7 +41,6 @@ from common.tasks.unpaired_translation import DIRECTIONS, UnpairedTranslation
 from common.training.run_folder import Run
 
 import numpy as np
-import tensorflow as tf
 
 TranslatorOf = Callable[[str | None], Translator]  # of a direction, or of the default one
 
@@ -258,7 +257,7 @@ def load(folder: Path | str, **checkpoint) -> Loaded:
     """
     path = Path(folder).expanduser()
     folder = str(path)
-    if tf.saved_model.contains_saved_model(folder):
+    if saved_model.contains(folder):
         for option in checkpoint:
             raise UserError(f"{option}: fixed in the SavedModel {folder}; load the run instead")
         return _load_saved_model(path)

@@ -40,7 +40,7 @@ from common import cli, errors
 from common.errors import UserError
 from common.nn import losses
 from common.nn.blocks import conv, conv_transpose, dense
-from common.nn.layers import Dropout, InstanceNormalization
+from common.nn.layers import Dropout, InstanceNormalization, SkipLeakyReLU
 from common.nn.optimizers import rmsprop
 from common.tasks.unpaired_translation import UnpairedTranslation
 from common.two_translators import TwoTranslators
@@ -120,7 +120,7 @@ class DualGAN(TwoTranslators):
         h = conv(x, filters[0], kernel=5)
         skips = [h]
         for level in range(1, levels):  # sides halve to 1: (B, 1, 1, 8 width)
-            h = conv(LeakyReLU(0.2)(h), filters[level], kernel=3)
+            h = conv(SkipLeakyReLU(0.2)(h), filters[level], kernel=3)
             if level < levels - 1:
                 h = norm(h)
             skips.append(h)

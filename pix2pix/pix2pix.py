@@ -32,14 +32,14 @@ from common.adversarial import Adversarial
 from common.errors import UserError
 from common.nn import losses
 from common.nn.blocks import conv, patchgan
-from common.nn.layers import BatchNormalization, Dropout
+from common.nn.layers import BatchNormalization, Dropout, SkipLeakyReLU
 from common.nn.optimizers import adam
 from common.nn.upsampling import Upsampling, upsample
 from common.tasks.paired_translation import PairedTranslation
 
 import keras
 import tensorflow as tf
-from keras.layers import Activation, Concatenate, LeakyReLU, ReLU
+from keras.layers import Activation, Concatenate, ReLU
 
 OBJECTIVES = {"cross_entropy": losses.cross_entropy, "least_squares": losses.least_squares}
 
@@ -150,7 +150,7 @@ class Pix2Pix(Adversarial):
         for level in range(levels):  # sides halve to 1: (B, 1, 1, 8 width) for a training image
             outer, inner = level == 0, level == levels - 1
             if not outer:
-                h = LeakyReLU(0.2)(h)
+                h = SkipLeakyReLU(0.2)(h)
             h = conv(h, filters[level], use_bias=outer or inner)
             if not (outer or inner):  # normalizing a 1x1 map would leave only the bias
                 h = normalize(h)

@@ -3,6 +3,7 @@
 import inspect
 import math
 import shutil
+from collections import Counter
 from contextlib import contextmanager
 from functools import cache
 
@@ -19,6 +20,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras.optimizers import LossScaleOptimizer
+from tensorflow.core.protobuf import saved_model_pb2
 
 OPTIONS = "--dataset embedded --jit off --steps 4 --checkpoint_every 2 --log_every 2 --seed 3"
 
@@ -188,6 +190,18 @@ def test_mixed_precision_approximates_the_step_of_float32(step, policy):
             assert np.isfinite(variable.numpy()).all(), variable.path
             changed |= not np.array_equal(variable.numpy(), value)
     assert changed
+
+
+def test_no_leaky_relu_of_the_export_shares_the_sum_with_a_bias(run):
+    """TensorFlow's graph optimizer would fail and print an error; see `SkipLeakyReLU`."""
+    (file,) = (run / "export").glob("*/*/saved_model.pb")
+    content = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+    for function in content.meta_graphs[0].graph_def.library.function:
+        ops = {node.name: node.op for node in function.node_def}
+        taken = Counter(each.split(":")[0] for node in function.node_def for each in node.input)
+        for node in function.node_def:
+            source = node.input[0].split(":")[0] if node.op == "LeakyRelu" else ""
+            assert ops.get(source) not in ("BiasAdd", "AddV2") or taken[source] == 1, node.name
 
 
 def test_the_export_gives_what_the_run_gives(run, model, tmp_path):

@@ -29,7 +29,7 @@ FLOORS = [  # from top to bottom, packages and modules of common/
     },
     {"adversarial", "plan", "players", "nn", "images"},
     {"distributed", "growth", "io", "metrics", "recipes"},
-    {"errors", "signatures", "environment", "help_stubs", "option_errors"},
+    {"errors", "signatures", "environment", "help_stubs", "option_errors", "early_checks"},
 ]
 LOWEST = len(FLOORS) - 1
 WITHOUT_TENSORFLOW = ("common/images", "common/io", "common/metrics", "common/errors.py")

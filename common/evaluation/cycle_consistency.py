@@ -11,6 +11,7 @@ from common.evaluation.reference_classifier import trained_classifier
 from common.images import image_file
 from common.metrics.agreement import label_agreement, relabelled_agreement
 from common.metrics.checkerboard import checkerboard, power_spectrum
+from common.metrics.directions import marked
 from common.metrics.image_quality import l1, ssim
 
 import numpy as np
@@ -143,7 +144,7 @@ def table(results: dict[str, dict[str, float]]) -> list[list[str]]:
     for name in known:
         form = FORMATS.get(name, ".4f")
         cells = (_formatted(scores.get(name), form) for scores in results.values())
-        rows.append([NAMES[name], *cells])
+        rows.append([marked(name, NAMES[name]), *cells])
     return rows
 
 

@@ -13,6 +13,7 @@ from common.evaluation.inception import keras_inception_fid
 from common.images.image_file import to_unit
 from common.io import records
 from common.metrics import classifier_scores, precision_recall
+from common.metrics.directions import better, marked
 from common.metrics.frechet_distance import frechet_distance, mean_and_covariance
 from common.metrics.kernel_distance import kernel_distance
 
@@ -20,20 +21,13 @@ import numpy as np
 
 COUNT = 10_000
 
-# Metrics of `ReferenceSet.measure`; +1: higher is better, -1: lower is better.
-METRICS = {
-    "fid": -1,
-    "kernel_distance": -1,
-    "precision": +1,
-    "recall": +1,
-    "density": +1,
-    "coverage": +1,
-    "inception_score": +1,
-    "smallest_class": +1,
-    "largest_class": -1,
-}
+# Metrics of `ReferenceSet.measure`, with their directions.
+METRICS = better(
+    *("fid", "kernel_distance", "precision", "recall", "density", "coverage", "inception_score"),
+    *("smallest_class", "largest_class"),
+)
 # Further metrics of class-conditional models.
-CLASS_METRICS = {"accuracy": +1, "worst_class": +1, "spread": +1, "least_spread": +1}
+CLASS_METRICS = better("accuracy", "worst_class", "spread", "least_spread")
 
 MODEL, FLOOR = "model", "real (floor)"
 
@@ -222,7 +216,7 @@ def table(results: dict) -> list[list[str]]:
     """The results of `ReferenceSet.table` as cells: a header, the model's row and the floor's."""
     rows = results["rows"]
     columns = [name for name in COLUMNS if name in rows[MODEL]]
-    cells = [["", *(COLUMNS[name][0] for name in columns)]]
+    cells = [["", *(marked(name, COLUMNS[name][0]) for name in columns)]]
     return cells + [
         [name, *(_formatted(row, column) for column in columns)] for name, row in rows.items()
     ]

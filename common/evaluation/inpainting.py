@@ -9,13 +9,13 @@ from collections.abc import Callable
 from common.evaluation.formatting import text_table
 from common.evaluation.reference_classifier import ReferenceClassifier
 from common.images import image_file
+from common.metrics.directions import better, marked
 from common.metrics.image_quality import l1_in
 
 import numpy as np
 
 CHUNK = 256  # images that are converted to floats at a time
-# Metrics of `scores`; +1: higher is better, -1: lower is better.
-METRICS = {"hole_l1": -1, "class_kept": +1}
+METRICS = better("hole_l1", "class_kept")  # of `scores`
 COLUMNS = {
     "hole_l1": ("L1 in the hole", "{:.4f}"),
     "class_kept": ("class kept", "{:.2%}"),
@@ -96,7 +96,7 @@ def compare(
 def table(results: dict) -> list[list[str]]:
     """The results of `compare` as cells: a header, then a row for each filling."""
     columns = [name for name in COLUMNS if name in results[MODEL]]
-    header = ["", *(COLUMNS[name][0] for name in columns)]
+    header = ["", *(marked(name, COLUMNS[name][0]) for name in columns)]
     return [header] + [
         [name, *(COLUMNS[column][1].format(row[column]) for column in columns)]
         for name, row in results.items()

@@ -3,10 +3,11 @@
 from common.data.domains import LabelledDomains
 from common.evaluation import reference_classifier
 from common.metrics.agreement import label_agreement, pixel_agreement
+from common.metrics.directions import better, marked
 
 import numpy as np
 
-METRICS = {"label_agreement": 1, "pixel_agreement": 1}  # more is better
+METRICS = better("label_agreement", "pixel_agreement")
 NAMES = {"label_agreement": "same class", "pixel_agreement": "same pixels"}
 
 
@@ -64,5 +65,5 @@ class PairMetrics:
 def table(results: dict[str, dict[str, float]]) -> list[list[str]]:
     """The results of `PairMetrics.compare` as cells: a header, and a row for each set of pairs."""
     names = [*results["pairs"]]
-    rows = [["", *(NAMES[name] for name in names)]]
+    rows = [["", *(marked(name, NAMES[name]) for name in names)]]
     return rows + [[key, *(f"{row[name]:.2%}" for name in names)] for key, row in results.items()]

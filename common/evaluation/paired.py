@@ -8,6 +8,7 @@ images in [-1, 1], which are consumed once and never kept in memory together.
 from common.errors import UserError
 from common.evaluation.formatting import text_table
 from common.metrics.checkerboard import checkerboard, power_spectrum
+from common.metrics.directions import marked
 from common.metrics.image_quality import l1, psnr, ssim
 
 import numpy as np
@@ -135,7 +136,7 @@ def evaluate_pairs(predict, pairs, baselines):
 def table(results: dict) -> list[list[str]]:
     """The scores of `evaluate_pairs` as cells: a header, then a row for each predictor."""
     return [
-        ["", *FORMATS],
+        ["", *map(marked, FORMATS)],
         *(
             [name, *(format(scores[column], form) for column, form in FORMATS.items())]
             for name, scores in results.items()

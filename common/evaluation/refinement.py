@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from common.evaluation import reference_classifier
 from common.images.image_file import to_unit
+from common.metrics.directions import marked
 from common.metrics.frechet_distance import frechet_distance, mean_and_covariance
 
 import numpy as np
@@ -86,7 +87,7 @@ def mean_band(images: np.ndarray, enlarged: np.ndarray) -> float:
 def table(results: dict[str, dict[str, float]]) -> list[list[str]]:
     """Results of `RefinementMetrics.measure` by name as cells: a header, and a row for each."""
     columns = {k: v for k, v in COLUMNS.items() if any(k in row for row in results.values())}
-    cells = [["", *(header for header, _ in columns.values())]]
+    cells = [["", *(marked(name, header) for name, (header, _) in columns.items())]]
     for name, row in results.items():
         cells.append(
             [name, *(f.format(row[k]) if k in row else "-" for k, (_, f) in columns.items())]

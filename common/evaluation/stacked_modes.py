@@ -10,6 +10,7 @@ from common.data.stacked import DIGITS
 from common.evaluation.formatting import text_table
 from common.evaluation.reference_classifier import LabelledData, trained_classifier
 from common.metrics.classifier_scores import class_shares
+from common.metrics.directions import marked
 from common.metrics.stacked import stacked_modes
 
 import numpy as np
@@ -57,4 +58,4 @@ def compare(drawn: Iterable[np.ndarray], data: LabelledData, digits: LabelledDat
 def table(rows: dict[str, dict]) -> list[list[str]]:
     """The rows of `compare` as cells, below a header."""
     cells = [[name, str(row["modes"]), f"{row['kl']:.3f}"] for name, row in rows.items()]
-    return [["", "modes", "kl"], *cells]
+    return [["", marked("modes"), marked("kl")], *cells]

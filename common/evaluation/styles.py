@@ -2,6 +2,7 @@
 
 from common.evaluation.reference_classifier import ReferenceClassifier, probabilities
 from common.images.image_file import to_unit
+from common.metrics.directions import marked
 
 import numpy as np
 
@@ -92,7 +93,7 @@ def tables(results: dict) -> list[tuple[str, list[list[str]]]]:
     kept = results["noise"].get("class_kept")
     head, shown = ["", "mean change"], ["other noise", f"{results['noise']['change']:.4f}"]
     if kept is not None:
-        head, shown = [*head, "class kept"], [*shown, f"{kept:.2%}"]
+        head, shown = [*head, marked("class_kept", "class kept")], [*shown, f"{kept:.2%}"]
     found.append(("Noise", [head, shown]))
     if "mixing" in results:
         cells = [["layers of the coarse source", "its class", "the fine one's", "pairs"]]

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from common.errors import UserError
 from common.evaluation.formatting import text_table
 from common.images import bicubic
+from common.metrics.directions import marked
 from common.metrics.image_quality import psnr, ssim
 
 import numpy as np
@@ -141,7 +142,7 @@ def compare(
 
 def table(results: dict[str, dict[str, dict[str, float]]]) -> list[list[str]]:
     """The results of `compare` as cells: a header, then a row for each image and for the mean."""
-    header = [f"{method} {score}" for method in results["mean"] for score in FORMATS]
+    header = [f"{method} {marked(score)}" for method in results["mean"] for score in FORMATS]
     rows = [
         [name, *(format(row[m][s], FORMATS[s]) for m in results["mean"] for s in FORMATS)]
         for name, row in results.items()

@@ -16,6 +16,7 @@ from common.data.sources.scenes import SceneSplit
 from common.data.synthetic.captioned_scenes import BACKGROUNDS, COLOURS
 from common.evaluation import reference_classifier
 from common.images import image_file
+from common.metrics.directions import marked
 
 import numpy as np
 import tensorflow as tf
@@ -165,7 +166,8 @@ def table(results: dict[str, dict[str, float]]) -> list[list[str]]:
     """Rows for a table: an attribute each, a column for each kind of images."""
     names = [*dict.fromkeys(name for each in results.values() for name in each)]
     rows = [
-        [name, *(_written(name, each.get(name)) for each in results.values())] for name in names
+        [marked(name), *(_written(name, each.get(name)) for each in results.values())]
+        for name in names
     ]
     return [["right", *results], *rows]
 

@@ -41,7 +41,7 @@ _UPRIGHT = {  # EXIF orientation -> transposition of the stored pixels
 
 
 class BadImage(UserError):
-    """An image that cannot be read: missing, not an image, truncated, damaged or too large."""
+    """An image that cannot be used: missing, not an image, damaged, too large, of a wrong size."""
 
 
 def read(source: str | Path | bytes, channels: int = 3) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import takewhile
 from pathlib import Path
 
@@ -89,45 +89,115 @@ def distinct_names(paths: Sequence[Path]) -> list[str]:
     ]
 
 
-def image_files(inputs: Sequence[str]) -> list[Path]:
+def image_files(inputs: Sequence[str], recursive: bool = False) -> dict[Path, Path]:
     """Image files among the inputs, and those in the folders among them.
+
+    A file that is given twice counts once.
+
+    Args:
+        inputs: image files and folders.
+        recursive: also take the images in all subfolders of the folders, but for hidden ones.
+
+    Returns:
+        For each file its name, or its path relative to the folder that it was found in.
 
     Raises:
         UserError: an input is missing, or a folder holds no image.
     """
-    files = []
+    files: dict[Path, Path] = {}
+    known = set()
     for source in map(Path, inputs):
         if not source.exists():
             raise UserError(f"{source}: no such image or folder")
+        found = [source]
         if source.is_dir():
-            files += (found := find(source))
+            found = _find_in_tree(source) if recursive else _find_flat(source)
             print_ignored(source, found)
-        else:
-            files.append(source)
+        for path in found:
+            if (real := path.resolve()) not in known:
+                known.add(real)
+                files[path] = path.relative_to(source) if path != source else Path(path.name)
     return files
 
 
-def output_paths(inputs: Sequence[str], folder: Path) -> dict[Path, Path]:
+def _find_flat(folder: Path) -> list[Path]:
+    try:
+        return find(folder)
+    except UserError as error:
+        if any(map(_has_images, _subfolders(folder))):
+            raise UserError(
+                f"{folder}: no images in this folder, but in subfolders; add --recursive to take "
+                "those"
+            ) from error
+        raise
+
+
+def _find_in_tree(folder: Path) -> list[Path]:
+    """The images of a folder and of its subfolders, each folder in the order of `find`."""
+    folders = [folder, *_subfolders(folder)]
+    found = [path for each in folders if _has_images(each) for path in find(each)]
+    return found or find(folder)  # which tells what is wrong
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    """All visible subfolders at any depth, in natural order."""
+    below = (path for path in folder.rglob("*") if path.is_dir())
+    shown = (path for path in below if "/." not in f"/{path.relative_to(folder).as_posix()}")
+    return sorted(shown, key=lambda path: [*map(natural_order, path.parts)])
+
+
+def _has_images(folder: Path) -> bool:
+    return any(map(_is_image, folder.iterdir()))
+
+
+def output_paths(
+    inputs: Sequence[str],
+    folder: Path,
+    recursive: bool = False,
+    made: Collection[str] = (),
+) -> dict[Path, Path]:
     """Maps each image file among the inputs (see `image_files`) to a PNG file in `folder`.
+
+    The PNG file has the name of its input, in the same subfolder. Where images that differ in their
+    suffix alone would be written to one file, those that are not PNG files keep theirs: a.png and
+    a.jpg give a.png and a.jpg.png.
+
+    Args:
+        inputs: image files and folders.
+        folder: folder of the outputs.
+        recursive: also take the images in all subfolders of the folders.
+        made: names of files in `folder` that were written before; they are no inputs.
 
     Raises:
         UserError: an input is missing, an input would be overwritten, or two inputs would be
             written to the same file.
     """
-    targets: dict[Path, Path] = {}
-    taken = set()
-    for source in image_files(inputs):
-        target = folder / f"{source.stem}.png"
-        if target in taken:
+    files = image_files(inputs, recursive)
+    written = {(folder / name).resolve() for name in made}
+    earlier = [source for source in files if source.resolve() in written]
+    if earlier and len(earlier) == len(files):
+        raise UserError(
+            f"{earlier[0]}: is a result of predict in this folder; give other images, or another "
+            "--output"
+        )
+    for source in earlier:
+        del files[source]
+    if earlier:
+        print(f"{folder}: {len(earlier)} images that predict wrote there before are no inputs")
+    plain = Counter(place.with_suffix(".png") for place in files.values())
+    sources: dict[Path, Path] = {}
+    for source, place in files.items():
+        shared = plain[place.with_suffix(".png")] > 1 and place.suffix.lower() != ".png"
+        target = folder / (f"{place}.png" if shared else place.with_suffix(".png"))
+        if target in sources:
             raise UserError(
-                f"{source}: another input would be written to {target} too; "
-                "use a separate --output for each"
+                f"{sources[target]} and {source}: both would be written to {target}; use a "
+                "separate --output for each, or --recursive for the folder of both"
             )
         if target.exists() and target.samefile(source):
             raise UserError(f"--output {folder}: {source} would be overwritten; name another one")
-        targets[source] = target
-        taken.add(target)
-    return targets
+        sources[target] = source
+    return {source: target for target, source in sources.items()}
 
 
 def _is_image(path: Path) -> bool:

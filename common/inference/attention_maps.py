@@ -114,7 +114,9 @@ def draw_attention(
         + [marked(shown_map(w, side), [points[k]], k) for k, w in enumerate(weights)]
         for image, weights in zip(images, maps, strict=True)
     ]
-    image_file.write(folder / NAME, grid(rows))
+    captions = ["image", *(f"row {row}, column {column}" for row, column in points)]
+    names = [sampler.class_names[label] for label in labels]
+    image_file.write(folder / NAME, grid(rows, names=names, captions=captions))
     page.single(NAME, LinkedImage.of(folder / NAME))
     return f"attention of {len(points)} points in {count} images: {folder / NAME}"
 

@@ -1,6 +1,7 @@
 """Images generated from noise, written as one file each or as one grid."""
 
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -17,6 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 GRID = "grid.png"
+NAME_LENGTH = 40  # characters of a class name in a file name
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def draw_images(
     """
     count = sampling.count or 64
     labels = labels_in_turn(class_ids, count)
-    names = iter(file_names(labels, count))
+    names = iter(file_names(labels, count, sampler.class_names))
     batches = sampler.draw(sampler.noise(sampling.seed, count), labels)
     for batch in with_progress_bar(batches, count):
         for image in batch:
@@ -101,11 +103,24 @@ def draw_grid(
     return f"{len(noise) * rows} images in {folder / GRID}"
 
 
-def file_names(labels: np.ndarray | None, count: int) -> list[str]:
-    """`0007.png`, with a class `0007_label_7.png`; more digits where the count needs them."""
+def file_names(labels: np.ndarray | None, count: int, class_names: Sequence[str]) -> list[str]:
+    """`0007.png`, with a class `0007_ankle_boot.png`; more digits where the count needs them.
+
+    Args:
+        labels: numbers of the classes, int (count,); None without classes.
+        count: number of files.
+        class_names: names of all classes.
+    """
     digits = max(4, len(str(count - 1)))
-    suffixes = [""] * count if labels is None else [f"_label_{label}" for label in labels]
+    suffixes = [""] * count
+    if labels is not None:
+        suffixes = [f"_{in_file_name(class_names[label]) or label}" for label in labels]
     return [f"{number:0{digits}}{suffix}.png" for number, suffix in enumerate(suffixes)]
+
+
+def in_file_name(name: str) -> str:
+    """A class name in lower case for a file name, with _ for all but letters and digits."""
+    return re.sub(r"[\W_]+", "_", name.lower()).strip("_")[:NAME_LENGTH]
 
 
 def with_progress_bar(batches: Iterable[np.ndarray], total: int) -> Iterator[np.ndarray]:

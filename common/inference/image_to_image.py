@@ -1,15 +1,16 @@
 """Image-to-image networks applied to files of any size: translation and super-resolution."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Literal
 
 from common.adversarial import Adversarial
 from common.errors import at_least_one
-from common.images import bicubic, image_file, listing, png_writer, tiling
+from common.images import bicubic, image_file, png_writer, tiling
 from common.images.tiling import Upscaler, cropped_bands
+from common.inference.input_files import InputFiles
 from common.io.progress import tqdm_options
 from common.reports import result_page
 from common.reports.result_page import THUMBNAIL, LinkedImage, ResultPage
@@ -60,21 +61,24 @@ def compiled(network: keras.Model) -> Translate:
 
     It always uses the network's current weights.
     """
-    graph = tf.function(lambda x: network(x, training=False), reduce_retracing=True)
+    spec = tf.TensorSpec(network.input_shape, tf.float32)
+    graph = tf.function(lambda x: network(x, training=False), input_signature=[spec])
     return lambda x: graph(tf.constant(x)).numpy()
 
 
 def upscaler_of(model: Adversarial) -> Upscaler:
     """Returns a super-resolution model's sampler as an `Upscaler`."""
-    graph = tf.function(lambda x: (model.sampler(x, training=False) + 1) / 2, reduce_retracing=True)
+    spec = tf.TensorSpec(model.sampler.input_shape, tf.float32)
+    graph = tf.function(
+        lambda x: (model.sampler(x, training=False) + 1) / 2, input_signature=[spec]
+    )
     # Clipped before a grayscale image becomes luma, as in the exported graph.
     return Upscaler(lambda x: graph(tf.constant(x)).numpy().clip(0, 1), model.scale, model.halo)
 
 
 def convert_files(
     write: Callable[[Path, Path, Progress], Row],
-    inputs: list[str],
-    output: str,
+    files: InputFiles,
     page: ResultPage,
     done: str,
 ):
@@ -82,26 +86,31 @@ def convert_files(
 
     Args:
         write: converts one file, source to target, and returns the images to show on the page.
-        inputs: images, or folders of images.
-        output: folder for the converted images.
+        files: the images.
         page: page that they are added to; it is written to the same folder.
         done: past participle for messages, such as "translated".
 
     Raises:
-        UserError: an image cannot be read or written.
+        UserError: an image cannot be written, none can be read, or some cannot, after the others
+            are done.
     """
-    targets = listing.output_paths(inputs, Path(output))
     options = tqdm_options()
-    bar = tqdm(targets.items(), unit="image", **options)
+    bar = tqdm(files.targets.items(), unit="image", **options)
 
     def show_tiles(*tiles: int):
         bar.set_postfix(tiles=tiles, refresh=not options)  # at once on a terminal alone
 
-    for source, target in bar:
-        page.row(source.name, write(source, target, show_tiles))
-    page.title = f"{page.title}: {len(targets)} images {done}"
-    page.write(Path(output) / result_page.NAME)
-    print(f"{len(targets)} images {done} to {output}")
+    for source, target, row in files.each(lambda *paths: write(*paths, show_tiles), bar):
+        files.record(target)
+        name = files.link_name(target)
+        for caption, shown in row.items():
+            if isinstance(shown, LinkedImage):
+                row[caption] = replace(shown, name=name)
+        page.row(files.name(source), row)
+    page.title = f"{page.title}: {len(files)} images {done}"
+    files.write_page(page)
+    print(f"{len(files)} images {done} to {files.folder}")
+    files.finish()
 
 
 def input_side(size: Size | None, translator: Translator) -> int | None:

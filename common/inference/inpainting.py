@@ -13,6 +13,7 @@ from pathlib import Path
 from common.adversarial import Adversarial
 from common.errors import UserError, at_least_one
 from common.images import image_file, tiling
+from common.images.image_file import BadImage
 from common.inference.image_to_image import Progress, Row, Size, resized
 from common.inference.sampler import BATCH_SIZE
 from common.reports.result_page import LinkedImage
@@ -46,6 +47,14 @@ class Hole:
         if self.box is not None and not re.fullmatch(r"\d+(,\d+){3}", self.box):
             raise UserError(f"--box {self.box}: give x,y,width,height in pixels, such as 7,7,14,14")
 
+    def check(self):
+        """Raises a UserError if the mask cannot be read."""
+        if self.mask is not None:
+            try:
+                self._white.any()
+            except BadImage as error:
+                raise UserError(f"--mask {error}") from error
+
     def of(self, name: str, height: int, width: int) -> np.ndarray:
         """The hole in an image, bool (height, width), True where it is to be filled.
 
@@ -54,7 +63,7 @@ class Hole:
             height, width: its size in pixels.
 
         Raises:
-            UserError: the box or the mask does not fit the image, or is empty or all of it.
+            BadImage: the box or the mask does not fit the image, or is empty or all of it.
         """
         given = f"--mask {self.mask}" if self.mask is not None else f"--box {self.box}"
         size = f"{name}, which has {width}x{height} pixels"
@@ -62,11 +71,11 @@ class Hole:
             hole = self._white
             if hole.shape != (height, width):
                 mask_size = f"{hole.shape[1]}x{hole.shape[0]} pixels"
-                raise UserError(f"{given}: has {mask_size}; give one of the size of {size}")
+                raise BadImage(f"{given}: has {mask_size}; give one of the size of {size}")
         else:
             x, y, w, h = self._corner_and_size(height, width)
             if x + w > width or y + h > height:
-                raise UserError(
+                raise BadImage(
                     f"{given}: outside of {size}; give x + width up to {width} and y + height up "
                     f"to {height}"
                 )
@@ -74,9 +83,9 @@ class Hole:
             hole[y : y + h, x : x + w] = True
         if not hole.any():
             remedy = "make a pixel white" if self.mask is not None else "give a width and a height"
-            raise UserError(f"{given}: nothing is to be filled in {name}; {remedy}")
+            raise BadImage(f"{given}: nothing is to be filled in {name}; {remedy}")
         if hole.all():
-            raise UserError(f"{given}: all of {size}, is to be filled; leave something visible")
+            raise BadImage(f"{given}: all of {size}, is to be filled; leave something visible")
         return hole
 
     @cached_property

@@ -1,6 +1,7 @@
 """Interpolation in latent space and between classes, written as an image and an animation."""
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -66,7 +67,10 @@ class Interpolation:
         count = ceil((sampling.count or 1) / max(1, len(class_ids)))
         ends = [sampler.noise(seed, count) for seed in (sampling.seed, self._last_seed(sampling))]
         noise = between(*ends, self.interpolate, sampler.latent.distribution)
-        write_frames(folder, self._frames(sampler, class_ids, noise))
+        names = [sampler.class_names[k] for k in class_ids for _ in range(count)]
+        if self.label_to is not None:
+            names = [f"{name} to {self.label_to}" for name in names]
+        write_frames(folder, self._frames(sampler, class_ids, noise), names)
         add_to_page(page, folder)
         return f"{self.interpolate} frames in {folder / ROWS} and .gif"
 
@@ -124,13 +128,18 @@ def between(a: np.ndarray, b: np.ndarray, frames: int, distribution: str) -> np.
     return np.where(sine > 1e-6, arc, straight).astype(np.float32)
 
 
-def write_frames(folder: Path, images: np.ndarray):
+def write_frames(folder: Path, images: np.ndarray, names: Sequence[str] = ()):
     """Writes interpolation.png and interpolation.gif from images, uint8 (rows, F, S, S, C).
+
+    Args:
+        folder: folder of the two files.
+        images: the frames.
+        names: what the rows of interpolation.png show.
 
     Raises:
         UserError: a file cannot be written.
     """
-    image_file.write(folder / ROWS, grid(images))
+    image_file.write(folder / ROWS, grid(images, names=names))
     forth = [grid([[row[frame]] for row in images]) for frame in range(images.shape[1])]
     write_gif(folder / ANIMATION, forth + forth[-2:0:-1])
 

@@ -85,7 +85,14 @@ class LatentArithmetic:
         rows.append(list(total + around))
         z = np.concatenate(rows)
         images = iter(sampler.all(z, labels_in_turn(class_ids, len(z))))
-        image = grid([[next(images) for _ in row] for row in rows])
+        signs = ("+" if term.sign > 0 else "-" for term in terms)
+        numbers = (",".join(map(str, term.numbers)) for term in terms)
+        names = [" ".join(each) for each in zip(signs, numbers, strict=True)]
+        image = grid(
+            [[next(images) for _ in row] for row in rows],
+            names=[*names, "= and neighbours"],
+            captions=["mean", *[""] * (max(map(len, rows)) - 1)],
+        )
         image_file.write(folder / NAME, image)
         page.single(NAME, LinkedImage.of(folder / NAME))
         return f"the terms and their sum in {folder / NAME}"

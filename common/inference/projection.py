@@ -1,5 +1,6 @@
 """Projection of images to the intermediate latent space of a style-based generator."""
 
+from functools import cache
 from typing import NamedTuple
 
 from common.adversarial import Adversarial
@@ -53,19 +54,38 @@ class Projector:
         self._w = self._networks.w(model.latent.array_of_seed(seed, CANDIDATES), labels)
         self._images = self._drawn(self._w)
         self._deviation = float(self._w.std(axis=0).mean())
+        self._found = keras.Variable(self._w[:1], dtype="float32")
+        self._search_of = cache(self._search)  # traced once, not for each image
 
     def project(self, image: np.ndarray, steps: int) -> Projected:
         """Projects an image, uint8 (S, S, C), in so many steps of Adam."""
         target = tf.constant(image_file.to_unit(image)[None])
         candidates = tf.constant(image_file.to_unit(self._images))
         start = self._w[int(np.argmin(distances(candidates, target)))]
-        w = keras.Variable(start[None], dtype="float32")
+        w, (optimizer, step) = self._found, self._search_of(steps)
+        w.assign(start[None])
+        for variable in optimizer.variables:
+            variable.assign(tf.zeros_like(variable))
+
+        shown, found = {*np.linspace(0, steps, SHOWN, dtype=int).tolist()}, [start]
+        bar = {"desc": "projection", "unit": "step", "leave": False}
+        for number in tqdm(range(1, steps + 1), **bar, **tqdm_options()):
+            step(target)
+            if number in shown:
+                found.append(w.numpy()[0])
+        progress = self._drawn(np.stack(found))
+        error = [np.mean(np.square((each - image.astype(float)) / 255)) for each in progress]
+        return Projected(found[-1], progress, (float(error[0]), float(error[-1])))
+
+    def _search(self, steps: int):
+        """The optimizer of a search in so many steps, and a function that takes one of them."""
+        w = self._found
         rate = keras.optimizers.schedules.CosineDecay(RATE * self._deviation, steps)
         optimizer = keras.optimizers.Adam(rate)
         optimizer.build([w])
 
         @tf.function(autograph=False)
-        def step():
+        def step(target):
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(w.value)
                 styles = tf.repeat(w.value[:, None], self._networks.layers, axis=1)
@@ -73,15 +93,7 @@ class Projector:
                 loss = distances(drawn, target)[0]
             optimizer.apply([tape.gradient(loss, w.value)], [w])
 
-        shown, found = {*np.linspace(0, steps, SHOWN, dtype=int).tolist()}, [start]
-        bar = {"desc": "projection", "unit": "step", "leave": False}
-        for number in tqdm(range(1, steps + 1), **bar, **tqdm_options()):
-            step()
-            if number in shown:
-                found.append(w.numpy()[0])
-        progress = self._drawn(np.stack(found))
-        error = [np.mean(np.square((each - image.astype(float)) / 255)) for each in progress]
-        return Projected(found[-1], progress, (float(error[0]), float(error[-1])))
+        return optimizer, step
 
     def _drawn(self, w: np.ndarray) -> np.ndarray:
         return self._networks.images(self._networks.styles(w))

@@ -21,12 +21,14 @@ def sample_grid(sampler: Sampler, noise: np.ndarray, class_ids: list[int]) -> np
     """
     if sampler.choices:
         latent = sampler.latent
-        return grid([sampler.all(latent.choosing(noise, choice)) for choice in sampler.choices])
+        rows = [sampler.all(latent.choosing(noise, choice)) for choice in sampler.choices]
+        return grid(rows, names=[f"generator {choice}" for choice in sampler.choices])
     labels = np.repeat(class_ids, len(noise)) if class_ids else None
     drawn = sampler.all(np.tile(noise, (max(1, len(class_ids)), 1)), labels)
     if len(class_ids) < 2:
         return square_grid(drawn)
-    return grid([drawn[i : i + len(noise)] for i in range(0, len(drawn), len(noise))])
+    rows = [drawn[i : i + len(noise)] for i in range(0, len(drawn), len(noise))]
+    return grid(rows, names=[sampler.class_names[k] for k in class_ids])
 
 
 def real_grid(data, split: str, count: int, class_ids: list[int]) -> np.ndarray:
@@ -42,7 +44,8 @@ def real_grid(data, split: str, count: int, class_ids: list[int]) -> np.ndarray:
     if len(class_ids) < 2:
         return square_grid(data.arrays(split, count)[0])
     x, y = data.arrays(split, 20 * count * len(class_ids))  # enough to include rare classes
-    return grid([x[y == label][:count] for label in class_ids])
+    rows = [x[y == label][:count] for label in class_ids]
+    return grid(rows, names=[data.class_names[k] for k in class_ids])
 
 
 def fixed_grid(sampler: Sampler) -> Callable[[], np.ndarray]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from common.adversarial import Adversarial
 from common.images import image_file
+from common.images.captions import titled
 from common.images.grid import grid
 from common.inference.draw import Sampling
 from common.inference.endpoints import labels_in_turn
@@ -134,6 +135,7 @@ def draw_mixing(
     w = networks.w(noise, labels_in_turn(class_ids, len(noise)))
     styles = networks.styles(w, sampling.truncation, sampling.truncation_layers)
     matrix = mixing_matrix(networks, styles[:side], styles[side:], sampling.mix)
-    image_file.write(folder / MIXING, matrix)
+    title = f"first {sampling.mix} layers: styles of the left; others: of the top"
+    image_file.write(folder / MIXING, titled(matrix, title))
     page.single(MIXING, LinkedImage.of(folder / MIXING))
     return f"{side} x {side} mixed images in {folder / MIXING}"

@@ -6,6 +6,7 @@ from math import ceil
 from pathlib import Path
 
 from common.images import image_file
+from common.images.captions import beside, titled
 from common.inference.draw import Sampling
 from common.inference.endpoints import labels_in_turn
 from common.inference.sample_grid import sample_grid
@@ -14,7 +15,6 @@ from common.nn.latent import Truncation
 from common.nn.weight_average import estimate_statistics
 from common.reports.result_page import LinkedImage, ResultPage
 
-import numpy as np
 import tensorflow as tf
 
 NAME = "truncation.png"
@@ -68,7 +68,8 @@ def draw_truncations(
     grids = []
     for each in truncations:
         drawn = truncated(sampler, each)
-        grids.append(sample_grid(drawn, drawn.noise(sampling.seed, columns), class_ids))
-    image_file.write(folder / NAME, np.concatenate(grids, axis=1))
+        made = sample_grid(drawn, drawn.noise(sampling.seed, columns), class_ids)
+        grids.append(titled(made, f"truncation {each.threshold:g}"))
+    image_file.write(folder / NAME, beside(grids))
     page.single(NAME, LinkedImage.of(folder / NAME))
     return f"{len(grids)} grids in {folder / NAME}"

@@ -13,6 +13,22 @@ import tensorflow as tf
 from keras import ops
 
 
+class SkipLeakyReLU(keras.layers.LeakyReLU):
+    """Leaky ReLU of a convolution's output that a skip connection takes, too.
+
+    In training it is Keras' own layer. At inference it is written as a choice, with the same
+    values: TensorFlow's graph optimizer fuses a convolution, its bias and the operation LeakyRelu
+    without looking for other consumers of the sum, and then gives up on the graph ("remapper
+    failed", seen with oneDNN up to TensorFlow 2.21).
+    """
+
+    def call(self, inputs, training=None):
+        if training:
+            return super().call(inputs)
+        slope = ops.cast(self.negative_slope, inputs.dtype)
+        return ops.where(inputs > 0, inputs, slope * inputs)
+
+
 class BatchNormalization(keras.layers.BatchNormalization):
     """Batch normalisation (Ioffe and Szegedy 2015) with the constants of the GAN papers.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from common.images import figures
 from common.io import records
+from common.metrics.directions import marked
 
 import numpy as np
 from scipy.ndimage import uniform_filter1d
@@ -41,7 +42,7 @@ def curves(
     rows = ceil(len(panels) / COLUMNS)
     figure = figures.new_figure(12, 2.5 * rows)
     for place, (name, steps, values) in enumerate(panels, start=1):
-        axes = figure.add_subplot(rows, COLUMNS, place, title=name)
+        axes = figure.add_subplot(rows, COLUMNS, place, title=marked(name))
         axes.plot(steps, values, color="C0", alpha=0.3)
         axes.plot(steps, uniform_filter1d(values, ceil(WINDOW * len(values))), color="C0")
     return figures.as_image(figure)

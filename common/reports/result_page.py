@@ -5,11 +5,13 @@ moved or mailed as a whole. The layout is `result_page.html`.
 """
 
 import base64
+import json
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote_to_bytes
 
 from common.images import image_file
 from common.io.atomic import atomic_file
@@ -26,6 +28,7 @@ _EXACT = 128  # px, up to this side images are stored losslessly and shown witho
 _HEAVY = 16_000_000  # pixels from which a linked image is not displayed on the page
 
 GENERATOR = "zoo of GANs"  # distinguishes our pages from another program's index.html
+_FILES = re.compile(r'<script type="application/json" id="files">(.*?)</script>')
 _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent),
     autoescape=True,
@@ -71,6 +74,7 @@ class ResultPage:
         self.notes: list[str] = []
         self.charts: list[dict] = []
         self.groups: list[dict] = []
+        self.files: list[str] = []  # written beside the page; `files_in` reads them back
         self.left_out = 0
         self._path: Path | None = None
 
@@ -116,6 +120,7 @@ class ResultPage:
             print(f"{path}: not a result page, left unchanged")
             return
         shown = vars(self) | {"generator": GENERATOR, "title": _text(self.title)}
+        shown["files"] = [quote(os.fsencode(name)) for name in self.files]
         shown["facts"], shown["options"] = _written(self.facts), _written(self.options)
         content = _TEMPLATES.get_template("result_page.html").render(shown)
         with atomic_file(path) as part:
@@ -143,6 +148,15 @@ class ResultPage:
             figure["source"] = data_url(shown)
         exact = max(height, width) <= _EXACT
         return figure | {"height": height, "width": width, "exact": exact}
+
+
+def files_in(folder: Path) -> list[str]:
+    """The `files` of the page in a folder; empty if there is no page of this project."""
+    path = folder / NAME
+    if not _is_ours(path):
+        return []
+    found = _FILES.search(path.read_text(encoding="utf-8", errors="replace"))
+    return [os.fsdecode(unquote_to_bytes(name)) for name in json.loads(found[1])] if found else []
 
 
 def scaled_down(image: np.ndarray, side: int) -> np.ndarray:

@@ -3,12 +3,18 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from common import early_checks
 from common.errors import UserError
 
 import tensorflow as tf
 
 WRITE_ERRORS = (OSError, tf.errors.OpError)  # a SavedModel could not be written
 EXTRA = "assets.extra"  # folder of a SavedModel for files that TensorFlow does not read
+
+
+def contains(folder: Path | str) -> bool:
+    """Whether there is a SavedModel in a folder; it does not need TensorFlow to tell."""
+    return (Path(folder) / "saved_model.pb").is_file()
 
 
 def version_folder(folder_base: Path | str, name: str, version: int) -> Path:
@@ -37,8 +43,9 @@ def load(folder: Path | str):
     Raises:
         UserError: the folder contains no SavedModel, or a damaged one.
     """
-    if not tf.saved_model.contains_saved_model(str(folder)):
+    if not contains(folder):
         raise UserError(f"{folder} contains no SavedModel: give the folder of an exported version")
+    early_checks.end()
     try:
         return tf.saved_model.load(str(folder))
     except (OSError, tf.errors.OpError) as error:

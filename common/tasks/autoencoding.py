@@ -1,23 +1,24 @@
 """The capability of generators with an encoder: images to codes, and back."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import ClassVar
 
 from common.adversarial import Adversarial
 from common.data.labelled import LabelledImages
 from common.errors import UserError
 from common.evaluation import formatting, generated_images
-from common.images import image_file, listing
+from common.images import image_file
 from common.images.grid import grid, square_grid
 from common.inference import interpolation
 from common.inference.autoencoder import Coder, prior_codes
 from common.inference.draw import select_classes
 from common.inference.endpoints import Endpoint
+from common.inference.input_files import InputFiles
 from common.inference.sample_grid import MAX_ROWS
 from common.inference.sampler import TRAINING_SEED, batched, image_spec, sampler_of
 from common.io import records
 from common.metrics import representation
+from common.metrics.directions import better
 from common.reports.latent_plots import manifold, scatter
 from common.reports.result_page import ResultPage
 from common.tasks.base import Evaluation
@@ -40,7 +41,7 @@ class AutoEncoding(Capability):
     classes) and `supervised` (the decoder takes the class).
     """
 
-    metrics: ClassVar[dict[str, int]] = {"reconstruction_mse": -1}
+    metrics: ClassVar[dict[str, int]] = better("reconstruction_mse")
     all_networks = True
     image_options: ClassVar[tuple[str, ...]] = ("label", "interpolate")
     verb = "encode"
@@ -59,11 +60,13 @@ class AutoEncoding(Capability):
         noise = sampler.noise(TRAINING_SEED, COLUMNS if model.classes else 6 * COLUMNS)
         noise = np.tile(noise, (max(1, len(class_ids)), 1))
         labels = np.repeat(class_ids, COLUMNS) if model.classes else None
+        sampled = [data.class_names[k] for k in class_ids] or ["from noise"]
+        names = ["test", "reconstructed", *sampled]
 
         def draw() -> np.ndarray:
             samples = sampler.all(noise, labels)
             rows = [samples[i : i + COLUMNS] for i in range(0, len(samples), COLUMNS)]
-            return grid([x, reconstructions(coder, model, x, y), *rows])
+            return grid([x, reconstructions(coder, model, x, y), *rows], names=names)
 
         return draw
 
@@ -82,12 +85,16 @@ class AutoEncoding(Capability):
 
     # After training.
 
+    def check(self, files: InputFiles, **options):
+        interpolate, count = options["interpolate"], len(files)
+        if interpolate and count != 2:
+            raise UserError(f"--interpolate {interpolate}: takes two images, not {count}")
+
     def predict(
         self,
         run: Run,
         model: Adversarial,
-        inputs: list[str],
-        folder: Path,
+        files: InputFiles,
         page: ResultPage,
         label: str | None,
         interpolate: int | None,
@@ -106,34 +113,39 @@ class AutoEncoding(Capability):
             {program} predict RUN image.png FOLDER --output DIR
             {program} predict RUN image.png other.png --output DIR --interpolate 16
         """
-        targets = listing.output_paths(inputs, folder)
-        if interpolate and len(targets) != 2:
-            raise UserError(f"--interpolate {interpolate}: takes two images, not {len(targets)}")
+        folder = files.folder
         names = (class_names(run) or [str(k) for k in range(model.classes)])[: model.classes]
         class_ids = select_classes(names, label)
         if label is None and not model.supervised:
             class_ids = []
         coder = Coder(model)
-        x = np.stack([read_image(file, model) for file in targets])
+        images = files.read(lambda file: read_image(file, model))
+        if interpolate and files.bad:
+            raise next(iter(files.bad.values()))
+        x = np.stack(list(images.values()))
         code = coder.encode(x)
         head = ["file", *(f"z{i + 1}" for i in range(coder.size)), *(names if model.labels else [])]
         rows = [
-            (str(file), *map("{:.5f}".format, row)) for file, row in zip(targets, code, strict=True)
+            (str(file), *map("{:.5f}".format, row)) for file, row in zip(images, code, strict=True)
         ]
         records.write_rows(folder / "codes.csv", tuple(head), rows)
         if interpolate:
             between = np.linspace(*code, interpolate, dtype=np.float32)  # (interpolate, D)
-            interpolation.write_frames(folder, coder.decode_classes(between, class_ids))
+            frames = coder.decode_classes(between, class_ids)
+            interpolation.write_frames(folder, frames, [names[k] for k in class_ids])
             interpolation.add_to_page(page, folder)
+            for name in (interpolation.ROWS, interpolation.ANIMATION):
+                files.record(folder / name)
         else:
             decoded = coder.decode_classes(code, class_ids)
             captions = [f"output as {names[k]}" for k in class_ids] or ["output"]
-            for i, (source, target) in enumerate(targets.items()):
-                image_file.write(target, grid([[x[i], *decoded[:, i]]]))
+            for i, source in enumerate(images):
+                row = grid([[x[i], *decoded[:, i]]], captions=["input", *captions])
+                files.write(files.targets[source], row)
                 outputs = dict(zip(captions, decoded[:, i], strict=True))
-                page.row(source.name, {"input": x[i], **outputs})
-        page.title += f": codes of {len(targets)} images"
-        return f"{len(targets)} images with their codes in {folder}"
+                page.row(files.name(source), {"input": x[i], **outputs})
+        page.title += f": codes of {len(images)} images"
+        return f"{len(images)} images with their codes in {folder}"
 
     def evaluate(self, evaluation: Evaluation):
         """Also evaluates the auto-encoder on real test images, 10,000 at most.

@@ -12,13 +12,12 @@ from common.errors import UserError, not_negative
 from common.io import records
 from common.reports.loss_curves import curves
 from common.reports.result_page import ResultPage
-from common.serving.saved_model import next_version
+from common.serving import saved_model
 from common.signatures import given
 from common.training.run_data import open_data
 from common.training.run_folder import Network, Run
 
 import numpy as np
-import tensorflow as tf
 
 
 @dataclass(frozen=True)
@@ -118,6 +117,11 @@ class Task:
         every = any(capability.all_networks for capability in self.capabilities)
         return run.load_sampler(self.model_class, whole=every, **given(checkpoint))
 
+    def check_run(self, run: str, checkpoint: Checkpoint):
+        """Raises a UserError if a folder holds neither a run of this model nor a SavedModel."""
+        if not is_saved_model(run, checkpoint):
+            Run.open(run, self.name)
+
     def data_of(self, run: Run, **changed) -> Any:
         """Returns the data of a run.
 
@@ -163,6 +167,8 @@ class Task:
         """
         opened = Run.open(run, self.name)
         base = Path(output) if output else opened.exports
+        if version is not None:
+            saved_model.version_folder(base, self.name, version)  # checked before the model loads
         print(f"exported to {self._export(opened, checkpoint, base, version)}")
 
     def save_model(self, model: Adversarial, run: Run, base: Path, version: int) -> Path:
@@ -175,7 +181,7 @@ class Task:
 
     def _export(self, run: Run, checkpoint: Checkpoint, base: Path, version: int | None) -> Path:
         if version is None:
-            version = next_version(base, self.name)
+            version = saved_model.next_version(base, self.name)
         return self.save_model(self.load(run, checkpoint), run, base, version)
 
 
@@ -242,7 +248,7 @@ def is_saved_model(folder: str, checkpoint: Checkpoint) -> bool:
     Raises:
         UserError: it is one, and options select weights that it has fixed.
     """
-    if not tf.saved_model.contains_saved_model(folder):
+    if not saved_model.contains(folder):
         return False
     for option in given(checkpoint):
         raise UserError(

@@ -5,6 +5,7 @@ from typing import Any
 
 from common.adversarial import Adversarial
 from common.data.binarized import Binarized
+from common.images.captions import beside, titled
 from common.inference.sample_grid import fixed_grid
 from common.inference.sampler import sampler_of
 from common.tasks.capability import Capability
@@ -25,7 +26,8 @@ class BinaryPixels(Capability):
             return None
         networks = model.sampler, model.probabilities
         draws = [fixed_grid(sampler_of(model, network=network)) for network in networks]
-        return lambda: np.concatenate([draw() for draw in draws], axis=1)
+        titles = "samples", "probabilities of white"
+        return lambda: beside([titled(draw(), t) for draw, t in zip(draws, titles, strict=True)])
 
     def evaluation_data(self, model: Adversarial, data: Any) -> Any:
         """The data with binary pixels."""

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from common.adversarial import Adversarial
 from common.images import image_file
 from common.inference.endpoints import Endpoint
+from common.inference.input_files import InputFiles
 from common.reports.result_page import ResultPage
 from common.tasks.base import Evaluation
 from common.training.run_folder import Run
@@ -67,12 +68,19 @@ class Capability:
         """Returns the data whose distribution the model learns, as reference for the metrics."""
         return data
 
+    def check(self, files: InputFiles, **options):
+        """Raises a UserError where options of `predict` do not go with input images.
+
+        Args:
+            files: the images.
+            options: all options of the verb for images from noise.
+        """
+
     def predict(
         self,
         run: Run,
         model: Adversarial,
-        inputs: list[str],
-        folder: Path,
+        files: InputFiles,
         page: ResultPage,
         **options,
     ) -> str:
@@ -81,8 +89,7 @@ class Capability:
         Args:
             run: the model's run.
             model: the model.
-            inputs: images, or folders of images.
-            folder: folder for the results.
+            files: the images, and the folder for the results.
             page: page to add the results to.
             options: values of `image_options`.
 
@@ -97,6 +104,33 @@ class Capability:
     def signatures(self, model: Adversarial) -> dict[str, tuple[Endpoint, list[tf.TensorSpec]]]:
         """Returns further signatures of a SavedModel, as `export_sampler` takes them."""
         return {}
+
+
+def process(
+    capabilities: list[Capability],
+    run: Run,
+    model: Adversarial,
+    files: InputFiles,
+    page: ResultPage,
+    **options,
+):
+    """Hands input images to capabilities; writes the page and prints their summaries.
+
+    Args:
+        capabilities: those that take images.
+        run, model, files, page: as for `Capability.predict`.
+        options: options of the verb, of which each capability takes its `image_options`.
+
+    Raises:
+        UserError: some images cannot be read, after the others are done.
+    """
+    summaries = [
+        each.predict(run, model, files, page, **{k: options[k] for k in each.image_options})
+        for each in capabilities
+    ]
+    files.write_page(page)
+    print(*summaries, sep="\n")
+    files.finish()
 
 
 def read_image(file: Path, model: Adversarial) -> np.ndarray:

@@ -8,6 +8,7 @@ from common.data.labelled import LabelledImages
 from common.evaluation import generated_images
 from common.images import image_file
 from common.inference.sampler import TRAINING_SEED, batched, batched_on_images, sampler_of
+from common.metrics.directions import better
 from common.nn import losses
 from common.tasks.base import Evaluation
 from common.tasks.capability import Capability
@@ -24,7 +25,7 @@ class Critic(Capability):
     images where the critic overfits (Gulrajani et al. 2017, figure 5b).
     """
 
-    metrics: ClassVar[dict[str, int]] = {"wasserstein_train": -1, "wasserstein_test": -1}
+    metrics: ClassVar[dict[str, int]] = better("wasserstein_train", "wasserstein_test")
     all_networks = True
 
     def measure(

@@ -1,13 +1,14 @@
 """Capabilities of a discriminator by itself: a classifier, and features for one."""
 
-from pathlib import Path
+from itertools import islice
 from typing import ClassVar
 
 from common.adversarial import Adversarial
 from common.errors import UserError
 from common.evaluation import generated_images
-from common.images import image_file, listing
+from common.images import image_file
 from common.inference.endpoints import Endpoint
+from common.inference.input_files import InputFiles
 from common.inference.sampler import BATCH_SIZE, batched_on_images, image_spec
 from common.io import records
 from common.metrics.representation import linear_accuracy
@@ -35,9 +36,7 @@ class Classification(Capability):
     image_options: ClassVar[tuple[str, ...]] = ()
     verb = "classify"
 
-    def predict(
-        self, run: Run, model: Adversarial, inputs: list[str], folder: Path, page: ResultPage
-    ) -> str:
+    def predict(self, run: Run, model: Adversarial, files: InputFiles, page: ResultPage) -> str:
         """With INPUTS, classifies these images.
 
         OUTPUT/predictions.csv has the most probable class of each image and its probability. The
@@ -57,21 +56,21 @@ class Classification(Capability):
             )
         names = class_names(run)
         classify = batched_on_images(model, model.classify)
-        files = listing.image_files(inputs)
         rows = []
-        for first in range(0, len(files), BATCH_SIZE):
-            batch = files[first : first + BATCH_SIZE]
-            x = np.stack([read_image(file, model) for file in batch])
+        images = ((file, x) for file, _, x in files.each(lambda file, _: read_image(file, model)))
+        while batch := dict(islice(images, BATCH_SIZE)):
+            x = np.stack(list(batch.values()))
             for file, p, image in zip(batch, classify(x), x, strict=True):
                 best = int(p.argmax())
                 name, probability = names[best] if names else str(best), f"{p[best]:.4f}"
                 rows.append((str(file), name, probability))
-                page.single(f"{name} ({probability}): {file.name}", image)
-        records.write_rows(folder / "predictions.csv", ("file", "class", "probability"), rows)
+                page.single(f"{name} ({probability}): {files.name(file)}", image)
+        table = files.folder / "predictions.csv"
+        records.write_rows(table, ("file", "class", "probability"), rows)
         page.title += f": {len(rows)} images classified"
         for file, name, probability in rows[:PRINTED]:
             print(f"{file}: {name} ({probability})")
-        return f"{len(rows)} images classified in {folder / 'predictions.csv'}"
+        return f"{len(rows)} images classified in {table}"
 
     def evaluate(self, evaluation: Evaluation):
         """Also evaluates the model's classifier on real test images, 10,000 at most.

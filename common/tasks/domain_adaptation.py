@@ -8,18 +8,19 @@ from common.adversarial import Adversarial
 from common.data.domains import LabelledDomains
 from common.errors import UserError, at_least_one
 from common.evaluation import generated_images
-from common.images import image_file, listing
+from common.images import image_file
 from common.images.grid import grid
 from common.inference.draw import check_seed, with_progress_bar
+from common.inference.input_files import InputFiles, InputOptions
 from common.inference.noise_translator import NoiseTranslator, noise_translator_of
 from common.inference.sampler import TRAINING_SEED
-from common.reports import result_page
+from common.metrics.directions import better
 from common.reports.result_page import THUMBNAIL, ResultPage
 from common.serving.noise_translator import export_noise_translator, load_noise_translator
 from common.serving.signatures import export_signatures
 from common.tasks import two_domains
 from common.tasks.base import Checkpoint, EvaluationOptions, Task, is_saved_model
-from common.tasks.capability import class_names
+from common.tasks.capability import class_names, process
 from common.tasks.two_domains import DomainEvaluation
 from common.training.run_folder import Run
 
@@ -38,7 +39,7 @@ class DomainAdaptation(Task):
     """
 
     data = LabelledDomains
-    metrics: ClassVar[dict[str, int]] = {"target_accuracy": 1}
+    metrics: ClassVar[dict[str, int]] = better("target_accuracy")
     option_groups: ClassVar[dict[type, type]] = {EvaluationOptions: DomainEvaluation}
 
     def docstrings(self, verb: str) -> list[str]:
@@ -55,13 +56,14 @@ class DomainAdaptation(Task):
         """
         source, target = two_domains.real_rows(data)
         if model.baseline is not None:
-            return lambda: grid([source, target])
+            return lambda: grid([source, target], names=("source", "target"))
         translator = noise_translator_of(model)
         noise = translator.noise(TRAINING_SEED, 2)
 
         def draw() -> np.ndarray:
             rows = [translator.all(source, np.tile(z, (len(source), 1))) for z in noise]
-            return grid([source, *rows, target])
+            names = "source", "translated", "other noise", "target"
+            return grid([source, *rows, target], names=names)
 
         return draw
 
@@ -91,6 +93,7 @@ class DomainAdaptation(Task):
         /,
         checkpoint: Checkpoint,
         output: str,
+        files: InputOptions,
         count: int = 1,
         seed: int = 0,
         classify: bool = False,
@@ -118,29 +121,33 @@ class DomainAdaptation(Task):
         """
         at_least_one(count=count)
         check_seed(seed=seed)
+        self.check_run(run, checkpoint)
+        images = InputFiles(inputs, output, files)
         if classify:
             if (count, seed) != (1, 0):
                 raise UserError("--classify: takes neither --count nor --seed; leave them out")
-            return self._classify(run, inputs, checkpoint, Path(output))
+            return self._classify(run, images, checkpoint)
         translator = self.translator(run, checkpoint)
         page = ResultPage(self.name, {"run": run, "seed": seed}, side=THUMBNAIL)
-        targets = listing.output_paths(inputs, Path(output))
         noise = translator.noise(seed, count)
-        for source, target in targets.items():
-            x = image_file.square(
-                image_file.read(source, translator.channels), translator.image_size
-            )
+
+        def read(source: Path, _: Path) -> np.ndarray:
+            image = image_file.read(source, translator.channels)
+            return image_file.square(image, translator.image_size)
+
+        for source, target, x in images.each(read):
             translated = translator.all(np.stack([x] * count), noise)
             written = dict(zip(variants(target, count), translated, strict=True))
             for path, image in written.items():
-                image_file.write(path, image)
+                images.write(path, image)
             shown = {path.name: image for path, image in written.items()}
-            page.row(source.name, {"input": x} | shown)
-        page.title += f": {len(targets)} images translated"
-        page.write(Path(output) / result_page.NAME)
-        print(f"{len(targets)} images translated to {output}")
+            page.row(images.name(source), {"input": x} | shown)
+        page.title += f": {len(images)} images translated"
+        images.write_page(page)
+        print(f"{len(images)} images translated to {output}")
+        images.finish()
 
-    def _classify(self, run: str, inputs: list[str], checkpoint: Checkpoint, folder: Path):
+    def _classify(self, run: str, files: InputFiles, checkpoint: Checkpoint):
         """Hands input images to the capabilities that take them."""
         if is_saved_model(run, checkpoint):
             raise UserError(f"{run}: a SavedModel only translates images; classify with the run")
@@ -148,9 +155,7 @@ class DomainAdaptation(Task):
         model = self.load(opened, checkpoint)
         page = ResultPage(self.name, {"run": run}, side=THUMBNAIL)
         takers = [c for c in self.capabilities if c.image_options is not None]
-        summaries = [taker.predict(opened, model, inputs, folder, page) for taker in takers]
-        page.write(folder / result_page.NAME)
-        print(*summaries, sep="\n")
+        process(takers, opened, model, files, page)
 
     def evaluate(
         self,

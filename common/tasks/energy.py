@@ -1,13 +1,13 @@
 """The capability of auto-encoding discriminators: an image's energy, its reconstruction error."""
 
-from pathlib import Path
 from typing import ClassVar
 
 from common.adversarial import Adversarial
 from common.evaluation import generated_images
-from common.images import image_file, listing
+from common.images import image_file
 from common.images.grid import square_grid
 from common.inference.endpoints import Endpoint
+from common.inference.input_files import InputFiles
 from common.inference.sampler import BATCH_SIZE, image_spec, sampler_of
 from common.io import records
 from common.metrics.ranking import area_under_curve
@@ -34,9 +34,7 @@ class Energy(Capability):
     image_options: ClassVar[tuple[str, ...]] = ()
     verb = "score"
 
-    def predict(
-        self, run: Run, model: Adversarial, inputs: list[str], folder: Path, page: ResultPage
-    ) -> str:
+    def predict(self, run: Run, model: Adversarial, files: InputFiles, page: ResultPage) -> str:
         """With INPUTS, gives the energy of these images.
 
         OUTPUT/energies.csv has the discriminator's reconstruction error of each image: an image
@@ -50,17 +48,17 @@ class Energy(Capability):
         Example:
             {program} predict RUN image.png FOLDER --output DIR
         """
-        files = listing.image_files(inputs)
-        x = np.stack([read_image(file, model) for file in files])
-        energies, reconstructions = Scorer(model)(x)
-        rows = [(str(file), f"{e:.4f}") for file, e in zip(files, energies, strict=True)]
-        records.write_rows(folder / "energies.csv", ("file", "energy"), rows)
-        for (file, value), image, again in zip(rows, x, reconstructions, strict=True):
-            page.row(f"{Path(file).name}: {value}", {"input": image, "reconstruction": again})
+        images = files.read(lambda file: read_image(file, model))
+        energies, reconstructions = Scorer(model)(np.stack(list(images.values())))
+        rows = [(str(file), f"{e:.4f}") for file, e in zip(images, energies, strict=True)]
+        table = files.folder / "energies.csv"
+        records.write_rows(table, ("file", "energy"), rows)
+        for (file, x), (_, value), again in zip(images.items(), rows, reconstructions, strict=True):
+            page.row(f"{files.name(file)}: {value}", {"input": x, "reconstruction": again})
         page.title += f": energies of {len(rows)} images"
         for file, value in rows[:PRINTED]:
             print(f"{file}: {value}")
-        return f"{len(rows)} energies in {folder / 'energies.csv'}"
+        return f"{len(rows)} energies in {table}"
 
     def evaluate(self, evaluation: Evaluation):
         """Also evaluates the energies of real test images, 10,000 at most.

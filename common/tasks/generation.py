@@ -1,6 +1,6 @@
 """The task of generators of images from noise."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -17,20 +17,21 @@ from common.inference.draw import (
     with_progress_bar,
 )
 from common.inference.endpoints import labels_in_turn
+from common.inference.input_files import InputFiles, InputOptions, check_folder
 from common.inference.interpolation import Interpolation
 from common.inference.latent_arithmetic import LatentArithmetic
 from common.inference.sample_grid import MAX_ROWS, fixed_grid, real_grid, sample_grid
 from common.inference.sampler import TRAINING_SEED, Sampler, sampler_of
 from common.reports import result_page
 from common.reports.result_page import THUMBNAIL, ResultPage
+from common.serving import saved_model
 from common.serving.sampler import export_sampler, load_sampler
 from common.signatures import given
 from common.tasks.base import Checkpoint, EvaluationOptions, Task, is_saved_model
-from common.tasks.capability import class_names
+from common.tasks.capability import class_names, process
 from common.training.run_folder import Run
 
 import numpy as np
-import tensorflow as tf
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,11 @@ class SampleEvaluation(EvaluationOptions):
     """
 
     show: int = 64
+
+
+@dataclass(frozen=True)
+class NoInputOptions:
+    """Input images, of a model that takes none."""
 
 
 class Generation(Task):
@@ -57,6 +63,12 @@ class Generation(Task):
     metrics: ClassVar[dict[str, int]] = generated_images.METRICS | generated_images.CLASS_METRICS
     option_groups: ClassVar[dict[type, type]] = {EvaluationOptions: SampleEvaluation}
 
+    def __init__(self, model_class: type[Adversarial], capabilities: Iterable[type] = ()):
+        super().__init__(model_class, capabilities)
+        self._takers = [c for c in self.capabilities if c.image_options is not None]
+        if not self._takers:
+            self.option_groups = self.option_groups | {InputOptions: NoInputOptions}
+
     # During training.
 
     def sample_grid(self, model: Adversarial, data: LabelledImages) -> Callable[[], np.ndarray]:
@@ -65,7 +77,7 @@ class Generation(Task):
         It is the grid of the first capability that has one, else a `fixed_grid`.
         """
         grids = (capability.sample_grid(model, data) for capability in self.capabilities)
-        return next(filter(None, grids), None) or fixed_grid(sampler_of(model))
+        return next(filter(None, grids), None) or fixed_grid(named_sampler(model, data))
 
     def metrics_of(self, model: Adversarial, data: LabelledImages) -> dict[str, int]:
         """Returns the metrics that are defined for this model and these data, with their signs.
@@ -121,6 +133,7 @@ class Generation(Task):
         *,
         output: str,
         checkpoint: Checkpoint,
+        files: InputOptions,
         sampling: Sampling,
         interpolation: Interpolation,
         arithmetic: LatentArithmetic,
@@ -129,7 +142,7 @@ class Generation(Task):
 
         They are written to OUTPUT as 0000.png, 0001.png, ...; the same seed gives the same images.
         A model that takes a class generates all classes in turn and names the class in the file
-        name, as in 0007_label_7.png.
+        name, as in 0009_ankle_boot.png.
 
         Args:
             run: folder of a run, or of one version of an exported SavedModel.
@@ -142,11 +155,17 @@ class Generation(Task):
             {program} predict RUN --output DIR --arithmetic 3,17,25-4,9,12+1,2,6
         """
         folder = Path(output)
-        if folder.exists() and not folder.is_dir():
-            raise UserError(f"--output {output}: is a file; name a folder")
+        check_folder(folder)
         if inputs:
             groups = sampling, interpolation, arithmetic
-            return self._predict_inputs(run, inputs, folder, checkpoint, groups)
+            self._check_options(run, inputs, groups)
+            self.check_run(run, checkpoint)
+            images = InputFiles(inputs, folder, files)
+            for taker in self._takers:
+                taker.check(images, **values_of(groups))
+            return self._predict_inputs(run, images, checkpoint, groups)
+        for option in given(files):
+            raise UserError(f"--{option}: is for input images; leave it out, or name some")
         if arithmetic.arithmetic is not None:
             arithmetic.check(sampling, interpolation)
             draw = arithmetic.draw
@@ -167,37 +186,24 @@ class Generation(Task):
         page.write(folder / result_page.NAME)
         print(summary)
 
-    def _predict_inputs(
-        self, run: str, inputs: list[str], folder: Path, checkpoint: Checkpoint, groups: tuple
-    ):
-        """Hands input images to the capabilities that take them."""
-        takers = [c for c in self.capabilities if c.image_options is not None]
-        known = {option for capability in takers for option in capability.image_options}
-        verbs = " or ".join(capability.verb for capability in takers)
+    def _check_options(self, run: str, inputs: list[str], groups: tuple):
+        """Raises a UserError for options that do not go with input images."""
+        known = {option for taker in self._takers for option in taker.image_options}
+        verbs = " or ".join(taker.verb for taker in self._takers)
         for option in (name for group in groups for name in given(group)):
             if option not in known:
                 raise UserError(
                     f"--{option}: is for images from noise; leave it out to {verbs} {inputs[0]}"
                 )
-        if tf.saved_model.contains_saved_model(run):
+        if saved_model.contains(run):
             raise UserError(f"{run}: a SavedModel only generates images; {verbs} with the run")
+
+    def _predict_inputs(self, run: str, files: InputFiles, checkpoint: Checkpoint, groups: tuple):
+        """Hands input images to the capabilities that take them."""
         opened = Run.open(run, self.name)
         model = self.load(opened, checkpoint)
         page = ResultPage(self.name, {"run": run}, side=THUMBNAIL)
-        options = {name: value for group in groups for name, value in vars(group).items()}
-        summaries = [
-            capability.predict(
-                opened,
-                model,
-                inputs,
-                folder,
-                page,
-                **{name: options[name] for name in capability.image_options},
-            )
-            for capability in takers
-        ]
-        page.write(folder / result_page.NAME)
-        print(*summaries, sep="\n")
+        process(self._takers, opened, model, files, page, **values_of(groups))
 
     def evaluate(
         self,
@@ -232,7 +238,7 @@ class Generation(Task):
         evaluation = self.start_evaluation(run, checkpoint, options)
         model, data, page = evaluation.model, evaluation.data, evaluation.page
         evaluation.report |= {"dataset": data.name, "split": split, "count": count, "seed": seed}
-        sampler, real = sampler_of(model), self._evaluation_data(model, data)
+        sampler, real = named_sampler(model, data), self._evaluation_data(model, data)
         labels = labels_in_turn(range(sampler.classes), count)
         batches = with_progress_bar(sampler.draw(sampler.noise(seed, count), labels), count)
         results, table, note = generated_images.compare(batches, labels, real, split, count)
@@ -258,6 +264,16 @@ class Generation(Task):
         opened = Run.open(run, self.name)
         model = opened.load_sampler(self.model_class, **given(checkpoint))
         return sampler_of(model, class_names(opened))
+
+
+def named_sampler(model: Adversarial, data: Any) -> Sampler:
+    """The sampler of a model, with the class names of its data."""
+    return sampler_of(model, data.class_names if model.classes else None)
+
+
+def values_of(groups: tuple) -> dict[str, Any]:
+    """The options in dataclasses of options, by name."""
+    return {name: value for group in groups for name, value in vars(group).items()}
 
 
 def side_by_side(

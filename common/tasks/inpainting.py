@@ -20,17 +20,17 @@ from common.inference.inpainting import (
     working_side,
     write_completed,
 )
+from common.inference.input_files import InputFiles, InputOptions
 from common.inference.sampler import BATCH_SIZE, TRAINING_SEED
-from common.reports import result_page
 from common.reports.result_page import THUMBNAIL, ResultPage
+from common.serving import saved_model
 from common.serving.inpainter import export_inpainter, load_inpainter
 from common.tasks.base import Checkpoint, EvaluationOptions, Task, is_saved_model
-from common.tasks.capability import class_names
+from common.tasks.capability import class_names, process
 from common.training.run_folder import Run
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 COLUMNS = 10  # of the sample grid
 
@@ -61,7 +61,8 @@ class InPainting(Task):
         """
         x, _ = data.arrays("test", COLUMNS)
         holes, fill = holes_of(model, len(x), TRAINING_SEED), inpainter_of(model).complete_all
-        return lambda: grid([masked(x, holes), fill(x, holes), x])
+        names = "masked", "completed", "original"
+        return lambda: grid([masked(x, holes), fill(x, holes), x], names=names)
 
     def metrics_of(self, model: Adversarial, data: LabelledImages) -> dict[str, int]:
         known = not reference_classifier.unavailable_reason(data)
@@ -90,6 +91,7 @@ class InPainting(Task):
         /,
         checkpoint: Checkpoint,
         output: str,
+        files: InputOptions,
         hole: Hole,
         size: Size | None = None,
         tile: int = 512,
@@ -116,23 +118,25 @@ class InPainting(Task):
             {program} predict RUN/export/{model}/1 image.png --output DIR
             {program} predict RUN FOLDER --output DIR --classify
         """
+        at_least_one(tile=tile)
+        self.check_run(run, checkpoint)
+        images = InputFiles(inputs, output, files)
         if classify:
-            return self._classify(run, inputs, output, checkpoint, hole)
+            return self._classify(run, images, checkpoint, hole)
+        hole.check()
         inpainter = self.inpainter(run, checkpoint)
         side = working_side(size, inpainter)
         if hole == Hole():
             print("the centre of each image is filled: give --box or --mask for another part")
         page = ResultPage(self.name, {"run": run, "size": side, **vars(hole)}, side=THUMBNAIL)
         write = partial(write_completed, inpainter, hole, side, tile)
-        convert_files(write, inputs, output, page, "completed")
+        convert_files(write, images, page, "completed")
 
-    def _classify(
-        self, run: str, inputs: list[str], output: str, checkpoint: Checkpoint, hole: Hole
-    ):
+    def _classify(self, run: str, files: InputFiles, checkpoint: Checkpoint, hole: Hole):
         """Hands the images to the capability that classifies."""
         if hole != Hole():
             raise UserError("--classify: takes images as they are; leave --box and --mask out")
-        if tf.saved_model.contains_saved_model(run):
+        if saved_model.contains(run):
             raise UserError(f"{run}: a SavedModel only fills holes; classify with the run")
         opened = Run.open(run, self.name)
         model = self.load(opened, checkpoint)
@@ -140,9 +144,7 @@ class InPainting(Task):
         if not takers or model.classify is None:
             raise UserError(f"--classify: {run} has no classifier; train with --labels, as in 100")
         page = ResultPage(self.name, {"run": run}, side=THUMBNAIL)
-        summaries = [each.predict(opened, model, inputs, Path(output), page) for each in takers]
-        page.write(Path(output) / result_page.NAME)
-        print(*summaries, sep="\n")
+        process(takers, opened, model, files, page)
 
     def evaluate(
         self,

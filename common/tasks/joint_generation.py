@@ -9,9 +9,11 @@ from common.data.domains import JointDomains
 from common.errors import UserError, at_least_one
 from common.evaluation import generated_images, joint_pairs
 from common.evaluation.formatting import text_table
+from common.images.captions import titled
 from common.images.grid import grid
 from common.inference.draw import check_seed
 from common.inference.sampler import TRAINING_SEED, Sampler, sampler_of
+from common.metrics.directions import better
 from common.serving.signatures import export_signatures
 from common.tasks import two_domains
 from common.tasks.base import Checkpoint, EvaluationOptions, is_saved_model
@@ -34,7 +36,7 @@ class JointGeneration(Generation):
     """
 
     data = JointDomains
-    metrics: ClassVar[dict[str, int]] = joint_pairs.METRICS | {"target_accuracy": 1}
+    metrics: ClassVar[dict[str, int]] = joint_pairs.METRICS | better("target_accuracy")
     option_groups: ClassVar[dict[type, type]] = {EvaluationOptions: DomainEvaluation}
 
     # During training.
@@ -45,14 +47,15 @@ class JointGeneration(Generation):
         A baseline generates nothing: its grid shows test images of both domains.
         """
         if model.baseline is None:
-            return super().sample_grid(model, data)
+            draw = super().sample_grid(model, data)
+            return lambda: titled(draw(), "pairs of source and target")
         rows = two_domains.real_rows(data)
-        return lambda: grid(rows)
+        return lambda: grid(rows, names=("source", "target"))
 
     def metrics_of(self, model: Adversarial, data: JointDomains) -> dict[str, int]:
         metrics = joint_pairs.metrics_of(data) if model.baseline is None else {}
         if model.classify is not None and data.target.classes:
-            metrics |= {"target_accuracy": 1}
+            metrics |= better("target_accuracy")
         if not metrics:
             reason = joint_pairs.unavailable(data) or "a baseline has a classifier alone"
             raise UserError(f"{reason}; leave --evaluate_every out")

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from common.adversarial import Adversarial
 from common.data.paired import PairedImages
-from common.errors import UserError
+from common.errors import UserError, at_least_one
 from common.evaluation import paired
 from common.evaluation.inception import keras_inception_fid
 from common.images import image_file
@@ -21,6 +21,8 @@ from common.inference.image_to_image import (
     input_side,
     write_translated,
 )
+from common.inference.input_files import InputFiles, InputOptions
+from common.metrics.directions import better
 from common.reports.result_page import THUMBNAIL, ResultPage
 from common.serving.translator import export_translator, load_translator
 from common.signatures import given
@@ -62,7 +64,7 @@ class PairedTranslation(Task):
     """
 
     data = PairedImages
-    metrics: ClassVar[dict[str, int]] = {"l1": -1, "psnr": 1, "ssim": 1}
+    metrics: ClassVar[dict[str, int]] = better("l1", "psnr", "ssim")
     option_groups: ClassVar[dict[type, type]] = {Checkpoint: InferenceOptions}
 
     # During training.
@@ -82,7 +84,8 @@ class PairedTranslation(Task):
 
         def draw() -> np.ndarray:
             rows = [[x, translate(x[None])[0], y] for x, y in fixed]
-            return grid([[image_file.to_uint8(image) for image in row] for row in rows])
+            shown = [[image_file.to_uint8(image) for image in row] for row in rows]
+            return grid(shown, captions=("input", "output", "target"))
 
         return draw
 
@@ -108,6 +111,7 @@ class PairedTranslation(Task):
         /,
         checkpoint: Checkpoint,
         output: str,
+        files: InputOptions,
         size: Size | None = None,
         tile: int = 512,
     ):
@@ -128,12 +132,15 @@ class PairedTranslation(Task):
             {program} predict RUN image.png --output DIR
             {program} predict RUN/export/{model}/1 FOLDER MORE.jpg --output DIR
         """
+        at_least_one(tile=tile)
+        self.check_run(run, checkpoint)
+        images = InputFiles(inputs, output, files)
         translator = self.translator(run, checkpoint)
         side = input_side(size, translator)
         write = partial(write_translated, translator, side, tile)
         facts = {"run": run, "size": side, **checkpoint.mode()}
         page = ResultPage(self.name, facts, side=THUMBNAIL)
-        convert_files(write, inputs, output, page, "translated")
+        convert_files(write, images, page, "translated")
 
     def evaluate(
         self,

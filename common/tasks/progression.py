@@ -37,7 +37,7 @@ class Progression(Capability):
             before = run.load_sampler(type(model), step=end, network=network)
             rows.append(sampler_of(before).all(noise, labels))
         rows.append(sampler_of(model).all(noise, labels))
-        drawn = grid(rows)
-        image_file.write(run.evaluation_page.with_name(NAME), drawn)
         sides = [*(f"{side} px" for side in kept), f"step {report['step']}"]
-        evaluation.page.row("Resolutions", {", ".join(sides): drawn})
+        drawn = grid(rows, names=sides)
+        image_file.write(run.evaluation_page.with_name(NAME), drawn)
+        evaluation.page.row("Resolutions", {"from the same noise": drawn})

@@ -9,11 +9,13 @@ from common.adversarial import Adversarial
 from common.evaluation import refinement
 from common.evaluation.formatting import text_table
 from common.evaluation.refinement import Refined, RefinementMetrics
-from common.images import image_file, listing
+from common.images import image_file
+from common.images.captions import stacked, titled
 from common.images.grid import grid, square_grid
 from common.inference import refiner
 from common.inference.draw import file_names, select_classes
 from common.inference.endpoints import Endpoint, labels_in_turn
+from common.inference.input_files import InputFiles
 from common.inference.refiner import Refiner
 from common.inference.sample_grid import fixed_grid
 from common.inference.sampler import TRAINING_SEED, sampler_of
@@ -42,7 +44,8 @@ class Refinement(Capability):
 
     def sample_grid(self, model: Adversarial, data: Any) -> Callable[[], np.ndarray]:
         """Images from noise; below, test images: coarsest level, refined from it, original."""
-        from_noise, columns = fixed_grid(sampler_of(model)), 10 if model.classes else 8
+        names = data.class_names if model.classes else None
+        from_noise, columns = fixed_grid(sampler_of(model, names)), 10 if model.classes else 8
         x, labels = data.arrays("test", columns)
         coarse = refiner.reduced(image_file.to_unit(x), model.sides[0])
         enlarged = refiner.enlarged(coarse, model.image_size)
@@ -51,11 +54,9 @@ class Refinement(Capability):
         labels = labels if model.classes else None
 
         def draw() -> np.ndarray:
-            upper = from_noise()
-            rows = grid([enlarged, refine(coarse, noise, labels), x])
-            filled = np.full((len(rows), *upper.shape[1:]), 255, np.uint8)  # with few test images
-            filled[:, : rows.shape[1]] = rows
-            return np.concatenate([upper, filled])
+            rows = [enlarged, refine(coarse, noise, labels), x]
+            lower = grid(rows, names=(f"{model.sides[0]} px", "refined", "original"))
+            return stacked([titled(from_noise(), "from noise"), titled(lower, "test images")])
 
         return draw
 
@@ -65,8 +66,7 @@ class Refinement(Capability):
         self,
         run: Run,
         model: Adversarial,
-        inputs: list[str],
-        folder: Path,
+        files: InputFiles,
         page: ResultPage,
         count: int | None,
         seed: int,
@@ -78,7 +78,7 @@ class Refinement(Capability):
         28) is refined as it is. Any other is cropped to a square around its centre, resized to the
         size of the training images and reduced to the coarsest level. A model that takes a class
         refines an image as each of them unless --label names one. With more than one result the
-        files are named NAME_0000.png, NAME_0001.png, ...
+        files are named NAME_0000.png, NAME_0001.png, ..., with a class NAME_0000_CLASS.png.
 
         Args:
             inputs: images, or folders of images, to refine. Default: generate images from noise.
@@ -91,20 +91,22 @@ class Refinement(Capability):
         count = count or max(1, len(class_ids))
         labels, noise = labels_in_turn(class_ids, count), model.latent.array_of_seed(seed, count)
         refiner_of = cache(partial(Refiner, model))
-        targets = listing.output_paths(inputs, folder)
-        for source, target in targets.items():
-            coarse = refiner.read_coarse(image_file.read(source, model.channels), model.sides)
+
+        def read(source: Path, _: Path) -> np.ndarray:
+            return refiner.read_coarse(image_file.read(source, model.channels), model.sides)
+
+        for source, target, coarse in files.each(read):
             refine = refiner_of(coarse.shape[0])
             images = refine(np.stack([coarse] * count), noise, labels)
             shown = {"input": image_file.to_uint8(coarse)}
             shown["enlarged"] = refiner.enlarged(coarse[None], model.image_size)[0]
-            for name, image in zip(file_names(labels, count), images, strict=True):
+            for name, image in zip(file_names(labels, count, names), images, strict=True):
                 path = target if count == 1 else target.with_name(f"{target.stem}_{name}")
-                image_file.write(path, image)
+                files.write(path, image)
                 shown[path.name] = image
-            page.row(source.name, shown)
-        page.title += f": {len(targets)} images refined"
-        return f"{len(targets)} images refined to {folder}, {count} results each"
+            page.row(files.name(source), shown)
+        page.title += f": {len(files)} images refined"
+        return f"{len(files)} images refined to {files.folder}, {count} results each"
 
     def evaluate(self, evaluation: Evaluation):
         """Also refines real images of the split, reduced to each of the coarse levels.

@@ -2,17 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 from common.adversarial import Adversarial
 from common.errors import UserError, at_least_one, not_negative
 from common.evaluation import reference_classifier, styles
 from common.evaluation.formatting import text_table
-from common.images import image_file, listing
 from common.images.grid import grid
 from common.inference.draw import Sampling, check_seed, select_classes
 from common.inference.endpoints import Endpoint, labels_in_turn, one_hot, signature
+from common.inference.input_files import InputFiles
 from common.inference.projection import Projector
 from common.inference.sampler import Sampler, sampler_of
 from common.inference.styles import (
@@ -116,12 +115,16 @@ class Styles(Capability):
     verb = "project"
     option_groups: ClassVar[dict[type, type]] = {Sampling: StyleSampling}
 
+    def check(self, files: InputFiles, **options):
+        if not options["project"]:
+            first = next(iter(files.targets))
+            raise UserError(f"{first}: to find the image's w, give --project")
+
     def predict(
         self,
         run: Run,
         model: Adversarial,
-        inputs: list[str],
-        folder: Path,
+        files: InputFiles,
         page: ResultPage,
         project: bool,
         project_steps: int,
@@ -145,26 +148,25 @@ class Styles(Capability):
             {program} predict RUN --output DIR --mix 4
             {program} predict RUN IMAGE --project --output DIR
         """
-        if not project:
-            raise UserError(f"{inputs[0]}: to find the image's w, give --project")
         names = class_names(run) or [str(k) for k in range(model.classes)]
-        targets = listing.output_paths(inputs, folder)
-        images = [read_image(file, model) for file in targets]
+        images = files.read(lambda file: read_image(file, model))
         fix_noise(model.sampling_network, noise_seed if noise else None)
         projector = Projector(model, select_classes(names if model.classes else [], label), seed)
-        for (source, target), image in zip(targets.items(), images, strict=True):
+        for source, image in images.items():
+            target = files.targets[source]
             found = projector.project(image, project_steps)
             before, after = found.error
             result = found.progress[-1]
-            image_file.write(target, grid([[image, result]]))
+            files.write(target, grid([[image, result]], captions=("input", "projection")))
             way = target.with_name(f"{target.stem}_progress.png")
-            image_file.write(way, grid([[image, *found.progress]]))
+            captions = ["input", "start", *[""] * (len(found.progress) - 2), "projection"]
+            files.write(way, grid([[image, *found.progress]], captions=captions))
             with atomic_file(target.with_suffix(".npz")) as part, open(part, "wb") as file:
                 np.savez(file, w=found.w, error=found.error, noise_seed=noise_seed, noise=noise)
-            page.row(source.name, {"input": image, "projection": result})
+            page.row(files.name(source), {"input": image, "projection": result})
             print(f"{source}: mean squared error {before:.5f} at the start, {after:.5f} in the end")
-        page.title += f": {len(targets)} images projected"
-        return f"{len(targets)} images projected to {folder}"
+        page.title += f": {len(images)} images projected"
+        return f"{len(images)} images projected to {files.folder}"
 
     def evaluate(self, evaluation: Evaluation):
         """Also measures what truncation, noise and style mixing do to 1,000 generated images.
@@ -204,10 +206,11 @@ class Styles(Capability):
             print(f"{caption.lower()}:", text_table(cells), sep="\n")
         if evaluation.show:
             shown = slice(SHOWN)
-            rows = {f"truncation {', '.join(map(str, PSI))}": [x[shown] for x in by_psi.values()]}
+            rows = {"truncation": [x[shown] for x in by_psi.values()]}
             rows["other noise in each row"] = [x[shown] for x in (images, *noisy)]
+            names = dict(zip(rows, ([f"psi {psi}" for psi in PSI], ()), strict=True))
             for caption, each in rows.items():
-                evaluation.page.row(caption, {caption: grid(each)})
+                evaluation.page.row(caption, {caption: grid(each, names=names[caption])})
             for crossover in crossovers:
                 matrix = mixing_matrix(networks, coarse[shown], fine[shown], crossover)
                 caption = f"mixed styles, {crossover} layers of the row"

@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import ClassVar
 
 from common.adversarial import Adversarial
-from common.data.reading import BadImages
 from common.data.sources.super_resolution import parts_of
 from common.data.super_resolution import HighResolutionImages
-from common.errors import UserError
+from common.errors import UserError, at_least_one
 from common.evaluation import super_resolution
 from common.images import bicubic, image_file, listing
 from common.images.grid import grid
 from common.images.tiling import Upscaler
 from common.inference.image_to_image import convert_files, upscaler_of, write_enlarged
+from common.inference.input_files import InputFiles, InputOptions, name_bad
+from common.metrics.directions import better
 from common.reports.result_page import THUMBNAIL, ResultPage
 from common.serving.upscaler import export_upscaler, load_upscaler
 from common.tasks.base import Checkpoint, Evaluation, EvaluationOptions, Task, is_saved_model
@@ -24,6 +25,7 @@ from common.training.run_folder import Run
 
 import numpy as np
 
+Read = Callable[[], np.ndarray]  # uint8 (H, W, 1 or 3)
 SAMPLE_SIDE = 128  # px, maximum side of an image in the sample grid
 
 
@@ -50,7 +52,7 @@ class SuperResolution(Task):
     """
 
     data = HighResolutionImages
-    metrics: ClassVar[dict[str, int]] = {"psnr": 1, "ssim": 1}
+    metrics: ClassVar[dict[str, int]] = better("psnr", "ssim")
     option_groups: ClassVar[dict[type, type]] = {Checkpoint: StepCheckpoint}
 
     # During training.
@@ -77,7 +79,8 @@ class SuperResolution(Task):
             pixels = lr.repeat(scale, axis=0).repeat(scale, axis=1)
             return [pixels, bicubic.enlarge(lr, scale), upscaler.upscale(lr), hr]
 
-        return lambda: grid([row(hr) for hr in fixed])
+        captions = "input", "bicubic", "output", "target"
+        return lambda: grid([row(hr) for hr in fixed], captions=captions)
 
     def measure(
         self, model: Adversarial, data: HighResolutionImages, count: int
@@ -101,6 +104,7 @@ class SuperResolution(Task):
         /,
         checkpoint: Checkpoint,
         output: str,
+        files: InputOptions,
         tile: int = 256,
     ):
         """Enlarges images of any size.
@@ -119,9 +123,12 @@ class SuperResolution(Task):
             {program} predict RUN image.png --output DIR
             {program} predict RUN/export/{model}/1 FOLDER MORE.jpg --output DIR
         """
+        at_least_one(tile=tile)
+        self.check_run(run, checkpoint)
+        found = InputFiles(inputs, output, files)
         write = partial(write_enlarged, self.upscaler(run, checkpoint), tile)
         page = ResultPage(self.name, {"run": run}, side=THUMBNAIL)
-        convert_files(write, inputs, output, page, "enlarged")
+        convert_files(write, found, page, "enlarged")
 
     def evaluate(
         self,
@@ -151,31 +158,31 @@ class SuperResolution(Task):
             {program} evaluate RUN
             {program} evaluate RUN --images FOLDER,ANOTHER
         """
+        at_least_one(tile=tile)
+        folders = [] if images is None else parts_of(images)
+        given = {folder: list(listing.image_files([folder])) for folder in folders}
         evaluation = self.start_evaluation(run, checkpoint, options)
         page, scale = evaluation.page, evaluation.model.scale
         methods = {
             f"step {step}": partial(upscaler_of(model).upscale, tile=tile)
             for step, model in self._stages(evaluation).items()
         }
-        if images is not None:
-            dataset = images
-            sets = {
-                folder: partial(originals_in, folder, options.skip_bad_images)
-                for folder in parts_of(images)
-            }
-        else:
-            data = evaluation.data
-            dataset = data.name
-            held_out = partial(data.originals, "val", least=super_resolution.min_side(scale))
-            sets = {f"{data.name}, held out": held_out}
+        sets = {folder: Originals(of_files(paths), scale) for folder, paths in given.items()}
+        if not given:
+            sources = evaluation.data.splits["val"]
+            sets = {f"{evaluation.data.name}, held out": Originals(of_sources(sources), scale)}
         report = evaluation.report
-        report |= {"dataset": dataset, "scale": scale, "sets": {}}
+        report |= {"dataset": images or evaluation.data.name, "scale": scale, "sets": {}}
         for name, originals in sets.items():
-            report["sets"][name] = super_resolution.compare(originals(), methods, scale)
+            report["sets"][name] = super_resolution.compare(iter(originals), methods, scale)
             print(f"{name}, x{scale}\n{super_resolution.format_table(report['sets'][name])}")
             page.table(super_resolution.table(report["sets"][name]), name)
-            show_enlarged(page, islice(originals(), evaluation.show), methods, scale)
+            show_enlarged(page, islice(originals, evaluation.show), methods, scale)
+        bad = {path: error for each in sets.values() for path, error in each.bad.items()}
+        if bad:
+            page.note("\n".join(["left out:", *map(str, bad.values())]))
         evaluation.finish()
+        name_bad(bad, sum(map(len, sets.values())), options.skip_bad_images)
 
     def save_model(self, model: Adversarial, run: Run, base: Path, version: int) -> Path:
         facts = model.scale, model.halo, model.image_size // model.scale
@@ -221,11 +228,45 @@ def show_enlarged(
         page.row(name, shown | {"target": hr})
 
 
-def originals_in(folder: str, skip_bad: bool) -> Iterator[tuple[str, np.ndarray]]:
-    """Yields names and images of a folder: uint8 (H, W, 1 or 3), with the channels of the file."""
-    bad = BadImages(skip_bad)
-    for path in listing.image_files([folder]):
-        try:
-            yield path.name, image_file.read_layers(path)[0]
-        except image_file.BadImage as error:
-            bad.report(error)
+class Originals:
+    """Images by name, read one by one; those that cannot be used are left out.
+
+    Args:
+        files: for each image its path, its name and a function that reads it.
+        scale: upscaling factor, on which the smallest side of an image depends.
+
+    Attributes:
+        bad: errors of the images that were left out, by path.
+    """
+
+    def __init__(self, files: list[tuple[Path, str, Read]], scale: int):
+        self._files, self._least = files, super_resolution.min_side(scale)
+        self.bad: dict[Path, image_file.BadImage] = {}
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
+        for path, name, read in self._files:
+            try:
+                image = read()
+                height, width = image.shape[:2]
+                if min(height, width) < self._least:
+                    size = f"{width}x{height} px"
+                    raise image_file.BadImage(f"{path}: {size}, too small to be evaluated")
+                yield name, image
+            except image_file.BadImage as error:
+                self.bad[path] = error
+        if self.bad and len(self.bad) == len(self):
+            raise next(iter(self.bad.values()))
+
+
+def of_files(paths: list[Path]) -> list[tuple[Path, str, Read]]:
+    """What `Originals` takes, of files: images with the channels of the file."""
+    return [(path, path.name, lambda path=path: image_file.read_layers(path)[0]) for path in paths]
+
+
+def of_sources(sources: list) -> list[tuple[Path, str, Read]]:
+    """What `Originals` takes, of the images of a dataset."""
+    names = listing.distinct_names([source.path for source in sources])
+    return [(s.path, name, s.read) for s, name in zip(sources, names, strict=True)]

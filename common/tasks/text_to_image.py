@@ -14,6 +14,7 @@ from common.evaluation.formatting import text_table
 from common.images import image_file
 from common.images.grid import grid, square_grid
 from common.inference.draw import check_seed
+from common.inference.input_files import check_folder
 from common.inference.sampler import TRAINING_SEED
 from common.inference.text_sampler import TextSampler, text_sampler_of
 from common.inference.texts import (
@@ -21,9 +22,11 @@ from common.inference.texts import (
     asked_of,
     columns_of,
     interpolate,
+    name_left_out,
     write_files,
     write_grid,
 )
+from common.metrics.directions import better
 from common.reports import result_page
 from common.reports.result_page import ResultPage
 from common.serving.text_to_image import export_text_sampler, load_text_sampler
@@ -58,9 +61,9 @@ class TextToImage(Task):
 
     data = CaptionedImages
     option_groups: ClassVar[dict[type, type]] = {EvaluationOptions: CaptionEvaluation}
-    metrics: ClassVar[dict[str, int]] = {
-        **{"digit": 1, "colour": 1, "background": 1, "skin tone": 1, "r_precision": 1},
-    }
+    metrics: ClassVar[dict[str, int]] = better(
+        *("digit", "colour", "background", "skin tone", "r_precision")
+    )
 
     # During training.
 
@@ -77,7 +80,11 @@ class TextToImage(Task):
             t = embeddings_of(model, np.repeat(texts, COLUMNS, axis=0))
             images = sampler.all(t, np.tile(noise, (len(texts), 1))).images
             rows = images.reshape(len(texts), COLUMNS, *images.shape[1:])
-            return grid([[e.image, *row] for e, row in zip(examples, rows, strict=True)])
+            return grid(
+                [[e.image, *row] for e, row in zip(examples, rows, strict=True)],
+                names=[e.caption for e in examples],
+                captions=["real", "drawn", *[""] * (COLUMNS - 1)],
+            )
 
         return drawn
 
@@ -142,28 +149,25 @@ class TextToImage(Task):
         at_least_one(count=count)
         check_seed(seed=seed)
         folder = Path(output)
-        if folder.exists() and not folder.is_dir():
-            raise UserError(f"--output {output}: is a file; name a folder")
+        check_folder(folder)
+        texts.check_file()
         sampler = self.sampler(run, checkpoint)
         page = ResultPage(f"{self.name}: images of texts", {"run": run, "seed": seed})
         if texts.text_to is not None:
-            summary = interpolate(sampler, texts, seed, folder, page)
+            summary, asked = interpolate(sampler, texts, seed, folder, page), None
         else:
-            asked, names = asked_of(sampler, texts)
-            several = texts.text is None and texts.texts is None
-            if several and not grid:
-                turns = np.arange(count) % len(asked)
-            else:
-                turns = np.repeat(
-                    np.arange(len(asked)), ceil(count / len(asked)) if several else count
-                )
+            asked = asked_of(sampler, texts)
+            default = texts.text is None and texts.texts is None
+            turns = turns_of(len(asked.names), count, default, grid)
             noise = sampler.latent.array_of_seed(seed, count)
             noise = noise[np.arange(len(turns)) % count if not grid else columns_of(turns)]
-            chosen = [asked[i] for i in turns] if isinstance(asked, list) else asked[turns]
             write = write_grid if grid else write_files
-            summary = write(sampler, chosen, [names[i] for i in turns], noise, coarse, folder, page)
+            drawn = asked.of(turns)
+            summary = write(sampler, drawn.texts, drawn.names, noise, coarse, folder, page)
         page.write(folder / result_page.NAME)
         print(summary)
+        if asked is not None:
+            name_left_out(asked, texts)
 
     def evaluate(
         self,
@@ -236,6 +240,20 @@ class TextToImage(Task):
         if is_saved_model(run, checkpoint):
             return load_text_sampler(run)
         return text_sampler_of(self.load(Run.open(run, self.name), checkpoint))
+
+
+def turns_of(texts: int, count: int, default: bool, grid: bool) -> np.ndarray:
+    """Numbers of the texts to draw, in order, int (N,).
+
+    Args:
+        texts: number of texts.
+        count: number of images of each text, or, by default, of all together.
+        default: the texts are the run's captions.
+        grid: each text has a row of its own.
+    """
+    if default and not grid:
+        return np.arange(count) % texts
+    return np.repeat(np.arange(texts), ceil(count / texts) if default else count)
 
 
 def embeddings_of(model: Adversarial, texts: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ from common.inference.sample_grid import MAX_ROWS, sample_grid
 from common.inference.sampler import Sampler, sampler_of
 from common.inference.truncation import draw_truncations, truncated
 from common.metrics import classifier_scores
+from common.metrics.directions import marked
 from common.nn import latent
 from common.players import kept
 from common.tasks.base import Evaluation
@@ -104,7 +105,7 @@ class Truncation(Capability):
         model, data = evaluation.model, evaluation.data
         if reference_classifier.unavailable_reason(data) or not model.classes:
             return
-        sampler, report = sampler_of(model), evaluation.report
+        sampler, report = sampler_of(model, data.class_names), evaluation.report
         comparison = Comparison(data, report["count"], report["seed"], report["split"])
         rows = {NONE: comparison.row(sampler)}
         shown = {NONE: comparison.grid(sampler, evaluation.show)}
@@ -114,7 +115,7 @@ class Truncation(Capability):
                 rows[str(threshold)] = comparison.row(each)
                 shown[str(threshold)] = comparison.grid(each, evaluation.show)
         evaluation.report["truncation"] = {"mode": "resample", "rows": rows}
-        cells = [["truncation", *(title for title, _ in COLUMNS.values())]]
+        cells = [["truncation", *(marked(key, title) for key, (title, _) in COLUMNS.items())]]
         for name, row in rows.items():
             cells.append([name, *(form.format(row[key]) for key, (_, form) in COLUMNS.items())])
         evaluation.page.table(cells, "Truncated noise")

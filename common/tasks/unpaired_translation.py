@@ -21,6 +21,8 @@ from common.inference.image_to_image import (
     input_side,
     write_translated,
 )
+from common.inference.input_files import InputFiles, InputOptions
+from common.metrics.directions import better
 from common.reports.result_page import THUMBNAIL, ResultPage
 from common.serving.translator import export_translator, load_translator
 from common.tasks.base import Checkpoint, EvaluationOptions, Task, is_saved_model
@@ -43,7 +45,7 @@ class UnpairedTranslation(Task):
 
     data = UnpairedImages
     # The second is defined for datasets only whose images have known targets.
-    metrics: ClassVar[dict[str, int]] = {"cycle_l1": -1, "target_l1": -1}
+    metrics: ClassVar[dict[str, int]] = better("cycle_l1", "target_l1")
 
     # During training.
 
@@ -70,7 +72,8 @@ class UnpairedTranslation(Task):
             for (forth, back), x in zip(translators, first, strict=True):
                 y = forth(x)
                 columns += [x, y, back(y)]
-            return grid([*zip(*map(image_file.to_uint8, columns), strict=True)])
+            shown = [*zip(*map(image_file.to_uint8, columns), strict=True)]
+            return grid(shown, captions=("A", "A to B", "and back", "B", "B to A", "and back"))
 
         return draw
 
@@ -106,6 +109,7 @@ class UnpairedTranslation(Task):
         /,
         checkpoint: Checkpoint,
         output: str,
+        files: InputOptions,
         direction: Direction = "AtoB",
         size: Size | None = None,
         tile: int = 512,
@@ -129,12 +133,15 @@ class UnpairedTranslation(Task):
             {program} predict RUN image.png --output DIR
             {program} predict RUN FOLDER MORE.jpg --output DIR --direction BtoA
         """
+        at_least_one(tile=tile)
+        self.check_run(run, checkpoint)
+        images = InputFiles(inputs, output, files)
         translator = self.translator(run, direction, checkpoint)
         side = input_side(size, translator)
         write = partial(write_translated, translator, side, tile)
         facts = {"run": run, "direction": direction, "size": side}
         page = ResultPage(self.name, facts, side=THUMBNAIL)
-        convert_files(write, inputs, output, page, "translated")
+        convert_files(write, images, page, "translated")
 
     def evaluate(
         self,

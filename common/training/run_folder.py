@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from common import early_checks
 from common.adversarial import Adversarial
 from common.errors import UserError
 from common.io import records
@@ -191,6 +192,7 @@ class Run:
             UserError: the run has no such checkpoint or network, or does not match the model.
         """
         path = self.checkpoint_file(best, step)
+        early_checks.end()
         averages = "ema" in parameters(model_class)
         if network == "generator" and averages:
             overrides["ema"] = 0.0  # the model then has no average

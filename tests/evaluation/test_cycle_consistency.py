@@ -87,9 +87,9 @@ def test_the_table_has_a_column_for_each_direction():
     lines = format_table(results).splitlines()
     assert lines[0].split() == ["AtoB", "BtoA"]
     assert [line.split("  ")[0] for line in lines[1:]] == [
-        "cycle L1",
-        "same digit after the cycle",
-        "translated to the right digit",
+        "cycle L1 ↓",
+        "same digit after the cycle ↑",
+        "translated to the right digit ↑",
         "images",
     ]
     assert lines[1].split()[-2:] == ["0.1235", "1.5000"]

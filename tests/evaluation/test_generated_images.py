@@ -173,13 +173,13 @@ def test_formatted_table():
         },
     }
     head, model, real, note = format_table(results).splitlines()
-    assert head.split()[:3] == ["fid", "kernel", "precision"] and head.endswith("images")
+    assert head.split()[:3] == ["fid", "↓", "kernel"] and head.endswith("images")
     assert model.split() == [
         *("model", "0.50", "0.012", "±", "0.001", "0.500", "0.500", "0.500", "0.500", "0.50"),
         *("50.0%", "50.0%", "50.00%", "50.00%", "0.50", "0.50", "7"),
     ]
     assert "12.35" in real and real.split()[-3] == "-"
-    assert len(head) == len(model) == len(real) < 150
+    assert len(head) == len(model) == len(real) < 170
     assert "99 test images of dots" in note and "98.76%" in note
     for name in ("accuracy", "worst_class", "spread", "least_spread"):
         del row[name]

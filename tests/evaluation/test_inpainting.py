@@ -63,7 +63,7 @@ def test_compare_has_a_row_for_the_model_each_baseline_and_the_original():
     assert results["original image"]["hole_l1"] == 0
     assert results["model"] == inpainting.scores(fill(X, HOLES), X, HOLES, LABELS, CLASSIFIER)
     header, *rows = inpainting.table(results)
-    assert header == ["", "L1 in the hole", "class kept", "worst class", "images"]
+    assert header == ["", "L1 in the hole ↓", "class kept ↑", "worst class ↑", "images"]
     assert [row[0] for row in rows] == list(results)
     assert rows[3][1] == "0.0000" and rows[0][-1] == "9"
     assert len(set(map(len, inpainting.format_table(results).splitlines()))) == 1
@@ -71,4 +71,4 @@ def test_compare_has_a_row_for_the_model_each_baseline_and_the_original():
 
 def test_without_a_classifier_there_is_the_error_alone():
     results = inpainting.compare(lambda x, holes: x, X, HOLES, LABELS, X, None)
-    assert inpainting.table(results)[0] == ["", "L1 in the hole", "images"]
+    assert inpainting.table(results)[0] == ["", "L1 in the hole ↓", "images"]

@@ -38,7 +38,7 @@ def test_pairs_and_pairs_by_chance():
     assert found["by chance"] == {"label_agreement": 0.25, "pixel_agreement": 0.5}
     rows = joint_pairs.table(found)
     assert rows == [
-        ["", "same class", "same pixels"],
+        ["", "same class ↑", "same pixels ↑"],
         ["pairs", "25.00%", "100.00%"],
         ["by chance", "25.00%", "50.00%"],
     ]

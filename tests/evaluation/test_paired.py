@@ -144,7 +144,7 @@ def test_table_is_aligned():
         },
     }
     assert format_table(results).splitlines() == [
-        "                l1   psnr     ssim  checkerboard  pairs",
-        "model       0.2500  14.12   0.3000          1.23    106",
-        "mean photo  0.3275    inf  -0.1000          0.00    106",
+        "              l1 ↓  psnr ↑   ssim ↑  checkerboard  pairs",
+        "model       0.2500   14.12   0.3000          1.23    106",
+        "mean photo  0.3275     inf  -0.1000          0.00    106",
     ]

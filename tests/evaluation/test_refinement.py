@@ -63,7 +63,7 @@ def test_without_labels_there_is_the_band_alone():
 def test_a_value_that_a_row_has_not_is_a_dash():
     rows = {"a": {"label_kept": 0.5, "fid": 1.0}, "b": {"fid": 2.0}}
     assert refinement.table(rows) == [
-        ["", "label kept", "fid"],
+        ["", "label kept ↑", "fid ↓"],
         ["a", "50.00%", "1.00"],
         ["b", "-", "2.00"],
     ]

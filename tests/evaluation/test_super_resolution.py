@@ -99,7 +99,7 @@ def test_all_methods_enlarge_the_same_image():
         mean = (results["a"][method]["psnr"] + results["b"][method]["psnr"]) / 2
         assert results["mean"][method]["psnr"] == pytest.approx(mean)
     lines = super_resolution.format_table(results).splitlines()
-    assert lines[0].split()[:4] == ["bicubic", "psnr", "bicubic", "ssim"]
+    assert lines[0].split()[:6] == ["bicubic", "psnr", "↑", "bicubic", "ssim", "↑"]
     assert [line.split()[0] for line in lines[1:]] == ["a", "b", "mean"]
     assert len({len(line) for line in lines}) == 1
     assert f"{results['a']['nearest']['ssim']:.4f}" in lines[1]

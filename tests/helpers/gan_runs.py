@@ -58,7 +58,8 @@ def assert_same(image, expected):
 
 
 def cells(grid, rows, columns, side=8):
-    """The images in a grid: (rows, columns, side, side, C)."""
+    """The images in a grid, without text on the left and above: (rows, columns, side, side, C)."""
+    grid = grid[-rows * (side + 2) - 2 :, -columns * (side + 2) - 2 :]
     assert grid.shape[:2] == (rows * (side + 2) + 2, columns * (side + 2) + 2)
     inner = grid[2:, 2:].reshape(rows, side + 2, columns, side + 2, -1)
     return inner.transpose(0, 2, 1, 3, 4)[:, :, :side, :side]

@@ -35,7 +35,7 @@ def test_predict_generates_64_images_by_default_and_the_same_ones_again(predict,
 
 def test_predict_takes_classes_in_turn_and_names_them(predict, conditional):
     folder = predict(conditional, "--count 4")
-    names = ["0000_label_0.png", "0001_label_1.png", "0002_label_2.png", "0003_label_0.png"]
+    names = ["0000_zero.png", "0001_one.png", "0002_many.png", "0003_zero.png"]
     assert sorted(path.name for path in folder.iterdir()) == [*names, "index.html"]
     expected = own_images(conditional, 0, 4, [0, 1, 2, 0])
     for name, image in zip(names, expected, strict=True):
@@ -47,8 +47,8 @@ def test_predict_one_class_by_number_or_name(predict, conditional, label):
     for source in (conditional, conditional / "export/tiny_gan/1"):
         folder = predict(source, f"--count 2 --label {label}")
         expected = own_images(conditional, 0, 2, [2, 2])
-        assert_same(image_file.read(folder / "0000_label_2.png"), expected[0])
-        assert_same(image_file.read(folder / "0001_label_2.png"), expected[1])
+        assert_same(image_file.read(folder / "0000_many.png"), expected[0])
+        assert_same(image_file.read(folder / "0001_many.png"), expected[1])
 
 
 @pytest.mark.parametrize("kind", ["plain", "conditional"])
@@ -222,8 +222,19 @@ def test_where_all_classes_are_numbers_they_are_selected_by_name_alone():
         select_classes(names, "0")
 
 
+def test_file_names_say_the_class():
+    names = ["T-shirt/top", "Ankle boot", "Баня", "..", "a" * 300]
+    assert file_names(np.arange(5), 5, names) == [
+        "0000_t_shirt_top.png",
+        "0001_ankle_boot.png",
+        "0002_баня.png",
+        "0003_3.png",
+        f"0004_{'a' * 40}.png",
+    ]
+
+
 def test_file_names_sort_as_their_numbers():
-    assert file_names(None, 2) == ["0000.png", "0001.png"]
-    many = file_names(np.arange(10001) % 10, 10001)
-    assert many[7] == "00007_label_7.png" and many[-1] == "10000_label_0.png"
+    assert file_names(None, 2, []) == ["0000.png", "0001.png"]
+    many = file_names(np.arange(10001) % 10, 10001, "0123456789")
+    assert many[7] == "00007_7.png" and many[-1] == "10000_0.png"
     assert many == sorted(many)

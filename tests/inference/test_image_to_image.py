@@ -1,13 +1,16 @@
 """Image files of any size: their scale, and super-resolution in bands with transparency."""
 
 from itertools import pairwise
+from types import SimpleNamespace
 
 from common.images import bicubic, image_file
 from common.images.tiling import Upscaler
 from common.inference.image_to_image import (
     Translator,
+    compiled,
     input_side,
     resized,
+    upscaler_of,
     with_alpha,
     write_enlarged,
 )
@@ -74,3 +77,20 @@ def test_transparency_does_not_depend_on_the_bands():
     made = np.concatenate([band for _, _, band in with_alpha(bands, alpha, 2)])
     np.testing.assert_array_equal(made[..., 3:], bicubic.enlarge(alpha, 2))
     np.testing.assert_array_equal(made[..., :3], np.concatenate([band for _, _, band in bands]))
+
+
+def test_a_network_is_traced_once_for_images_of_all_sizes():
+    traces = []
+
+    def network(x, training):
+        traces.append(x.shape)
+        return 2 * x - 1
+
+    network.input_shape = (None, None, None, 3)
+    model = SimpleNamespace(sampler=network, scale=1, halo=1)
+    for call in (compiled(network), upscaler_of(model).call):
+        del traces[:]
+        for side in (8, 9, 10, 11, 12):
+            x = np.full((1, side, side + 1, 3), 0.5, np.float32)
+            assert call(x).shape == x.shape
+        assert len(traces) == 1

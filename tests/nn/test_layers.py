@@ -8,6 +8,7 @@ from common.nn.layers import (
     InstanceNormalization,
     PixelShuffle,
     ReflectionPadding,
+    SkipLeakyReLU,
 )
 
 import keras
@@ -193,3 +194,18 @@ def test_pixel_shuffle_turns_channels_into_blocks(factor):
     free = PixelShuffle(factor)(keras.Input((None, 5, factor**2 * 3)))
     assert free.shape == (None, None, 5 * factor, 3)
     assert PixelShuffle.from_config(PixelShuffle(factor).get_config()).factor == factor
+
+
+def test_the_leaky_relu_of_a_skip_connection_is_keras_own_and_at_inference_a_choice():
+    x = tf.constant(np.random.default_rng(0).normal(size=(2, 3, 3, 4)), tf.float32)
+    layer, own = SkipLeakyReLU(0.2), keras.layers.LeakyReLU(0.2)
+    for training in (True, False):
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(x)
+            made, expected = layer(x, training=training), own(x)
+        np.testing.assert_array_equal(made, expected)
+        np.testing.assert_array_equal(tape.gradient(made, x), tape.gradient(expected, x))
+    for training, used in ((True, True), (False, False)):
+        graph = tf.function(lambda x, training=training: layer(x, training=training))
+        ops = {each.type for each in graph.get_concrete_function(x).graph.get_operations()}
+        assert ("LeakyRelu" in ops) == used

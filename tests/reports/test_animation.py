@@ -26,11 +26,8 @@ def test_many_grids_are_subsampled_and_the_last_one_is_kept(tmp_path):
     assert abs(frames[-1].mean() - 238) < 3
 
 
-def test_one_grid_or_different_sizes_write_nothing(tmp_path):
+def test_one_grid_writes_nothing(tmp_path):
     animate(grids(tmp_path, [0]), tmp_path / "training.webp")
-    grids(tmp_path, [0], side=16).joinpath("step_00000000.png").rename(tmp_path / "step_9.png")
-    grids(tmp_path, [0])
-    animate(tmp_path, tmp_path / "training.webp")
     assert not (tmp_path / "training.webp").exists()
 
 
@@ -39,3 +36,10 @@ def test_grids_that_are_too_large_for_the_format_are_thinned(tmp_path):
         image_file.write(tmp_path / f"step_{step}.png", np.full((4, 16384, 3), step, np.uint8))
     animate(tmp_path, tmp_path / "training.webp")
     assert iio.imread(tmp_path / "training.webp", index=...).shape == (2, 2, 8192, 3)
+
+
+def test_grids_of_another_size_than_the_last_one_are_left_out(tmp_path):
+    grids(tmp_path, [0], side=16).joinpath("step_00000000.png").rename(tmp_path / "step_0.png")
+    animate(grids(tmp_path, [100, 200]), tmp_path / "training.webp")
+    frames = iio.imread(tmp_path / "training.webp", index=...)
+    assert frames.shape == (2, 8, 8, 3)

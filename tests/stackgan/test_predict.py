@@ -87,9 +87,8 @@ def test_a_file_of_texts_gives_each_the_same_noise(predict, tmp_path):
         for number in range(2):
             assert close(table[f"{first + number:04}.png"], alone[f"{number:04}.png"])
     _, grid = predict(f"--texts {tmp_path / 'texts'} --count 2 --coarse --grid", "grid")
-    height, width = grid["grid.png"].shape[:2]
-    assert [*grid] == ["grid.png"] and height == 2 * width - 2  # gaps of two pixels
-    assert close(grid["grid.png"][36:68, 2:34], table["0000.png"])
+    assert [*grid] == ["grid.png"] and len(grid["grid.png"]) == 4 * 34 + 2
+    assert close(grid["grid.png"][36:68, -68:-36], table["0000.png"])  # right of the texts
 
 
 def test_without_a_text_the_captions_of_the_run_are_drawn(predict):
@@ -109,7 +108,8 @@ def test_frames_lead_from_one_text_to_the_other(predict, trained, tmp_path):
     assert all((one != other).any() for one, other in pairwise(frames))
     for text, frame, left in zip(texts, (frames[0], frames[-1]), (2, 2 + 4 * 34), strict=True):
         _, alone = predict(f"--text '{text}' --count 1", text.replace(" ", "_"))
-        shown = files["interpolation.png"][2:34, left : left + 32]
+        rows = files["interpolation.png"][:, -5 * 34 - 2 :]  # right of the texts
+        shown = rows[2:34, left : left + 32]
         assert close(shown, frame) and close(frame, alone["0000.png"])
 
 
@@ -138,6 +138,21 @@ def test_texts_that_cannot_be_drawn_are_refused_in_a_line(trained, capsys, tmp_p
     check(f"{before} --text red --text_to blue --interpolate 1", "--interpolate 1: give 2")
     check(f"{before} --text red --count 0", "--count 0")
     assert not (tmp_path / "drawn").exists()
+
+
+def test_a_text_without_known_words_does_not_stop_the_others(
+    trained, capsys, tmp_path, monkeypatch
+):
+    run, model = trained
+    monkeypatch.setattr(TextToImage, "load", lambda *_: model)
+    (tmp_path / "texts").write_text("a red three\nviolet seven\n")
+    line = f"predict {run} --output {tmp_path / 'drawn'} --texts {tmp_path / 'texts'} --count 1"
+    call = command_line(capsys, StackGAN, TextToImage)
+    refusal(call)(line, "1 texts could not be drawn", "--skip_bad_texts")
+    written = sorted(path.name for path in (tmp_path / "drawn").iterdir())
+    assert written == ["0000.png", "index.html"]
+    result = call(f"{line} --skip_bad_texts")
+    assert result.status == 0 and "left out: 'violet seven': no word is known" in result.out
 
 
 def test_a_caption_without_image_is_refused_before_training(capsys, tmp_path):

@@ -3,6 +3,7 @@
 import csv
 
 from common.images import image_file
+from common.serving import saved_model
 from tests.helpers.autoencoders import NAMES, PIXELS, assert_same, data_of, model_of, reconstructed
 from tests.helpers.image_files import noise
 
@@ -172,7 +173,7 @@ def test_the_export_encodes_and_reconstructs(aae_cli, make_run, tmp_path, option
 
 
 def test_a_saved_model_does_not_encode(aae_cli, inputs, tmp_path, monkeypatch):
-    monkeypatch.setattr(tf.saved_model, "contains_saved_model", lambda *_: True)
+    monkeypatch.setattr(saved_model, "contains", lambda *_: True)
     result = aae_cli(f"predict somewhere '{inputs}' --output '{tmp_path}/o'")
     assert result.status == 2 and "somewhere: a SavedModel only generates images" in result.err
 

@@ -5,6 +5,7 @@ import json
 
 from common.evaluation import reference_classifier
 from common.images import image_file
+from common.serving import saved_model
 from common.tasks import generation
 from common.tasks.discriminator import Classification, LinearProbe
 from common.tasks.generation import Generation
@@ -122,8 +123,8 @@ def test_images_are_classified(run_cli, run, inputs, tmp_path):
     result = run_cli(f"predict '{run}' '{inputs}' '{inputs / 'white.png'}' --output '{tmp_path}/o'")
     assert result.status == 0, result.err
     rows = read_rows(tmp_path / "o" / "predictions.csv")
-    assert [row["class"] for row in rows] == [*NAMES, "white"]
-    files = [str(inputs / f"{name}.png") for name in [*NAMES, "white"]]
+    assert [row["class"] for row in rows] == NAMES  # white.png counts once
+    files = [str(inputs / f"{name}.png") for name in NAMES]
     assert [row["file"] for row in rows] == files
     for row in rows:
         mean = LEVELS[row["class"]] / 127.5 - 1
@@ -131,8 +132,18 @@ def test_images_are_classified(run_cli, run, inputs, tmp_path):
         probability = np.exp(logits.max()) / np.exp(logits).sum()
         assert float(row["probability"]) == pytest.approx(probability, abs=1e-4)
         assert f"{row['file']}: {row['class']} ({row['probability']})" in result.out
-    assert "4 images classified" in result.out
-    assert "4 images classified" in (tmp_path / "o" / "index.html").read_text()
+    assert "3 images classified" in result.out
+    assert "3 images classified" in (tmp_path / "o" / "index.html").read_text()
+
+
+def test_bad_images_do_not_stop_the_classification_of_others(run_cli, run, inputs, tmp_path):
+    (inputs / "bad.png").write_text("no image")
+    result = run_cli(f"predict '{run}' '{inputs}' --output '{tmp_path}/o'")
+    assert result.status == 2 and "bad.png" in result.err and "--skip_bad_images" in result.err
+    assert [row["class"] for row in read_rows(tmp_path / "o" / "predictions.csv")] == NAMES
+    assert "bad.png" in (tmp_path / "o" / "index.html").read_text()
+    options = f"--output '{tmp_path}/o' --skip_bad_images"
+    assert run_cli(f"predict '{run}' '{inputs}' {options}").status == 0
 
 
 def test_a_classifier_beside_a_sampler_without_classes(run_cli, make_run, inputs, tmp_path):
@@ -154,8 +165,8 @@ def test_images_are_generated_without_inputs(run_cli, run, tmp_path):
     result = run_cli(f"predict '{run}' --output '{tmp_path}/o' --count 2 --label white")
     assert result.status == 0, result.err
     assert sorted(path.name for path in (tmp_path / "o").iterdir()) == [
-        "0000_label_2.png",
-        "0001_label_2.png",
+        "0000_white.png",
+        "0001_white.png",
         "index.html",
     ]
 
@@ -168,6 +179,7 @@ def test_images_are_generated_without_inputs(run_cli, run, tmp_path):
         ("'{run}' '{inputs}' --grid", "--grid: is for images from noise"),
         ("'{run}' '{inputs}' --label white", "leave it out to classify"),
         ("'{inputs}' '{inputs}'", "no run"),
+        ("'{run}' --recursive", "--recursive: is for input images; leave it out, or name some"),
     ],
 )
 def test_errors_are_one_line(run_cli, run, inputs, tmp_path, arguments, said):
@@ -180,7 +192,7 @@ def test_errors_are_one_line(run_cli, run, inputs, tmp_path, arguments, said):
 
 
 def test_a_saved_model_does_not_classify(run_cli, inputs, tmp_path, monkeypatch):
-    monkeypatch.setattr(tf.saved_model, "contains_saved_model", lambda *_: True)
+    monkeypatch.setattr(saved_model, "contains", lambda *_: True)
     result = run_cli(f"predict somewhere '{inputs}' --output '{tmp_path}/o'")
     assert result.status == 2
     assert "somewhere: a SavedModel only generates images; classify with the run" in result.err

@@ -115,7 +115,6 @@ def test_images_of_the_target_are_classified(call, run, tmp_path):
         ("{run} {x} --seed -1", "--seed -1"),
         ("{run} {x} --classify --count 2", "--classify: takes neither --count nor --seed"),
         ("{run} nowhere.png", "nowhere.png: no such image"),
-        ("{run} {x} {x}", "another input would be written"),
         ("{saved} {x} --classify", "only translates images; classify with the run"),
         ("{saved} {x} --best", "--best: fixed in the SavedModel"),
         ("{baseline} {x}", "only classifies; to translate, give one without it"),

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 from typing import ClassVar
 
 from common.errors import UserError
@@ -56,7 +57,8 @@ def test_the_sample_grid_of_a_capability_takes_the_place_of_the_tasks():
 
 def test_the_sample_grid_of_classes():
     model = TinyGan(classes=12, conditional=True, channels=3)
-    grid = cells(Generation(TinyGan).sample_grid(model, None)(), 10, 10)
+    data = SimpleNamespace(class_names=[f"class {k}" for k in range(12)])
+    grid = cells(Generation(TinyGan).sample_grid(model, data)(), 10, 10)
     noise = model.latent.of_seed(0, 10).numpy()
     for label in (0, 9):
         assert_same(grid[label], sampler_of(model).all(noise, np.full(10, label)))
@@ -100,6 +102,7 @@ class Labelled:
     """The part of a dataset that decides whether it has a reference classifier."""
 
     name, image_size, channels, classes = "here", 16, 1, 3
+    class_names = ("zero", "one", "many")
 
 
 class ReferenceSet:

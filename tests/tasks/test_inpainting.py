@@ -55,7 +55,8 @@ def test_the_sample_grid_has_masked_completed_and_original_test_images(grey_run)
     holes = inpainting.holes_of(model, 10, 0)
     assert holes.shape == (10, SIDE, SIDE) and (holes.sum(axis=(1, 2)) == (SIDE // 2) ** 2).all()
     step = SIDE + 2
-    assert drawn.shape == (3 * step + 2, 10 * step + 2, 1)
+    assert len(drawn) == 3 * step + 2
+    drawn = drawn[:, -10 * step - 2 :]  # without the names of the rows
     for column in range(10):
         left = 2 + column * step
         rows = [drawn[2 + row * step :][:SIDE, left : left + SIDE] for row in range(3)]
@@ -172,6 +173,17 @@ def test_images_are_classified(inpaint_cli, grey_run, images, tmp_path):
         assert row["class"] == NAMES[p.argmax()]
         assert float(row["probability"]) == pytest.approx(p.max(), abs=1e-4)
     assert {path.name for path in (tmp_path / "o").iterdir()} == {"predictions.csv", "index.html"}
+
+
+def test_a_hole_that_does_not_fit_an_image_does_not_stop_the_others(
+    inpaint_cli, grey_run, images, tmp_path
+):
+    line = f"predict '{grey_run}' '{images}' --output '{tmp_path}/o' --mask '{images}/square.png'"
+    result = inpaint_cli(line)
+    assert result.status == 2 and "2 of 3 images cannot be used" in result.err
+    assert "has 16x16 pixels; give one of the size of wide.png" in result.out
+    assert {path.name for path in (tmp_path / "o").iterdir()} == {"square.png", "index.html"}
+    assert inpaint_cli(f"{line} --skip_bad_images").status == 0
 
 
 IN = ("square", "wide", "large")

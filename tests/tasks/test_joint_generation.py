@@ -6,6 +6,8 @@ from common.data.domains import JointDomains
 from common.errors import UserError
 from common.evaluation import generated_images, reference_classifier
 from common.images import image_file
+from common.images.grid import square_grid
+from common.inference.sampler import sampler_of
 from common.tasks.discriminator import Classification
 from common.tasks.joint_generation import JointGeneration, separated
 from common.training.run_folder import Run
@@ -195,7 +197,8 @@ def test_metrics_of_domains(run, stubs, tmp_path):
 def test_the_sample_grid_shows_pairs_or_for_a_baseline_test_images(run):
     data, model = TASK.data_of(Run(run)), Run(run).load_sampler(TinyCouple)
     grid = TASK.sample_grid(model, data)()
-    assert grid.shape == (8 * 10 + 2, 8 * 18 + 2, 1)
+    pairs = sampler_of(model).all(model.latent.array_of_seed(0, 64))
+    assert_same(grid[-82:, : 8 * 18 + 2], square_grid(pairs))  # below a title
     of_baseline = TASK.sample_grid(TinyCouple(baseline="source"), data)()
     source, target = cells(of_baseline, 2, 8)
     np.testing.assert_array_equal(source, data.source.arrays("test", 8)[0])

@@ -11,6 +11,7 @@ from common.evaluation import inception
 from common.evaluation.inception import keras_inception_fid
 from common.images import image_file
 from common.inference.image_to_image import Translator, convert_files, write_translated
+from common.inference.input_files import InputFiles, InputOptions
 from common.reports.result_page import THUMBNAIL, ResultPage
 from common.training.run_folder import Run
 from tests.helpers.command_line import refusal
@@ -148,7 +149,8 @@ def test_memory_does_not_grow_with_the_height_beyond_the_image(tmp_path, monkeyp
         with monkeypatch.context() as patch:
             patch.setattr(image_file, "read", lambda *_: image)
             write = partial(write_translated, Translator(lambda x: x, 8, 3), None, 64)
-            convert_files(write, [str(source)], str(output), page, "translated")
+            files = InputFiles([str(source)], output, InputOptions())
+            convert_files(write, files, page, "translated")
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         np.testing.assert_array_equal(image_file.read(output / "x.png"), image)
@@ -190,11 +192,29 @@ def test_errors_of_predict_are_one_line(refused, finished, folder, tmp_path):
     predict(tmp_path / "empty", str(tmp_path / "empty"), "no images")
     predict(f"'{folder / 'notes.txt'}'", "notes.txt", "not an image")
     image_file.write(tmp_path / "wide.jpg", noise(9, 9, 0))
-    predict(f"'{folder}' {tmp_path / 'wide.jpg'}", "wide.jpg", "another input would be written to")
+    (tmp_path / "other").mkdir()
+    shutil.copy(folder / "wide.png", tmp_path / "other")
+    both = f"'{folder / 'wide.png'}' '{tmp_path / 'other' / 'wide.png'}'"
+    predict(both, f"{folder / 'wide.png'} and {tmp_path}/other/wide.png: both would be written to")
     predict(truncate(tmp_path / "wide.jpg"), "wide.jpg")
-    predict(f"'{folder / 'wide.png'}'", "tile 0", options="--tile 0")
+    predict(f"'{folder / 'wide.png'}'", "--tile 0: give 1 or more", options="--tile 0")
     for size in ("0", "-5", "small"):
         predict(f"'{folder / 'wide.png'}'", "size", size, options=f"--size {size}")
+
+
+def test_bad_images_do_not_stop_the_translation_of_others(run_cli, finished, tmp_path):
+    for place in ("a.png", "sub/a.png", "sub/b.png"):
+        image_file.write(tmp_path / "in" / place, noise(9, 9, 0))
+    truncate(tmp_path / "in" / "a.png")
+    line = f"predict {finished} {tmp_path / 'in'} --output {tmp_path / 'out'} --recursive"
+    result = run_cli(line)
+    assert result.status == 2 and "1 of 3 images cannot be used" in result.err
+    assert "2 images translated" in result.out and "left out: " in result.out
+    written = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*.*")}
+    assert written == {"index.html", "sub/a.png", "sub/b.png"}
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert 'href="sub/a.png"' in page and "in/a.png" in page
+    assert run_cli(f"{line} --skip_bad_images").status == 0
 
 
 def test_predict_never_overwrites_its_input(refused, finished, tmp_path):
@@ -206,7 +226,7 @@ def test_predict_never_overwrites_its_input(refused, finished, tmp_path):
 
 def test_predict_to_a_folder_that_cannot_be_written(refused, finished, folder, tmp_path):
     (tmp_path / "file").touch()
-    refused(f"predict {finished} '{folder}' --output {tmp_path / 'file'}", "file", "written")
+    refused(f"predict {finished} '{folder}' --output {tmp_path / 'file'}", "file: is a file; name")
 
 
 def test_options_that_are_fixed_in_a_saved_model_are_refused(refused, finished, folder, tmp_path):

@@ -95,7 +95,7 @@ def test_coarse_images_are_refined_with_several_noise_vectors(run_cli, run, inpu
     assert "3 images refined" in result.out and "3 results each" in result.out
     files = sorted(path.name for path in (tmp_path / "o").glob("*.png"))
     assert files == [
-        f"{name}_000{k}_label_1.png" for name in ("coarse", "fine", "photo") for k in range(3)
+        f"{name}_000{k}_1.png" for name in ("coarse", "fine", "photo") for k in range(3)
     ]
     read = {path.stem: image_file.read(path, 1) for path in inputs.iterdir()}
     coarse = {
@@ -106,7 +106,7 @@ def test_coarse_images_are_refined_with_several_noise_vectors(run_cli, run, inpu
     for name, x in coarse.items():
         expected = own(x, [1, 1, 1], seed=7)
         for k in range(3):
-            written = image_file.read(tmp_path / "o" / f"{name}_000{k}_label_1.png", 1)
+            written = image_file.read(tmp_path / "o" / f"{name}_000{k}_1.png", 1)
             assert_same(written, expected[k])
         assert np.abs(expected[0].astype(int) - expected[1]).max() > 1
     page = (tmp_path / "o" / "index.html").read_text()
@@ -118,7 +118,7 @@ def test_without_a_label_there_is_a_result_of_each_class(run_cli, run, inputs, t
     assert result.status == 0, result.err
     coarse = image_file.to_unit(image_file.read(inputs / "coarse.png", 1))
     for k, expected in enumerate(own(coarse, [0, 1])):
-        written = image_file.read(tmp_path / "o" / f"coarse_000{k}_label_{k}.png", 1)
+        written = image_file.read(tmp_path / "o" / f"coarse_000{k}_{k}.png", 1)
         assert_same(written, expected)
 
 
@@ -177,9 +177,12 @@ def test_the_sample_grid_has_refined_test_images_below(run):
     data = Generation.data(seed=5, dataset=str(run.parent / "images.npz"))
     grid = Generation(LAPGAN, [Refinement]).sample_grid(model, data)()
     cell = 16 + 2
-    assert grid.shape == (5 * cell + 4, 10 * cell + 2, 1)  # 2 rows of classes, 3 of test images
+    assert len(grid) > 5 * cell + 4  # titles, 2 rows of classes, 3 of test images
     x, _ = data.arrays("test", 10)
-    np.testing.assert_array_equal(grid[-cell:-2, 2:cell], x[0])
+    lower = grid[-3 * cell - 2 :]
+    width = lower.shape[1]  # the first test image is right of the names
+    places = [i for i in range(width - 16) if (lower[-cell:-2, i : i + 16] == x[0]).all()]
+    assert places
 
 
 def test_the_export_refines_as_the_run_does(run_cli, run, tmp_path):

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 from common.evaluation import generated_images, reference_classifier
 from common.images import image_file
+from common.images.captions import beside, titled
 from common.inference.interpolation import ROWS
 from common.inference.sampler import sampler_of
 from common.inference.truncation import BATCH_SIZE, BATCHES, truncated
@@ -66,7 +67,9 @@ def test_several_truncations_give_a_grid_of_each_side_by_side(cli, run, tmp_path
         assert cli(f"{shared} '{tmp_path / str(t)}' --truncation {t} --grid").status == 0
         parts.append(image_file.read(tmp_path / str(t) / "grid.png", 1))
     together = image_file.read(tmp_path / "all" / "truncation.png", 1)
-    np.testing.assert_array_equal(together, np.concatenate(parts, axis=1))
+    titles = "truncation 0.3", "truncation 2"
+    expected = beside([titled(part, title) for part, title in zip(parts, titles, strict=True)])
+    np.testing.assert_array_equal(together, expected)
     assert np.abs(parts[0].astype(int) - parts[1]).max() > 20
 
 
@@ -134,9 +137,8 @@ def test_evaluate_compares_truncations_and_leaves_the_statistics_as_they_were(mo
         table=lambda cells, _: tables.append(cells), row=lambda _, images: shown.append(images)
     )
     report = {"count": 90, "seed": 0, "split": "test"}
-    evaluation = SimpleNamespace(
-        model=model, data=SimpleNamespace(classes=3), report=report, page=page, show=6
-    )
+    data = SimpleNamespace(classes=3, class_names=["zero", "one", "many"])
+    evaluation = SimpleNamespace(model=model, data=data, report=report, page=page, show=6)
     before = values(model.variables)
     Truncation().evaluate(evaluation)
     for one, other in zip(before, values(model.variables), strict=True):

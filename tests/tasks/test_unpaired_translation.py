@@ -162,7 +162,8 @@ def test_signatures(run, model):
 def test_the_sample_grid_shows_both_directions_and_back(data, model):
     grid = UnpairedTranslation(CycleGAN).sample_grid(model, data)()
     rows = 2  # as many as A has
-    assert grid.shape == (rows * 18 + 2, 6 * 18 + 2, 3)
+    assert grid.shape[1:] == (6 * 18 + 2, 3)
+    grid = grid[-rows * 18 - 2 :]  # without the captions
     cells = grid[2:, 2:].reshape(rows, 18, 6, 18, 3).transpose(0, 2, 1, 3, 4)[:, :, :16, :16]
     G, F = (model.generator.get_layer(direction) for direction in ("AtoB", "BtoA"))
     for domain, first, forth, back in (("A", 0, G, F), ("B", 3, F, G)):

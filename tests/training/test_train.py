@@ -57,7 +57,8 @@ def test_the_files_of_a_finished_run(finished, pairs_folder):
     grids = sorted((finished / "samples").iterdir())
     names = ["step_00000003.png", "step_00000006.png", "training.webp"]
     assert [path.name for path in grids] == names
-    assert image_file.read(grids[0]).shape == (2 * 18 + 2, 3 * 18 + 2, 3)  # two validation pairs
+    height, width, _ = image_file.read(grids[0]).shape
+    assert height > 2 * 18 + 2 and width == 3 * 18 + 2  # two validation pairs below captions
     assert list((finished / "tensorboard").iterdir())
     assert (finished / "export" / "tiny" / "1" / "saved_model.pb").is_file()
 
