@@ -15,6 +15,8 @@ SCHEDULES = {
     "cosine": lambda done: 0.5 + 0.5 * math.cos(math.pi * done),
 }
 
+LEAST_SAMPLE_INTERVAL = 100  # steps; of sample grids, where the options name none
+
 # Options that change nothing in the weights of a given step, so a resumed run may change them. The
 # data may be at another place; their fingerprint says whether they are the run's.
 FREE_ON_RESUME = {
@@ -52,8 +54,9 @@ class TrainingOptions:
         schedule: learning-rate schedule: constant, linear (constant for the first half, then
             decreasing to 0) or cosine (decreasing to 0).
         log_every: number of steps between rows of metrics.csv and points in TensorBoard.
-        sample_every: number of steps between sample grids; default one epoch. Before the first of
-            these, grids at steps 100, 200, 400, 800, ... of the run and of each of its stages.
+        sample_every: number of steps between sample grids; default one epoch, at least 100. Before
+            the first of these, grids at steps 100, 200, 400, 800, ... of the run and of each of its
+            stages.
         checkpoint_every: number of steps between checkpoints.
         evaluate_every: number of steps between evaluations during training, which write the
             metrics of `evaluate` to measurements.csv and TensorBoard; default never.
@@ -94,3 +97,7 @@ class TrainingOptions:
             raise UserError("--strategy multi_worker: give --run, one folder for all workers")
         if not 0 <= self.seed < 2**32:
             raise UserError(f"--seed {self.seed}: give 0 to {2**32 - 1}")
+
+    def samples_every(self, steps_per_epoch: int) -> int:
+        """Steps between sample grids: drawing one takes longer than the epoch of a few images."""
+        return self.sample_every or max(steps_per_epoch, LEAST_SAMPLE_INTERVAL)

@@ -185,7 +185,7 @@ def chief_hooks(
     log = logging.Log(
         start, total, settings.log_every, run, settings.batch_size, job.steps_per_epoch
     )
-    samples_every = settings.sample_every or job.steps_per_epoch
+    samples_every = settings.samples_every(job.steps_per_epoch)
     stages = model.plan.milestones
     samples = logging.Samples(start, total, samples_every, run, draw, stages)
     return [log, saver, samples, *measurements, lock]

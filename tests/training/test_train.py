@@ -333,3 +333,12 @@ def test_a_batch_larger_than_the_dataset_is_refused(run_cli, tmp_path, pairs_fol
 def test_numbers_out_of_range_are_refused_by_name(name, value):
     with pytest.raises(UserError, match=rf"--{name} {value}: give "):
         replace(TrainingOptions(), **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("given", "steps_per_epoch", "expected"), [(None, 3, 100), (None, 500, 500), (7, 500, 7)]
+)
+def test_sample_grids_are_an_epoch_apart_but_not_closer_than_100_steps(
+    given, steps_per_epoch, expected
+):
+    assert TrainingOptions(sample_every=given).samples_every(steps_per_epoch) == expected
