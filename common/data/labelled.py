@@ -3,7 +3,8 @@
 from typing import ClassVar, Literal
 
 from common.data.reading import BadImages, Cache
-from common.data.sources.labelled import EMBEDDED_COUNT, ArraySplit, Found, Split, find
+from common.data.sources.labelled import EMBEDDED_COUNT, Found, Split, find
+from common.data.sources.labelled_splits import ArraySplit
 from common.data.stream import batch_indices, stream, to_unit
 from common.errors import UserError, at_least_one
 from common.images import image_file

@@ -7,12 +7,10 @@ from typing import ClassVar, Literal, NamedTuple
 from common import errors
 from common.data.labelled import LabelledImages
 from common.data.reading import BadImages, Cache
+from common.data.sources.changed_digits import DIGIT_SIDE, DIGITS, digit_splits
 from common.data.sources.unpaired import (
-    DIGIT_SIDE,
-    DIGITS,
     EMBEDDED,
     Usual,
-    digit_splits,
     find_splits,
     usual_form,
 )
