@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from common.data.sources import emoji, layouts
+from common.data.sources import emoji, layouts, tensorflow_datasets
 from common.data.sources.changed_digits import DIGITS, ChangedDigits
 from common.data.sources.paired import NAMED as PAIRED
 from common.data.sources.paired import TwoFiles
 from common.data.sources.paired import emoji_splits as emoji_pairs
 from common.data.sources.splits import hash_of_names, random_split
-from common.data.sources.survey import survey
+from common.data.sources.survey import Survey, survey
+from common.data.sources.tensorflow_datasets import Examples
 from common.data.synthetic.facades import facade_by_day, facade_by_night
 from common.errors import UserError
 from common.images import image_file, listing
@@ -56,6 +57,9 @@ class Files:
         """A hash of the file names."""
         return hash_of_names(path.name for path in self.paths)
 
+    def survey(self) -> Survey:
+        return survey(self.paths)
+
 
 @dataclass
 class Emoji(Files):
@@ -71,6 +75,30 @@ class Emoji(Files):
     def target(self, index: int, size: int) -> np.ndarray:
         """The same emoji in the other style, uint8 (size, size, 3)."""
         return image_file.resize(image_file.read(self.others[index]), size, size)
+
+
+@dataclass
+class ExampleImages:
+    """Images of a split of TensorFlow Datasets."""
+
+    examples: Examples
+    has_targets = False
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def name(self, index: int) -> str:
+        return self.examples.name(index)
+
+    def read(self, index: int, size: int) -> np.ndarray:
+        """uint8 (size, size, 3). Raises BadImage."""
+        return image_file.resize(self.examples.read(index), size, size)
+
+    def digest(self) -> str:
+        return self.examples.digest()
+
+    def survey(self) -> Survey:
+        return self.examples.survey()
 
 
 @dataclass
@@ -105,7 +133,7 @@ class GeneratedFacades:
         return hashlib.sha256(f"{self.seed} {self.first} {self.night}".encode()).hexdigest()
 
 
-Domain = Files | Emoji | GeneratedFacades | ChangedDigits
+Domain = Files | Emoji | ExampleImages | GeneratedFacades | ChangedDigits
 
 
 def find_splits(
@@ -131,10 +159,13 @@ def find_splits(
         return dataset, folder_splits(folder, seed)
     if dataset == emoji.NAME:
         return dataset, emoji_splits(emoji.folder_of(data_dir), skip_alone)
+    if tensorflow_datasets.is_named(dataset):
+        source = tensorflow_datasets.Dataset(dataset, data_dir)
+        return source.name, example_splits(source, seed)
     folder = Path(dataset).expanduser()
     if not folder.is_dir():
         names = *NAMED, *DIGITS, emoji.NAME, EMBEDDED
-        raise layouts.no_dataset(dataset, "a folder", *names)
+        raise layouts.no_dataset(dataset, f"a folder, {tensorflow_datasets.GIVEN}", *names)
     folder = folder.resolve()  # a run may be resumed from another working directory
     return str(folder), folder_splits(folder, seed)
 
@@ -177,7 +208,10 @@ def folder_splits(folder: Path, seed: int) -> dict[str, Domain]:
         if test.is_dir():
             splits[f"test{domain}"] = listing.find(test)
         else:
-            splits |= split_off_test(splits[f"train{domain}"], domain, folder, seed)
+            found = splits[f"train{domain}"]
+            rows = split_off_test(len(found), f"{folder}: no test{domain}/", domain, seed)
+            for split, each in zip(("train", "test"), rows, strict=True):
+                splits[f"{split}{domain}"] = [found[i] for i in each]
     listing.print_ignored(folder, (path for paths in splits.values() for path in paths))
     return {split: Files(splits[split]) for split in SPLITS}
 
@@ -199,19 +233,41 @@ def usual_form(name: str, splits: dict[str, Domain]) -> Usual:
         return Usual(emoji.SIDE, 3)
     if name in (*NAMED, EMBEDDED):
         return Usual(SIDE, 3)
-    usual = [survey(splits[split].paths) for split in ("trainA", "trainB")]
+    usual = [splits[split].survey() for split in ("trainA", "trainB")]
     side = max(SIDE if each.side is None else each.side for each in usual)
     rounded = min(SIDE, max(MIN_SIDE, round(side / 4) * 4))
     return Usual(rounded, max(each.channels for each in usual))
 
 
-def split_off_test(
-    paths: list[Path], domain: str, folder: Path, seed: int
-) -> dict[str, list[Path]]:
-    """Moves a tenth of the training images of a domain, 100 at most, to a test split."""
-    count = min(100, max(1, len(paths) // 10))
-    if count >= len(paths):
-        raise UserError(f"--dataset {folder}: one image of {domain} is too few to train on")
-    print(f"{folder}: no test{domain}/, so {count} of {len(paths)} images of {domain} are held out")
-    train, test = random_split(len(paths), seed, count)
-    return {f"train{domain}": [paths[i] for i in train], f"test{domain}": [paths[i] for i in test]}
+def example_splits(dataset: tensorflow_datasets.Dataset, seed: int) -> dict[str, Domain]:
+    """The splits of `SPLITS` of a dataset; a missing one of test images as for folders."""
+    splits = {}
+    for domain in "AB":
+        train = dataset.examples(f"train{domain}")
+        test = dataset.first_of([f"test{domain}"])
+        if test is None:
+            missing = f"{dataset.name}: no test{domain}"
+            rows = split_off_test(len(train), missing, domain, seed)
+            train, test = map(train.subset, rows)
+        splits[f"train{domain}"], splits[f"test{domain}"] = train, test
+    return {split: ExampleImages(splits[split]) for split in SPLITS}
+
+
+def split_off_test(total: int, missing: str, domain: str, seed: int) -> list[np.ndarray]:
+    """Divides the training images of a domain: a tenth, 100 at most, are test images.
+
+    Args:
+        total: number of images.
+        missing: name of the dataset and of what it lacks, for the message.
+        domain: name of the domain.
+        seed: seed of the split.
+
+    Returns:
+        The indices of the training and of the test images.
+    """
+    count = min(100, max(1, total // 10))
+    if count >= total:
+        origin = missing.partition(": ")[0]
+        raise UserError(f"--dataset {origin}: one image of {domain} is too few to train on")
+    print(f"{missing}, so {count} of {total} images of {domain} are held out")
+    return random_split(total, seed, count)
