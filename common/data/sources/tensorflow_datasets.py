@@ -65,8 +65,8 @@ class Examples:
         # own, and a list without values IndexError.
         except Exception as error:
             raise BadImage(
-                f"--dataset {self.origin}, example {row}: not readable ({one_line(error)}); remove "
-                "the dataset's folder to prepare it again"
+                f"--dataset {self.origin}, example {row}: not readable ({one_line(error)}); "
+                "restore the dataset's files, or prepare it again"
             ) from error
 
     def read(self, index: int) -> np.ndarray:
@@ -172,8 +172,8 @@ class Dataset:
             raise
         except Exception as error:  # as for `encoded`
             raise UserError(
-                f"--dataset {self.name}: its files are not readable ({one_line(error)}); remove "
-                f"{self._builder.data_dir} to prepare it again"
+                f"--dataset {self.name}: {self._builder.data_dir} is not readable "
+                f"({one_line(error)}); restore its files, or prepare the dataset again"
             ) from error
         rows = np.arange(len(records))
         return Examples(f"{self.name} {split}", records, self._image, rows, labels)
@@ -200,8 +200,8 @@ class Dataset:
             return self._builder.as_data_source(split, deserialize_method=raw)
         raise UserError(
             f"--dataset {self.name}: {self._builder.data_dir} has {info.file_format.value} files; "
-            "remove it to prepare the dataset as array_record, or name another folder with "
-            "--data_dir"
+            "convert them with tfds convert_format --out_file_format array_record, or name another "
+            "folder with --data_dir"
         )
 
     def _image_feature(self) -> str:
@@ -276,7 +276,7 @@ class TFRecords(Sequence):
         except (OSError, struct.error) as error:
             raise UserError(f"{path}: not readable ({one_line(error)}); restore it") from error
         if at != size or len(places) != count:
-            raise UserError(f"{path}: truncated; remove its folder to prepare the dataset again")
+            raise UserError(f"{path}: truncated; restore it, or prepare the dataset again")
         return places
 
 

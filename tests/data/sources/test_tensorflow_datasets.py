@@ -236,9 +236,16 @@ def test_damaged_files_are_one_line(tfds, tmp_path, file_format):
     store(tfds, tmp_path, file_format)
     (file,) = tmp_path.glob(f"my_set/1.0.0/*train.{file_format}*")
     file.write_bytes(file.read_bytes()[:200])
-    with pytest.raises(UserError, match=r"(not readable|truncated).*; re(move|store) ") as error:
+    with pytest.raises(UserError, match=r"(not readable|truncated).*; restore ") as error:
         find(tmp_path)
     assert "\n" not in str(error.value)
+
+
+def test_another_format_is_refused(tfds, tmp_path):
+    store(tfds, tmp_path, "parquet")
+    place = tmp_path / "my_set" / "1.0.0"
+    with pytest.raises(UserError, match=f"{place} has parquet files; convert them with tfds"):
+        find(tmp_path)
 
 
 # Datasets of the library itself, mocked.
