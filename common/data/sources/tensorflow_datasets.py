@@ -195,7 +195,7 @@ class Dataset:
         if info.file_format == formats.TFRECORD:
             parts = info.splits[split].file_instructions
             return TFRecords([(part.filename, part.examples_in_shard) for part in parts])
-        if info.file_format == formats.ARRAY_RECORD:
+        if formats.ARRAY_RECORD in info.available_file_formats():
             raw = self._tfds.decode.DeserializeMethod.RAW_BYTES
             return self._builder.as_data_source(split, deserialize_method=raw)
         raise UserError(
