@@ -36,10 +36,11 @@ class LabelledDomains:
             frame as those of MNIST; digits_m, digits_negatives or digits_outlines, which have
             generated digits in place of MNIST; embedded, the one of these that is the model's
             usual; or SOURCE,TARGET, each a folder of one folder of images per class (under train/
-            and test/ or without), an .npz file, or a name such as mnist or fashion_mnist. Default:
-            the model's usual pair if MNIST is on disk or downloadable, else embedded.
+            and test/ or without), an .npz file, or a name such as mnist, fashion_mnist or, of
+            TensorFlow Datasets, tfds:NAME. Default: the model's usual pair if MNIST is on disk or
+            downloadable, else embedded.
         data_dir: folder of named datasets, NAME.npz each, where they are also downloaded to;
-            default ~/.keras/datasets.
+            default ~/.keras/datasets, for tfds:NAME ~/tensorflow_datasets.
         photos: folder of photographs for the backgrounds of mnist_m and digits_m, of which a random
             fifth is for test images; default generated textures.
         channels: 3 for RGB, 1 for grayscale; default those of the datasets.

@@ -3,7 +3,8 @@
 from typing import ClassVar, Literal
 
 from common.data.reading import BadImages, Cache
-from common.data.sources.labelled import EMBEDDED_COUNT, ArraySplit, Found, Split, find
+from common.data.sources.labelled import EMBEDDED_COUNT, Found, Split, find
+from common.data.sources.labelled_splits import ArraySplit
 from common.data.stream import batch_indices, stream, to_unit
 from common.errors import UserError, at_least_one
 from common.images import image_file
@@ -26,10 +27,11 @@ class LabelledImages:
         dataset: mnist, fashion_mnist or cifar10, which are downloaded; usps; embedded, generated
             digits; stacked_mnist or stacked_digits, RGB images with a digit in each channel; an
             .npz file with x_train and optionally y_train, x_test and y_test, read into memory at
-            once; or a folder of images, or of one folder of images per class, each under train/ and
-            test/ or without. Default: mnist if on disk or downloadable, else embedded.
+            once; tfds:NAME, images of TensorFlow Datasets; or a folder of images, or of one folder
+            of images per class, each under train/ and test/ or without. Default: mnist if on disk
+            or downloadable, else embedded.
         data_dir: folder of named datasets, NAME.npz each, where they are also downloaded to;
-            default ~/.keras/datasets.
+            default ~/.keras/datasets, for tfds:NAME ~/tensorflow_datasets.
         image_size: side of the images in pixels; default that of the arrays, or for image files the
             usual shorter side, rounded to 4 to 7 times a power of two and at most 64.
         channels: 3 for RGB, 1 for grayscale; default those of the arrays or of most image files.

@@ -27,10 +27,11 @@ class HighResolutionImages:
         seed: seed for shuffling and augmentation, for a val split taken from the training images,
             and for generated images.
         dataset: a folder of images, or several separated by commas, each with train/ and val/ or
-            without; div2k, which is downloaded (3.7 GB); or embedded, generated textures.
+            without; div2k, which is downloaded (3.7 GB); tfds:NAME, images of TensorFlow Datasets;
+            or embedded, generated textures.
             Default: div2k if on disk or downloadable, else embedded.
         data_dir: folder of named datasets, where they are also downloaded to; default
-            ~/.keras/datasets.
+            ~/.keras/datasets, for tfds:NAME ~/tensorflow_datasets.
         augment: whether patches are randomly mirrored and rotated by quarter turns.
         skip_bad_images: replace an image that is unreadable, or smaller than a patch, by the next
             one instead of failing.

@@ -7,12 +7,10 @@ from typing import ClassVar, Literal, NamedTuple
 from common import errors
 from common.data.labelled import LabelledImages
 from common.data.reading import BadImages, Cache
+from common.data.sources.changed_digits import DIGIT_SIDE, DIGITS, digit_splits
 from common.data.sources.unpaired import (
-    DIGIT_SIDE,
-    DIGITS,
     EMBEDDED,
     Usual,
-    digit_splits,
     find_splits,
     usual_form,
 )
@@ -57,11 +55,12 @@ class UnpairedImages:
             ae_photos, which are downloaded; embedded, generated facades by day and by night;
             mnist_outlines, mnist_negatives, digits_outlines or digits_negatives, MNIST or generated
             digits and the outlines or negatives of others; emoji, in two drawing styles, which must
-            be in --data_dir. A folder holds trainA/ and trainB/ (testA/, testB/), or A/ and B/,
-            each with images or with train/ (test/). Default: apple2orange if on disk or
+            be in --data_dir; tfds:NAME, two domains of TensorFlow Datasets, such as
+            tfds:cycle_gan/horse2zebra. A folder holds trainA/ and trainB/ (testA/, testB/), or A/
+            and B/, each with images or with train/ (test/). Default: apple2orange if on disk or
             downloadable, else embedded.
         data_dir: folder of named datasets, where they are also downloaded to; default
-            ~/.keras/datasets.
+            ~/.keras/datasets, for tfds:NAME ~/tensorflow_datasets.
         image_size: side of the images in pixels; default 128, for smaller images of a folder their
             usual shorter side, rounded to a multiple of 4; 32 for digits, 64 for emoji.
         channels: 3 for RGB, 1 for grayscale; default 3, 1 for digits and for a folder where most

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
-from common.data.sources.unpaired import as_digits
+from common.data.sources.changed_digits import as_digits
 from common.data.unpaired import HeldOut, UnpairedImages
 from common.errors import UserError
 from common.evaluation.formatting import text_table

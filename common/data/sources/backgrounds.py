@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.data.reading import BadImages, Cache
-from common.data.sources.labelled import ArraySplit
+from common.data.sources.labelled_splits import ArraySplit
 from common.data.sources.splits import random_split
 from common.data.sources.super_resolution import ImageFile, Source, Texture
 from common.errors import UserError

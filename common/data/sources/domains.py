@@ -8,9 +8,10 @@ from typing import NamedTuple
 from common.data.reading import BadImages
 from common.data.sources import labelled
 from common.data.sources.backgrounds import find_backgrounds, over_backgrounds
-from common.data.sources.labelled import ArraySplit, Found, Split
+from common.data.sources.changed_digits import Change, negatives, outlines
+from common.data.sources.labelled import Found, Split
+from common.data.sources.labelled_splits import ArraySplit
 from common.data.sources.super_resolution import parts_of
-from common.data.sources.unpaired import Change, negatives, outlines
 from common.errors import UserError
 from common.images import image_file
 

@@ -1,20 +1,21 @@
 """Sources of labelled images: named datasets, arrays, folders, generated digits."""
 
-import hashlib
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from common.data.sources import layouts, npz
+from common.data.sources import layouts, npz, tensorflow_datasets
 from common.data.sources.classes import ordered
+from common.data.sources.labelled_splits import ArraySplit, FileSplit
 from common.data.sources.named_arrays import CLASS_NAMES, NAMED, named_arrays
-from common.data.sources.splits import VALIDATION, hash_of_names, print_unused, random_split
+from common.data.sources.splits import VALIDATION, print_unused, random_split
 from common.data.sources.survey import nearest_side, survey
+from common.data.sources.tensorflow_datasets import Examples
 from common.data.stacked import DIGITS, Stacked
 from common.data.synthetic.digits import Digits, labels
 from common.data.synthetic.glyphs import CLASSES
 from common.errors import UserError, at_least_one
-from common.images import image_file, listing
+from common.images import listing
 from common.io.keras_cache import datasets_folder
 
 import numpy as np
@@ -24,78 +25,10 @@ EMBEDDED_COUNT = 20_000  # training digits by default
 SEED = 0  # fixed, so that all runs on the embedded digits share one reference classifier
 MAX_SIDE = 64  # px; default side of larger images in files, for networks of bearable cost
 SPLITS = ("train", "test")
+_GIVEN = f"a folder, an .npz file, {tensorflow_datasets.GIVEN}"
 
 
-@dataclass
-class ArraySplit:
-    """Some of the images of an array.
-
-    Attributes:
-        images: uint8 (M, H, W, 1 or 3), an array, `Digits` or `Stacked`.
-        rows: indices of the images of the split, (N,).
-        labels: int32 (N,).
-    """
-
-    images: np.ndarray | Digits | Stacked
-    rows: np.ndarray
-    labels: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Shape of an image, (H, W, C)."""
-        return tuple(self.images.shape[1:])
-
-    def take(self, indices: np.ndarray) -> np.ndarray:
-        """Images (n, H, W, C) at the indices (n,)."""
-        return self.images[self.rows[indices]]
-
-    def subset(self, indices: np.ndarray) -> "ArraySplit":
-        return ArraySplit(self.images, self.rows[indices], self.labels[indices])
-
-    def digest(self) -> str:
-        """A hash of the labels and of a hundred evenly spaced images."""
-        content = hashlib.sha256(self.labels.tobytes())
-        if isinstance(self.images, Digits):  # without drawing them
-            content.update(f"{self.images.seed} {self.images.first}".encode())
-        else:
-            some = np.linspace(0, len(self) - 1, min(len(self), 100)).astype(int)
-            content.update(f"{self.shape}".encode() + self.take(some).tobytes())
-        return content.hexdigest()
-
-
-@dataclass
-class FileSplit:
-    """Images in files.
-
-    Attributes:
-        root: folder that the hashed names are relative to.
-        paths: paths of the images.
-        labels: int32 (N,).
-    """
-
-    root: Path
-    paths: list[Path]
-    labels: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def read(self, index: int) -> np.ndarray:
-        """One image, (H, W, 3). Raises BadImage."""
-        return image_file.read(self.paths[index])
-
-    def subset(self, indices: np.ndarray) -> "FileSplit":
-        return FileSplit(self.root, [self.paths[i] for i in indices], self.labels[indices])
-
-    def digest(self) -> str:
-        """A hash of the file names."""
-        return hash_of_names(path.relative_to(self.root).as_posix() for path in self.paths)
-
-
-Split = ArraySplit | FileSplit
+Split = ArraySplit | FileSplit | Examples
 
 
 class Found(NamedTuple):
@@ -169,12 +102,14 @@ def _find(
         if known and found.class_names == [str(i) for i in range(10)]:
             found = found._replace(class_names=known.split(","))
         return found
+    if tensorflow_datasets.is_named(dataset):
+        return of_examples(tensorflow_datasets.Dataset(dataset, data_dir), seed, class_names)
     path = Path(dataset).expanduser().resolve()  # a run may be resumed from another directory
     if path.is_dir():
         return of_folder(path, seed, class_names)
     if path.is_file() and not layouts.other_file(path):
         return of_arrays(str(path), npz.read_npz(path), seed, class_names)
-    raise layouts.no_dataset(dataset, "a folder, an .npz file", *NAMED, EMBEDDED, *DIGITS)
+    raise layouts.no_dataset(dataset, _GIVEN, *NAMED, EMBEDDED, *DIGITS)
 
 
 def embedded(count: int = EMBEDDED_COUNT) -> Found:
@@ -218,6 +153,34 @@ def of_arrays(
     else:
         test = split(arrays.x_test, arrays.y_test)
     return Found(name, train, test, arrays.class_names, min(train.shape[:2]), train.shape[2])
+
+
+def of_examples(
+    dataset: tensorflow_datasets.Dataset, seed: int, class_names: list[str] | None = None
+) -> Found:
+    """A dataset of TensorFlow Datasets: its split train, and test or else validation.
+
+    Raises:
+        UserError: it has no split train, one without labels, or other classes.
+    """
+    train = dataset.examples("train", labelled=True)
+    test = dataset.first_of(("test", "validation"), labelled=True)
+    names = dataset.class_names
+    if train.labels.min(initial=0) < 0:
+        raise UserError(
+            f"--dataset {dataset.name}: not all of its training images have a class; give a "
+            "dataset where they have"
+        )
+    if class_names is not None:
+        ordered(names, class_names, dataset.name)  # raises for other names
+        new = np.array([class_names.index(name) for name in names], np.int32)
+        train, test = (part and replace(part, labels=new[part.labels]) for part in (train, test))
+        names = class_names
+    usual = train.survey()
+    if test is None:
+        train, test = split_off_test(train, dataset.name, seed)
+    side = nearest_side(usual.side, MAX_SIDE)
+    return Found(dataset.name, train, test, names, side, usual.channels, usual.side)
 
 
 def of_folder(folder: Path, seed: int, class_names: list[str] | None = None) -> Found:

@@ -6,6 +6,7 @@ from functools import cached_property
 
 from common.data.sources import labelled
 from common.data.sources.captioned_files import Drawn
+from common.data.sources.labelled_splits import ArraySplit
 from common.data.sources.splits import hash_of_names
 from common.data.synthetic import captioned_scenes as scenes
 from common.errors import UserError
@@ -22,7 +23,7 @@ class SceneSplit:
     """Generated scenes of the digits of a split."""
 
     split: str
-    digits: labelled.ArraySplit
+    digits: ArraySplit
     count: int
 
     def __len__(self) -> int:

@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from common.data.sources import layouts
+from common.data.sources import layouts, tensorflow_datasets
 from common.data.sources.splits import VALIDATION, print_unused, random_split
+from common.data.sources.tensorflow_datasets import Examples
 from common.data.synthetic.textures import texture
 from common.errors import UserError
 from common.images import image_file, listing
@@ -56,7 +57,27 @@ class Texture(NamedTuple):
         return texture(self.seed, self.index, EMBEDDED_SIZE)
 
 
-Source = ImageFile | Texture
+class Example(NamedTuple):
+    """An image of TensorFlow Datasets."""
+
+    examples: Examples
+    index: int
+
+    @property
+    def name(self) -> str:
+        return self.examples.name(self.index)
+
+    @property
+    def path(self) -> Path:
+        """Its name; it is not in a file of its own."""
+        return Path(self.name)
+
+    def read(self) -> np.ndarray:
+        """uint8 (H, W, 3). Raises BadImage."""
+        return self.examples.read(self.index)
+
+
+Source = ImageFile | Texture | Example
 Splits = dict[str, list[Source]]
 
 
@@ -93,9 +114,11 @@ def _find_one(dataset: str, data_dir: str | None, seed: int) -> tuple[str, Split
         for split, url in NAMED[dataset].items():
             fetch_archive(url, home / split, f"{dataset} {split}")
         return dataset, folder_splits(home, seed)
+    if tensorflow_datasets.is_named(dataset):
+        return example_splits(tensorflow_datasets.Dataset(dataset, data_dir), seed)
     folder = Path(dataset).expanduser()
     if not folder.is_dir():
-        given = "a folder, several separated by commas,"
+        given = f"a folder, {tensorflow_datasets.GIVEN}, several of them separated by commas,"
         raise layouts.no_dataset(dataset, given, *NAMED, EMBEDDED)
     folder = folder.resolve()  # a run may be resumed from another working directory
     return str(folder), folder_splits(folder, seed)
@@ -108,6 +131,20 @@ def embedded_splits(seed: int) -> Splits:
         splits[split] = [Texture(seed, index) for index in range(first, first + count)]
         first += count
     return splits
+
+
+def example_splits(dataset: tensorflow_datasets.Dataset, seed: int) -> tuple[str, Splits]:
+    """The name of a dataset, and its images of the splits train and validation, or else test."""
+    train = dataset.examples("train")
+    val = dataset.first_of(("validation", "test"))
+    if val is None:
+        rows = split_off_val(len(train), f"{dataset.name}: no validation split", seed)
+        train, val = map(train.subset, rows)
+    splits = {"train": train, "val": val}
+    return dataset.name, {
+        split: [Example(examples, index) for index in range(len(examples))]
+        for split, examples in splits.items()
+    }
 
 
 def folder_splits(folder: Path, seed: int) -> Splits:
@@ -128,7 +165,21 @@ def folder_splits(folder: Path, seed: int) -> Splits:
     if len(train) < 2:
         held = listing.contents(folder)
         raise UserError(f"--dataset {folder}: one image is too few to train on: {held}")
-    count = min(MAX_HELD_OUT, max(1, len(train) // 20))
-    print(f"{folder}: no val/, so {count} of {len(train)} images are held out")
-    rest, val = random_split(len(train), seed, count)
+    rest, val = split_off_val(len(train), f"{folder}: no val/", seed)
     return {"train": [train[i] for i in rest], "val": [train[i] for i in val]}
+
+
+def split_off_val(total: int, missing: str, seed: int) -> list[np.ndarray]:
+    """Divides training images: a twentieth, `MAX_HELD_OUT` at most, are held out.
+
+    Args:
+        total: number of images, two or more.
+        missing: name of the dataset and of what it lacks, for the message.
+        seed: seed of the split.
+
+    Returns:
+        The indices of the training and of the held-out images.
+    """
+    count = min(MAX_HELD_OUT, max(1, total // 20))
+    print(f"{missing}, so {count} of {total} images are held out")
+    return random_split(total, seed, count)

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from statistics import median_low
 from typing import NamedTuple
@@ -27,10 +28,10 @@ class Survey(NamedTuple):
     channels: int
 
 
-def survey(paths: Sequence[Path]) -> Survey:
+def survey(files: Sequence[Path | BytesIO]) -> Survey:
     """Looks at `SAMPLE` evenly spaced files; those that cannot be read do not count."""
-    some = np.unique(np.linspace(0, len(paths) - 1, min(len(paths), SAMPLE)).astype(int))
-    headers = [header for i in some if (header := _header(paths[i])) is not None]
+    some = np.unique(np.linspace(0, len(files) - 1, min(len(files), SAMPLE)).astype(int))
+    headers = [header for i in some if (header := _header(files[i])) is not None]
     if not headers:
         return Survey(None, 3)
     sides, channels = zip(*headers, strict=True)
@@ -51,14 +52,14 @@ def nearest_side(side: int | None, most: int) -> int:
     return most if side is None else min(sorted(sides), key=lambda each: abs(each - side))
 
 
-def _header(path: Path) -> tuple[int, int] | None:
+def _header(file: Path | BytesIO) -> tuple[int, int] | None:
     """Shorter side and channels of an image file; None if it is unreadable."""
     known = Image.registered_extensions()
     formats = sorted({known[suffix] for suffix in SUFFIXES})
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of large or damaged images: `read` will repeat them
-            with Image.open(path, formats=formats) as image:
+            with Image.open(file, formats=formats) as image:
                 grayscale = image.mode in _GRAYSCALE or image.mode.startswith("I;16")
                 if image.mode == "P":
                     colors = np.reshape(image.getpalette("RGB"), (-1, 3))

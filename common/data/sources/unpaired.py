@@ -1,18 +1,18 @@
 """Sources of unpaired images: named datasets, folders, and generated ones with known targets."""
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from common.data.sources import emoji, layouts
-from common.data.sources.labelled import ArraySplit
+from common.data.sources import emoji, layouts, tensorflow_datasets
+from common.data.sources.changed_digits import DIGITS, ChangedDigits
 from common.data.sources.paired import NAMED as PAIRED
 from common.data.sources.paired import TwoFiles
 from common.data.sources.paired import emoji_splits as emoji_pairs
 from common.data.sources.splits import hash_of_names, random_split
-from common.data.sources.survey import survey
+from common.data.sources.survey import Survey, survey
+from common.data.sources.tensorflow_datasets import Examples
 from common.data.synthetic.facades import facade_by_day, facade_by_night
 from common.errors import UserError
 from common.images import image_file, listing
@@ -20,7 +20,6 @@ from common.io.archives import fetch_archive
 from common.io.keras_cache import datasets_folder
 
 import numpy as np
-from scipy import ndimage
 
 ARCHIVES = "https://efrosgans.eecs.berkeley.edu/cyclegan/datasets"
 NAMED = (
@@ -29,7 +28,6 @@ NAMED = (
 )
 EMBEDDED = "embedded"
 EMBEDDED_COUNTS = {"train": 400, "test": 100}  # images of each domain
-DIGIT_SIDE, MARGIN = 32, 2  # px: a digit of 28 px with a margin, so that its sides halve evenly
 SIDE, MIN_SIDE = 128, 16  # px; default side of the images, and the least for smaller ones
 SPLITS = ("trainA", "trainB", "testA", "testB")
 
@@ -59,6 +57,9 @@ class Files:
         """A hash of the file names."""
         return hash_of_names(path.name for path in self.paths)
 
+    def survey(self) -> Survey:
+        return survey(self.paths)
+
 
 @dataclass
 class Emoji(Files):
@@ -74,6 +75,30 @@ class Emoji(Files):
     def target(self, index: int, size: int) -> np.ndarray:
         """The same emoji in the other style, uint8 (size, size, 3)."""
         return image_file.resize(image_file.read(self.others[index]), size, size)
+
+
+@dataclass
+class ExampleImages:
+    """Images of a split of TensorFlow Datasets."""
+
+    examples: Examples
+    has_targets = False
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def name(self, index: int) -> str:
+        return self.examples.name(index)
+
+    def read(self, index: int, size: int) -> np.ndarray:
+        """uint8 (size, size, 3). Raises BadImage."""
+        return image_file.resize(self.examples.read(index), size, size)
+
+    def digest(self) -> str:
+        return self.examples.digest()
+
+    def survey(self) -> Survey:
+        return self.examples.survey()
 
 
 @dataclass
@@ -108,82 +133,7 @@ class GeneratedFacades:
         return hashlib.sha256(f"{self.seed} {self.first} {self.night}".encode()).hexdigest()
 
 
-Change = Callable[[np.ndarray], np.ndarray]
-
-
-@dataclass
-class ChangedDigits:
-    """Digits, changed by a function in one of the two domains.
-
-    Attributes:
-        digits: white on black, uint8 (28, 28, 1) each.
-        change: function of uint8 (N, 32, 32, 1) that makes the images of this domain.
-        other: function that makes those of the other domain.
-    """
-
-    digits: ArraySplit
-    change: Change
-    other: Change
-    has_targets = True
-
-    def __len__(self) -> int:
-        return len(self.digits)
-
-    def name(self, index: int) -> str:
-        return f"digit_{self.digits.rows[index]:05d}.png"
-
-    def read(self, index: int, size: int) -> np.ndarray:
-        """uint8 (size, size, 1)."""
-        return self._drawn(index, size, self.change)
-
-    def target(self, index: int, size: int) -> np.ndarray:
-        """The digit in the other domain, uint8 (size, size, 1)."""
-        return self._drawn(index, size, self.other)
-
-    def label(self, index: int) -> int:
-        return int(self.digits.labels[index])
-
-    def _drawn(self, index: int, size: int, change: Callable) -> np.ndarray:
-        around = (0, 0), (MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0)
-        drawn = change(np.pad(self.digits.take(np.array([index])), around))[0]
-        return drawn if size == DIGIT_SIDE else image_file.resize(drawn, size, size)
-
-    def digest(self) -> str:
-        content = f"{self.digits.digest()} {self.change.__name__}"  # renaming one breaks resuming
-        return hashlib.sha256(content.encode()).hexdigest()
-
-
-def as_digits(x: np.ndarray) -> np.ndarray:
-    """Crops images of digits to the digits: uint8 (N, S, S, 1 or 3) -> (N, 28, 28, 1)."""
-    grayscale = (image_file.to_channels(one, 1) for one in x)
-    resized = [image_file.resize(one, DIGIT_SIDE, DIGIT_SIDE) for one in grayscale]
-    return np.stack(resized)[:, MARGIN:-MARGIN, MARGIN:-MARGIN]
-
-
-Domain = Files | Emoji | GeneratedFacades | ChangedDigits
-
-
-def as_they_are(x: np.ndarray) -> np.ndarray:
-    return x
-
-
-def outlines(x: np.ndarray) -> np.ndarray:
-    """The pixels around the ink: x dilated by 3x3 pixels, minus x. uint8 (N, H, W, 1)."""
-    return ndimage.grey_dilation(x, (1, 3, 3, 1), mode="constant") - x
-
-
-def negatives(x: np.ndarray) -> np.ndarray:
-    """Black on white."""
-    return 255 - x
-
-
-# Each dataset of digits: the labelled dataset that it is made from, and the change in domain B.
-DIGITS = {
-    "mnist_outlines": ("mnist", outlines),
-    "mnist_negatives": ("mnist", negatives),
-    "digits_outlines": ("embedded", outlines),
-    "digits_negatives": ("embedded", negatives),
-}
+Domain = Files | Emoji | ExampleImages | GeneratedFacades | ChangedDigits
 
 
 def find_splits(
@@ -192,7 +142,7 @@ def find_splits(
     """Returns the name or absolute path of a dataset, and its images by `SPLITS`.
 
     See `UnpairedImages` for the arguments; with `skip_alone` emoji in one style only are left out.
-    The datasets of `DIGITS` are made from a labelled one: see `digit_splits`.
+    The datasets of `DIGITS` are made from a labelled one: see `changed_digits.digit_splits`.
     """
     if dataset == EMBEDDED:
         return EMBEDDED, embedded_splits(seed)
@@ -209,10 +159,13 @@ def find_splits(
         return dataset, folder_splits(folder, seed)
     if dataset == emoji.NAME:
         return dataset, emoji_splits(emoji.folder_of(data_dir), skip_alone)
+    if tensorflow_datasets.is_named(dataset):
+        source = tensorflow_datasets.Dataset(dataset, data_dir)
+        return source.name, example_splits(source, seed)
     folder = Path(dataset).expanduser()
     if not folder.is_dir():
         names = *NAMED, *DIGITS, emoji.NAME, EMBEDDED
-        raise layouts.no_dataset(dataset, "a folder", *names)
+        raise layouts.no_dataset(dataset, f"a folder, {tensorflow_datasets.GIVEN}", *names)
     folder = folder.resolve()  # a run may be resumed from another working directory
     return str(folder), folder_splits(folder, seed)
 
@@ -246,23 +199,6 @@ def of_style(pairs: list[TwoFiles], domain: str) -> Emoji:
     return Emoji(a, b) if domain == "A" else Emoji(b, a)
 
 
-def digit_splits(
-    train: ArraySplit, test: ArraySplit, change: Change, seed: int
-) -> dict[str, Domain]:
-    """Digits (A) and the same kind of digits changed (B).
-
-    The training digits are divided between the two at random: no digit is in both. Each test
-    split has all test digits, since nothing is learned from them.
-    """
-    order = np.random.default_rng([seed, 3]).permutation(len(train))
-    halves = np.sort(order[: len(order) // 2]), np.sort(order[len(order) // 2 :])
-    splits = {}
-    for split, part in (("train", [*map(train.subset, halves)]), ("test", [test, test])):
-        splits[f"{split}A"] = ChangedDigits(part[0], as_they_are, change)
-        splits[f"{split}B"] = ChangedDigits(part[1], change, as_they_are)
-    return splits
-
-
 def folder_splits(folder: Path, seed: int) -> dict[str, Domain]:
     """The images of a folder; a missing testA or testB is split off the training images."""
     splits = {}
@@ -272,7 +208,10 @@ def folder_splits(folder: Path, seed: int) -> dict[str, Domain]:
         if test.is_dir():
             splits[f"test{domain}"] = listing.find(test)
         else:
-            splits |= split_off_test(splits[f"train{domain}"], domain, folder, seed)
+            found = splits[f"train{domain}"]
+            rows = split_off_test(len(found), f"{folder}: no test{domain}/", domain, seed)
+            for split, each in zip(("train", "test"), rows, strict=True):
+                splits[f"{split}{domain}"] = [found[i] for i in each]
     listing.print_ignored(folder, (path for paths in splits.values() for path in paths))
     return {split: Files(splits[split]) for split in SPLITS}
 
@@ -294,19 +233,41 @@ def usual_form(name: str, splits: dict[str, Domain]) -> Usual:
         return Usual(emoji.SIDE, 3)
     if name in (*NAMED, EMBEDDED):
         return Usual(SIDE, 3)
-    usual = [survey(splits[split].paths) for split in ("trainA", "trainB")]
+    usual = [splits[split].survey() for split in ("trainA", "trainB")]
     side = max(SIDE if each.side is None else each.side for each in usual)
     rounded = min(SIDE, max(MIN_SIDE, round(side / 4) * 4))
     return Usual(rounded, max(each.channels for each in usual))
 
 
-def split_off_test(
-    paths: list[Path], domain: str, folder: Path, seed: int
-) -> dict[str, list[Path]]:
-    """Moves a tenth of the training images of a domain, 100 at most, to a test split."""
-    count = min(100, max(1, len(paths) // 10))
-    if count >= len(paths):
-        raise UserError(f"--dataset {folder}: one image of {domain} is too few to train on")
-    print(f"{folder}: no test{domain}/, so {count} of {len(paths)} images of {domain} are held out")
-    train, test = random_split(len(paths), seed, count)
-    return {f"train{domain}": [paths[i] for i in train], f"test{domain}": [paths[i] for i in test]}
+def example_splits(dataset: tensorflow_datasets.Dataset, seed: int) -> dict[str, Domain]:
+    """The splits of `SPLITS` of a dataset; a missing one of test images as for folders."""
+    splits = {}
+    for domain in "AB":
+        train = dataset.examples(f"train{domain}")
+        test = dataset.first_of([f"test{domain}"])
+        if test is None:
+            missing = f"{dataset.name}: no test{domain}"
+            rows = split_off_test(len(train), missing, domain, seed)
+            train, test = map(train.subset, rows)
+        splits[f"train{domain}"], splits[f"test{domain}"] = train, test
+    return {split: ExampleImages(splits[split]) for split in SPLITS}
+
+
+def split_off_test(total: int, missing: str, domain: str, seed: int) -> list[np.ndarray]:
+    """Divides the training images of a domain: a tenth, 100 at most, are test images.
+
+    Args:
+        total: number of images.
+        missing: name of the dataset and of what it lacks, for the message.
+        domain: name of the domain.
+        seed: seed of the split.
+
+    Returns:
+        The indices of the training and of the test images.
+    """
+    count = min(100, max(1, total // 10))
+    if count >= total:
+        origin = missing.partition(": ")[0]
+        raise UserError(f"--dataset {origin}: one image of {domain} is too few to train on")
+    print(f"{missing}, so {count} of {total} images of {domain} are held out")
+    return random_split(total, seed, count)

@@ -1,7 +1,8 @@
 """Labelled images: every layout, random test splits, and errors that name what is missing."""
 
 from common.data.sources import labelled
-from common.data.sources.labelled import CLASS_NAMES, ArraySplit, find
+from common.data.sources.labelled import CLASS_NAMES, find
+from common.data.sources.labelled_splits import ArraySplit
 from common.data.sources.splits import hash_of_names
 from common.data.synthetic.digits import digits, labels
 from common.errors import UserError

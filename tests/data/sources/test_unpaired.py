@@ -3,18 +3,20 @@
 from pathlib import Path
 
 from common.data.sources import unpaired
-from common.data.sources.labelled import ArraySplit
-from common.data.sources.unpaired import (
+from common.data.sources.changed_digits import (
     DIGITS,
+    as_digits,
+    digit_splits,
+    negatives,
+    outlines,
+)
+from common.data.sources.labelled_splits import ArraySplit
+from common.data.sources.unpaired import (
     EMBEDDED,
     EMBEDDED_COUNTS,
     NAMED,
     SPLITS,
-    as_digits,
-    digit_splits,
     find_splits,
-    negatives,
-    outlines,
 )
 from common.data.synthetic.facades import facade
 from common.errors import UserError
