@@ -70,9 +70,14 @@ class _Kind(NamedTuple):
     load: Callable[[Path], Function]
 
 
+def packages(form: str) -> tuple[str, ...]:
+    """The packages that write and run files of a format."""
+    return _KINDS[form].packages
+
+
 def check_packages(form: str):
     """Raises a UserError that names the requirements if the packages of a format are missing."""
-    missing = [each for each in _KINDS[form].packages if importlib.util.find_spec(each) is None]
+    missing = [each for each in packages(form) if importlib.util.find_spec(each) is None]
     if missing:
         raise UserError(
             f"--format {form}: needs {', '.join(missing)}; install with: pip install -r "

@@ -20,7 +20,7 @@ RATE = 0.5
 
 def runtime(form):
     """Skips a test where the packages of a format are missing."""
-    for package in formats._KINDS[form].packages:
+    for package in formats.packages(form):
         pytest.importorskip(package, reason=f"{formats.REQUIREMENTS} is not installed")
 
 
@@ -157,7 +157,7 @@ def test_missing_packages_are_named_before_anything_is_written(
     plain, refused, monkeypatch, tmp_path, form
 ):
     monkeypatch.setattr(formats.importlib.util, "find_spec", lambda name: None)
-    said = [f"--format {form}", formats._KINDS[form].packages[0], "pip install -r", "export.txt"]
+    said = [f"--format {form}", formats.packages(form)[0], "pip install -r", "export.txt"]
     refused(f"export '{plain}' --output '{tmp_path}' --format {form}", *said)
     assert not [*tmp_path.iterdir()]
 
