@@ -118,7 +118,8 @@ def convert(
         network.export(str(file), form, **options)
         run = kind.load(file)
         inputs = random_inputs(specs, len(about.get("class_names", [])))
-        given = run(inputs)
+        results = run(inputs)
+        given = {key: results[output] for key, output in network.output_names.items()}
     expected = signature(**{key: tf.constant(value) for key, value in inputs.items()})
     difference = _difference(f"--format {form}: {name}", given, expected)
     for path in extra:

@@ -23,6 +23,7 @@ class Frozen(keras.Model):
 
     Attributes:
         draws: whether random numbers are drawn inside; their shapes depend on those of the inputs.
+        output_names: names of the outputs by those of the signature.
     """
 
     def __init__(self, signature: Callable, specs: dict[str, tf.TensorSpec]):
@@ -31,7 +32,9 @@ class Frozen(keras.Model):
 
         super().__init__(name="signature", dtype="float32")
         traced = tf.function(lambda **inputs: signature(**inputs)).get_concrete_function(**specs)
-        self._keys = sorted(traced.structured_outputs)
+        keys = sorted(traced.structured_outputs)
+        # An ONNX file cannot have an input and an output of one name.
+        self.output_names = {key: f"{key}_out" if key in specs else key for key in keys}
         self._function = constants.convert_variables_to_constants_v2(traced)
         operations = self._function.graph.get_operations()
         random = [operation.outputs[0] for operation in operations if operation.type in _DRAWS]
@@ -49,7 +52,7 @@ class Frozen(keras.Model):
             input_map=given,
             return_elements=[output.name for output in self._function.outputs],
         )
-        return dict(zip(self._keys, outputs, strict=True))
+        return dict(zip(self.output_names.values(), outputs, strict=True))
 
     def _numbers(self, random: list[tf.Tensor]) -> dict[str, np.ndarray]:
         """Random numbers by the names of their tensors: the same whatever the inputs hold."""

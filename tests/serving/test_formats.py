@@ -101,6 +101,19 @@ def test_a_frozen_signature_has_other_operations_and_the_same_outputs(saved, dro
     assert padding == []  # it is within a function, with "same" padding
 
 
+def test_an_output_with_the_name_of_an_input_gets_another_name(tmp_path):
+    module = tf.Module()
+    spec = tf.TensorSpec((None, 2), name="image")
+    module.of = tf.function(lambda image: {"image": 2.0 * image}, input_signature=[spec])
+    tf.saved_model.save(module, str(tmp_path), signatures=module.of)
+    signature = tf.saved_model.load(str(tmp_path)).signatures["serving_default"]
+    network = frozen.Frozen(signature, {"image": spec})
+    assert network.output_names == {"image": "image_out"}
+    assert tf.function(network)({"image": tf.ones((1, 2))})["image_out"].numpy().tolist() == [
+        [2, 2]
+    ]
+
+
 def test_error_functions_of_arithmetic():
     x = np.linspace(-5, 5, 2001, dtype=np.float32)
     np.testing.assert_allclose(frozen.erf(tf.constant(x)), scipy.special.erf(x), atol=5e-7)
