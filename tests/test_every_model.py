@@ -9,6 +9,7 @@ from functools import cache
 
 from common import cli, registry
 from common.images import image_file
+from common.serving import formats
 from common.signatures import pick
 from common.staged import Staged
 from common.training.run_folder import Run
@@ -223,3 +224,11 @@ def test_the_export_gives_what_the_run_gives(run, model, tmp_path):
             for folder in ("of_run", "of_export")
         )
         assert np.abs(one - other).max() <= 1  # of 255: rounded from floats that may differ
+
+
+@pytest.mark.parametrize("form", ["onnx", "litert"])
+def test_files_of_other_formats_give_what_the_export_gives(run, form, tmp_path):
+    for package in formats.packages(form):
+        pytest.importorskip(package, reason=f"{formats.REQUIREMENTS} is not installed")
+    exported = next((run / "export" / Run(run).config()["model"]).iterdir())
+    assert formats.convert(exported, form, tmp_path).difference < formats.TOLERANCE

@@ -11,7 +11,8 @@ def reflected(side: int | tf.Tensor, multiple: int) -> tf.Tensor:
     As `np.pad(mode="reflect")`; `tf.pad` cannot pad by more than the side.
     """
     period = tf.maximum(2 * (side - 1), 1)
-    position = tf.range(-(-side // multiple) * multiple) % period
+    # Not -(-side // multiple): ONNX rounds the quotient of a negative number up.
+    position = tf.range((side + multiple - 1) // multiple * multiple) % period
     return tf.minimum(position, period - position)
 
 

@@ -1,6 +1,7 @@
 """What the verbs of all tasks share."""
 
 import inspect
+import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,9 +11,10 @@ from typing import Any, ClassVar
 from common.adversarial import Adversarial
 from common.errors import UserError, not_negative
 from common.io import records
+from common.io.atomic import atomic_folder
 from common.reports.loss_curves import curves
 from common.reports.result_page import ResultPage
-from common.serving import saved_model
+from common.serving import formats, saved_model
 from common.signatures import given
 from common.training.run_data import open_data
 from common.training.run_folder import Network, Run
@@ -153,23 +155,51 @@ class Task:
         checkpoint: Checkpoint,
         output: str | None = None,
         version: int | None = None,
+        format: formats.Format = "saved_model",
+        signature: str | None = None,
+        size: int | None = None,
     ):
-        """Writes a SavedModel for TensorFlow Serving to OUTPUT/{model}/VERSION.
+        """Writes a SavedModel for TensorFlow Serving, or a file for ONNX Runtime or LiteRT.
+
+        It is written to OUTPUT/{model}/VERSION. An ONNX or LiteRT file holds one signature of the
+        SavedModel, and what it gives is compared with what the SavedModel gives.
 
         Args:
             run: folder of the run.
-            output: parent folder; default RUN/export.
+            output: parent folder; default RUN/export, RUN/onnx or RUN/litert.
             version: version number, 1 or more; default the next one that is not taken.
+            format: saved_model, onnx or litert; the last two need requirements-export.txt.
+            signature: signature of the SavedModel that an ONNX or LiteRT file holds; default
+                serving_default, or the first one that takes numbers if that takes texts.
+            size: side in pixels of the square images that an ONNX or LiteRT file takes, for models
+                of images of any size; default any size or, with dropout at inference, that of the
+                training images.
 
         Example:
             {program} export RUN
             {program} export RUN --output models --version 3
+            {program} export RUN --format onnx
         """
         opened = Run.open(run, self.name)
-        base = Path(output) if output else opened.exports
-        if version is not None:
-            saved_model.version_folder(base, self.name, version)  # checked before the model loads
-        print(f"exported to {self._export(opened, checkpoint, base, version)}")
+        if format == "saved_model":
+            for option, value in {"signature": signature, "size": size}.items():
+                if value is not None:
+                    raise UserError(f"--{option} {value}: give --format onnx or litert too")
+            base = Path(output) if output else opened.exports
+            if version is not None:  # checked before the model loads
+                saved_model.version_folder(base, self.name, version)
+            print(f"exported to {self._export(opened, checkpoint, base, version)}")
+            return
+        formats.check_packages(format)
+        base = Path(output) if output else opened.folder / format
+        if version is None:
+            version = saved_model.next_version(base, self.name)
+        folder = saved_model.version_folder(base, self.name, version)
+        errors = saved_model.WRITE_ERRORS
+        with tempfile.TemporaryDirectory() as scratch, atomic_folder(folder, errors) as part:
+            saved = self._export(opened, checkpoint, Path(scratch), 1)
+            converted = formats.convert(saved, format, part, signature, size)
+        print(f"exported to {folder / converted.file}: {converted}")
 
     def save_model(self, model: Adversarial, run: Run, base: Path, version: int) -> Path:
         """Writes a SavedModel to `base`/MODEL/`version` and returns that path."""
