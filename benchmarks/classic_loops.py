@@ -177,10 +177,11 @@ def classic_lapgan(model: LAPGAN, players: SimpleNamespace, x: np.ndarray, label
         combined.train_on_batch([z, *coarse, y_other], ones(y_other))
 
 
-def classic_pix2pix(_: Pix2Pix, players: SimpleNamespace, x: np.ndarray, y: np.ndarray):
+def classic_pix2pix(model: Pix2Pix, players: SimpleNamespace, x: np.ndarray, y: np.ndarray):
     """pix2pix.py: D on real pairs, D on translations, then G by the losses of D and L1."""
     y_hat = predict(players.generator, x)
-    real = np.ones((len(x), x.shape[1] // 8 - 2, x.shape[2] // 8 - 2, 1), "float32")
+    side = model.image_size // 2**model.strided - 2
+    real = np.ones((len(x), side, side, 1), "float32")
     players.discriminator.train_on_batch([x, y], real)
     players.discriminator.train_on_batch([x, y_hat], np.zeros_like(real))
     players.combined.train_on_batch(x, [real, y])

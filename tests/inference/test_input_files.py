@@ -40,7 +40,7 @@ def test_bad_images_are_named_after_the_others_are_done(folder, tmp_path, capsys
     with pytest.raises(UserError, match=r"^2 of 4 images cannot be used.*2\.png, .*3\.png; repl"):
         files.finish()
     out = capsys.readouterr().out
-    assert f"left out: {folder}/2.png: image file is truncated" in out
+    assert f"left out: {folder}/2.png: a PNG file that is truncated" in out
     assert f"left out: {folder}/3.png: not an image of a known format" in out
 
 
