@@ -152,11 +152,12 @@ def eager():
     tf.config.run_functions_eagerly(False)
 
 
-# Not here: benchmarks, and what takes several processes (test_parallel.py).
+# Not here: benchmarks, what takes several processes (tests/distributed), and what needs further
+# requirements (tests/serving/test_formats.py).
 OF_MODELS = [
     command
     for command in commands(SHELL)
-    if not command[0].startswith("benchmarks/") and "multi_worker" not in command
+    if not command[0].startswith("benchmarks/") and not {"multi_worker", "onnx"} & {*command}
 ]
 
 
@@ -182,7 +183,7 @@ def test_the_first_commands_and_what_is_served(run, eager, place, monkeypatch):
     for command in OF_MODELS:
         if "runs/first" in command:
             run(command)
-    assert list(place.glob("runs/first/samples/*.webp"))
+    assert list(place.glob("runs/first/samples/*.png"))
     for named in ("runs/first/evaluation/index.html", "translated/index.html"):
         assert named in README and (place / named).is_file()
     for python in blocks(README, "python"):  # `load`, then the SavedModel alone
