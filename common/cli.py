@@ -11,8 +11,8 @@ from pathlib import Path
 from common import option_errors, recipes
 from common.adversarial import Adversarial
 from common.errors import UserError
-from common.io.paths import expanded
-from common.training.initial_weights import full_path, source_of
+from common.io.paths import expanded, full_path
+from common.training.initial_weights import source_of
 from common.training.options import FREE_ON_RESUME, TrainingOptions
 from common.training.run_folder import Run
 from common.training.train import train

@@ -35,7 +35,7 @@ from common.nn.blocks import normal_init, patchgan
 from common.nn.image_pool import ImagePool
 from common.nn.layers import InstanceNormalization, ReflectionPadding
 from common.nn.optimizers import adam
-from common.nn.upsampling import DoublingConvolution, ResizeConvolution, Upsampling
+from common.nn.upsampling import DoublingConvolution, Upsampling, upsample
 from common.players import Player
 from common.tasks.unpaired_translation import UnpairedTranslation
 from common.two_translators import TwoTranslators
@@ -228,8 +228,7 @@ def conv_up(h, filters: int, upsampling: Upsampling):
     """3x3 convolution that doubles the sides, the inverse of `conv_down` in shape."""
     if upsampling == "transposed":
         return DoublingConvolution(filters, kernel_initializer=normal_init())(h)
-    init = normal_init()
-    return ResizeConvolution(filters, 3, upsampling, use_bias=False, kernel_initializer=init)(h)
+    return upsample(h, filters, upsampling, kernel=3, use_bias=False)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Captioned images as streams of (image, caption, image that the caption does not describe)."""
 
-from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 from common import errors
@@ -12,6 +11,7 @@ from common.data.sources.embeddings import Embeddings
 from common.data.stream import per_sample, shuffled, stream, to_unit
 from common.errors import UserError
 from common.images import image_file
+from common.io.paths import full_path
 
 import numpy as np
 import tensorflow as tf
@@ -84,8 +84,7 @@ class CaptionedImages:
         self.name, self.splits = find(dataset, data_dir, seed, skip_bad_images)
         self.augment = augment
         self._bad, self._cache = BadImages(skip_bad_images), Cache(cache_mb)
-        # a run may be resumed from another directory
-        self._file = None if embeddings is None else str(Path(embeddings).expanduser().resolve())
+        self._file = None if embeddings is None else full_path(embeddings)
         self.embeddings = None if self._file is None else self._read_embeddings(self._file)
         captions = self.splits["train"].captions()
         self.vocabulary = Vocabulary.of(captions, caption_length)

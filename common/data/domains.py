@@ -1,7 +1,6 @@
 """Two labelled domains as streams of (x_s, y_s, x_t, y_t), independent images of both."""
 
 from functools import cache, partial
-from pathlib import Path
 from typing import ClassVar, Literal
 
 from common.data.labelled import LabelledImages, check_form
@@ -11,6 +10,7 @@ from common.data.sources.domains import Domains, Search, find_domains
 from common.data.sources.labelled import Found
 from common.data.stream import endless_indices, stream, to_unit
 from common.errors import UserError, at_least_one
+from common.io.paths import full_path
 
 import numpy as np
 import tensorflow as tf
@@ -88,7 +88,7 @@ class LabelledDomains:
         found = find_domains(dataset, self.usual, self.embedded, search)
         channels = channels or common_channels(found)
         self.name, self.change = found.name, found.change
-        self.photos = None if photos is None else str(Path(photos).expanduser().resolve())
+        self.photos = None if photos is None else full_path(photos)
         self.seed, self.baseline = seed, baseline
         self.source, self.target = (
             LabelledImages.of(domain, seed, image_size, channels, skip_bad_images, cache_mb)

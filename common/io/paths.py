@@ -2,6 +2,7 @@
 
 import os
 import re
+from pathlib import Path
 
 
 def expanded(value):
@@ -16,3 +17,8 @@ def expanded(value):
     if not isinstance(value, str) or "~" not in value:
         return value
     return ",".join(os.path.expanduser(part) for part in re.split(r",\s*(?=~)", value))
+
+
+def full_path(path: str) -> str:
+    """A path that means the same in another working directory, where a run may be resumed."""
+    return str(Path(path).expanduser().resolve())

@@ -30,6 +30,7 @@ from common.data.captions import Vocabulary
 from common.errors import UserError
 from common.inference.text_sampler import TextEndpoints, TextSampler
 from common.io.atomic import atomic_folder
+from common.io.records import write_json
 from common.nn.latent import Latent
 from common.serving import saved_model, warmup
 
@@ -80,7 +81,7 @@ def export_text_sampler(
     with atomic_folder(folder, saved_model.WRITE_ERRORS) as part:
         archive.write_out(str(part), verbose=False)
         warmup.write_requests(part, name, requests)
-        (part / ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+        write_json(part / ABOUT, about)
     return folder
 
 

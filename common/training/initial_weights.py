@@ -1,9 +1,8 @@
 """The weights that a new run starts from: random ones, those of its dataset, or of another run."""
 
-from pathlib import Path
-
 from common.adversarial import Adversarial
 from common.errors import UserError
+from common.io.paths import full_path
 from common.signatures import parameters
 from common.training import checkpoint
 from common.training.run_folder import Run
@@ -55,10 +54,6 @@ def source_of(init_from: str, model_name: str) -> Run:
     except UserError as error:
         raise UserError(f"--init_from {error}") from error
     return run
-
-
-def full_path(init_from: str) -> str:
-    return str(Path(init_from).expanduser().resolve())
 
 
 def _take_weights(model: Adversarial, source: Run, options: dict):

@@ -1,13 +1,13 @@
 """A training run, from its options to the exported model."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from common.adversarial import AVERAGE_BATCHES, Adversarial, Jit
 from common.distributed.replicas import Replicas, replicas_of
 from common.errors import UserError
 from common.io import records
+from common.io.paths import full_path
 from common.reports.animation import animate
 from common.signatures import pick
 from common.training import callbacks, checkpoint, length, logging
@@ -112,7 +112,7 @@ def prepare(
     keras.config.set_dtype_policy(settings.precision)
     keras.utils.set_random_seed(settings.seed)
     if options.get("data_dir"):  # a run may be resumed from another working directory
-        options = options | {"data_dir": str(Path(options["data_dir"]).expanduser().resolve())}
+        options = options | {"data_dir": full_path(options["data_dir"])}
     data, fingerprint, images = open_data(task.data, run, options)
     options = options | data.found
     model = replicas.build(lambda: _build(model_class, options, data, settings.jit, replicas))
