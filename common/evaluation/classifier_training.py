@@ -21,10 +21,7 @@ WIDTHS = 32, 64  # filters of the last two convolutions
 EARLY_WIDTH = 16  # filters of the convolutions before, whose feature maps are large
 DROPOUT = 0.25, 0.5  # before the features and before the logits
 FEATURES = 128
-# Training stops early when the accuracy on held-out images stands still, but not before each image
-# was seen often: only with fewer than 6,000 images. The classifiers of larger sets, such as MNIST
-# and USPS, are those from before there was an early stop, since published numbers depend on them.
-PASSES = 60  # over the training images before a stop
+# Training stops early when the accuracy on held-out images stands still.
 CHECK = 100  # steps between two looks at the held-out images
 PATIENCE = 400  # steps without a higher accuracy
 DECAY = 200  # steps over which the learning rate then falls to 0
@@ -80,7 +77,7 @@ def train_network(
     x: np.ndarray,
     y: np.ndarray,
     order: np.ndarray,
-    measure: Callable[[], float] | None = None,
+    measure: Callable[[], float] | None,
 ) -> int:
     """Trains a network of `build_network` in place; returns the number of steps.
 
@@ -89,8 +86,8 @@ def train_network(
         x: images, uint8 (N, S, S, C).
         y: labels, int (N,).
         order: indices (N,), the order of the images before shuffling.
-        measure: accuracy of the network on held-out images, by which training stops early; None
-            for STEPS steps.
+        measure: accuracy of the network on held-out images, by which training stops early; None to
+            train for STEPS steps.
     """
     variables = network.trainable_variables
     rate = _Rate()
@@ -119,7 +116,7 @@ def train_network(
         accuracy = measure()
         if accuracy > best:
             best, since = accuracy, done
-        elif done >= since + PATIENCE and may_stop(len(x), done):
+        elif done >= since + PATIENCE and done + DECAY < STEPS:
             end = done + DECAY
             rate.end.assign(end)
     return done
@@ -137,17 +134,10 @@ def _with_progress(batches: list) -> Iterator:
         yield batch
 
 
-def may_stop(count: int, step: int | None = None) -> bool:
-    """Whether training on so many images may stop after a step; default whether it ever may."""
-    last = STEPS - DECAY - 1  # a later stop would save nothing
-    step = last if step is None else step
-    return PASSES * count <= step * BATCH and step <= last
-
-
-def recipe(count: int) -> tuple[tuple, tuple]:
-    """What a classifier that is trained on so many images depends on, besides these."""
+def recipe(early_stop: bool) -> tuple[tuple, tuple]:
+    """What a classifier depends on besides its images."""
     steps = (VERSION, STEPS, BATCH, LEARNING_RATE, SHIFT, SEED)
-    stop = (PASSES, CHECK, PATIENCE, DECAY, HELD_OUT) if may_stop(count) else ()
+    stop = (CHECK, PATIENCE, DECAY, HELD_OUT) if early_stop else ()
     return steps + stop, (WIDTHS, EARLY_WIDTH, DROPOUT, FEATURES)
 
 

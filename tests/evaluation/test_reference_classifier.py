@@ -131,7 +131,7 @@ def test_damaged_files_are_detected(cache, tmp_path, content, capsys):
 def file_name(data):
     """Name of the cache file of a dataset."""
     splits = (module._digests(*data.arrays(split)) for split in ("train", "test"))
-    return f"reference_classifier_{module._hash(data, *splits)}.npz"
+    return f"reference_classifier_{module._hash(data, True, *splits)}.npz"
 
 
 class ChangedStripes(Stripes):
@@ -290,16 +290,32 @@ def test_images_are_shifted_independently_and_borders_replicated():
 # How long it is trained.
 
 
-def test_large_datasets_never_stop_early(monkeypatch):
-    """Published numbers depend on the classifiers of MNIST and USPS, and so on their file names."""
+def test_the_recipe_of_published_numbers_stays_the_same(monkeypatch):
+    """The file names of NO_EARLY_STOP are hashes of it."""
     monkeypatch.undo()
-    assert training.may_stop(5900) and training.may_stop(200, step=100)
-    assert not training.may_stop(200, step=93) and not training.may_stop(200, step=2800)
-    for count in (7291, 60_000):
-        assert not training.may_stop(count)
-        steps = (1, 3000, 128, 2e-3, 1 / 14, 0)
-        assert training.recipe(count) == (steps, ((32, 64), 16, (0.25, 0.5), 128))
-    assert training.recipe(200) != training.recipe(60_000)
+    steps = (1, 3000, 128, 2e-3, 1 / 14, 0)
+    assert training.recipe(early_stop=False) == (steps, ((32, 64), 16, (0.25, 0.5), 128))
+    assert training.recipe(early_stop=True) != training.recipe(early_stop=False)
+
+
+def test_datasets_with_published_numbers_do_not_stop_early(monkeypatch, tmp_path):
+    looks = []
+
+    def train_network(network, x, y, order, measure):
+        looks.append(measure)
+        return 1
+
+    monkeypatch.setattr(training, "train_network", train_network)
+    data = Stripes()
+    digests = [module._digests(*data.arrays(split)) for split in ("train", "test")]
+    full, early = (module._hash(data, stop, *digests) for stop in (False, True))
+    trained_classifier(data, tmp_path)
+    assert looks.pop()() == pytest.approx(1 / 3, abs=0.34) and full != early
+    monkeypatch.setitem(module.NO_EARLY_STOP, full, "stripes")
+    trained_classifier(data, tmp_path)
+    assert looks == [None]
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {f"reference_classifier_{name}.npz" for name in (full, early)}
 
 
 class Rates(training._Rate):
@@ -321,7 +337,7 @@ class Rates(training._Rate):
     ],
 )
 def test_it_stops_when_the_accuracy_stands_still(monkeypatch, capsys, accuracies, steps):
-    for name, value in {"STEPS": 20, "BATCH": 8, "PASSES": 1, "CHECK": 2, "DECAY": 2}.items():
+    for name, value in {"STEPS": 20, "BATCH": 8, "CHECK": 2, "DECAY": 2}.items():
         monkeypatch.setattr(training, name, value)
     monkeypatch.setattr(training, "PATIENCE", 4)
     monkeypatch.setattr(training, "TIMED", 3)
