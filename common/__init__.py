@@ -8,7 +8,7 @@ import sys
 
 from common import early_checks, environment, help_stubs
 
-__all__ = ["load"]
+__all__ = ["load", "open_demo"]
 
 environment.set_variables()
 if help_stubs.only_help_is_asked_for(sys.argv):
@@ -22,3 +22,8 @@ def load(folder, **checkpoint):
     """Loads a trained model, from the folder of a run or of a SavedModel: `common.loading.load`."""
     # Not imported above: it imports TensorFlow, and everything in common/.
     return importlib.import_module("common.loading").load(folder, **checkpoint)
+
+
+def open_demo(folder, **options):
+    """Shows a trained model's demo in a notebook: `common.loading.open_demo`."""
+    return importlib.import_module("common.loading").open_demo(folder, **options)

@@ -1,4 +1,4 @@
-"""The command line: train, predict, evaluate and export, built from signatures and docstrings."""
+"""The command line: train, predict, evaluate, export and demo, built from signatures and docstrings."""
 
 import inspect
 import sys
@@ -23,7 +23,7 @@ from jsonargparse import ArgumentParser, DefaultHelpFormatter
 
 EXAMPLES, RECIPES = "examples:", "recipes:"
 BOOLEANS = {"true", "false", "True", "False", "yes", "no"}  # optional value after a flag
-VERBS = ("train", "predict", "evaluate", "export")
+VERBS = ("train", "predict", "evaluate", "export", "demo")
 LENGTHS = {"--epochs", "--steps"}
 
 
@@ -53,7 +53,7 @@ def main(
         if verb == "train":
             _train(model_class, task, program, rest)
         else:
-            _call(getattr(task, verb), program, rest)
+            call(getattr(task, verb), program, rest)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from error
@@ -91,7 +91,7 @@ def train_parser(model_class: type, task, program: str) -> ArgumentParser:
     parser = _parser(
         program,
         f"Trains {model_class.__name__}. {plain if recipes.PLAIN in known else ''}Other verbs: "
-        "predict, evaluate and export; for their options: predict --help, ...",
+        "predict, evaluate, export and demo; for their options: predict --help, ...",
         [*examples, "{program} --resume --run RUN"],
         usage=f"{program} [train] [OPTION ...]",
         listed=listed,
@@ -180,7 +180,7 @@ def verb_parser(verb, program: str) -> ArgumentParser:
     """Returns the parser of a verb, a bound method of a task.
 
     Positional-only parameters are positional arguments: list[str] takes one or more,
-    list[str] | None any number; one that no docstring describes is left out. A parameter that is a
+    list[str] | None any number, str | None at most one; one that no docstring describes is left out. A parameter that is a
     dataclass stands for one option per field. All others are options. The task's `docstrings` for
     the verb give the help; their examples end it.
     """
@@ -193,7 +193,11 @@ def verb_parser(verb, program: str) -> ArgumentParser:
     )
     positional, groups = _positional(verb), _groups(verb)
     helps = {p.arg_name: p.description for each in docs for p in each.params}
-    numbers = {list[str]: {"nargs": "+"}, list[str] | None: {"nargs": "*", "default": None}}
+    numbers = {
+        list[str]: {"nargs": "+"},
+        list[str] | None: {"nargs": "*", "default": None},
+        str | None: {"nargs": "?", "default": None},
+    }
     for name, annotation in positional.items():
         if name in helps:
             number = numbers.get(annotation, {})
@@ -220,8 +224,12 @@ def _groups(verb) -> dict[str, type]:
     return {name: replaced.get(group, group) for name, group in groups.items()}
 
 
-def _call(verb, program: str, arguments: list[str]):
-    """Calls a verb with its parameters from the command line."""
+def call(verb, program: str, arguments: list[str]):
+    """Calls a verb, a bound method of a task, with its parameters from a command line.
+
+    Raises:
+        UserError: an argument is unknown or ill-typed, or as the verb.
+    """
     options = _parse(verb_parser(verb, program), arguments)
     given = [options.pop(name) for name in _positional(verb) if name in options]
     given = [None if value == [] else value for value in given]

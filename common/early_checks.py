@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from common import help_stubs
 
-VERBS = frozenset({"predict", "evaluate", "export"})
+VERBS = frozenset({"predict", "evaluate", "export", "demo"})
 FAILED = 2  # exit status of an error that the user can fix
 _in_child = False
 

@@ -13,6 +13,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from common import registry
+from common.demo import page as demo_page
 from common.errors import UserError, at_least_one
 from common.images import image_file
 from common.images.tiling import Upscaler
@@ -261,13 +262,7 @@ def load(folder: Path | str, **checkpoint) -> Loaded:
         for option in checkpoint:
             raise UserError(f"{option}: fixed in the SavedModel {folder}; load the run instead")
         return _load_saved_model(path)
-    run = Run(path)
-    if not run.config_file.is_file():
-        raise UserError(f"{folder}: neither a run (config.json) nor a SavedModel in this folder")
-    name = run.config()["model"]
-    if name not in registry.NAMES:
-        raise UserError(f"{folder}: a run of {name}, which is not a model of this project")
-    task = registry.task_of(name)
+    task = _task_of(path)
     options = task.option_groups.get(Checkpoint, Checkpoint)(**checkpoint)
     match task:
         case Generation():
@@ -285,7 +280,41 @@ def load(folder: Path | str, **checkpoint) -> Loaded:
         case UnpairedTranslation():
             load_direction = partial(task.translator, folder, checkpoint=options)
             return ImageTranslator(_two_directions(load_direction))
-    raise UserError(f"{folder}: runs of {name} cannot be loaded in Python; use predict")
+    raise UserError(f"{folder}: runs of {task.name} cannot be loaded in Python; use predict")
+
+
+def open_demo(run: Path | str, share: bool = False, height: int = 800, **checkpoint):
+    """Shows the demo of a run in a notebook: the page of the verb `demo`.
+
+    Args:
+        run: folder of a run.
+        share: give the page a public address, too, through Gradio's servers.
+        height: height in pixels of its frame in the notebook.
+        checkpoint: as of `load`.
+
+    Returns:
+        The page, a `gradio.Blocks`; its `close()` ends it.
+
+    Raises:
+        UserError: there is no run in the folder, or Gradio is not installed.
+    """
+    path = Path(run).expanduser()
+    task = _task_of(path)
+    options = task.option_groups.get(Checkpoint, Checkpoint)(**checkpoint)
+    page = task.demo_page(str(path), options)
+    demo_page.launch(page, None, share, browser=False, height=height)
+    return page
+
+
+def _task_of(folder: Path):
+    """The task of the model of a run."""
+    run = Run(folder)
+    if not run.config_file.is_file():
+        raise UserError(f"{folder}: neither a run (config.json) nor a SavedModel in this folder")
+    name = run.config()["model"]
+    if name not in registry.NAMES:
+        raise UserError(f"{folder}: a run of {name}, which is not a model of this project")
+    return registry.task_of(name)
 
 
 def _load_saved_model(folder: Path) -> Loaded:

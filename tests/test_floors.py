@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 MODELS = sorted(path.stem for path in ROOT.glob("*/*.py") if path.stem == path.parent.name)
 FLOORS = [  # from top to bottom, packages and modules of common/
     {"loading", "registry", "tasks"},
-    {"cli", "serving"},
+    {"cli", "demo", "serving"},
     {"training", "evaluation", "inference"},
     {
         "growing",

@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
+from common.adversarial import Adversarial
+from common.demo.panels import Panel, WholeNumber
 from common.errors import UserError
 from common.inference.attention_maps import Point, draw_attention
 from common.inference.draw import Sampling
 from common.tasks.capability import Capability
+
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,13 @@ class Attention(Capability):
     """
 
     option_groups: ClassVar[dict[type, type]] = {Sampling: AttentionSampling}
+
+    def panels(self, model: Adversarial, examples: tuple[np.ndarray, ...]) -> list[Panel]:
+        fields = (
+            WholeNumber("count", "images", 4, least=1, most=16),
+            WholeNumber("seed", "seed", 0, least=0),
+        )
+        return [Panel("Attention", "Draw", "image", None, fields, ("--attention",))]
 
 
 def parse(points: str) -> list[Point]:

@@ -5,10 +5,15 @@ import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
+from common import cli, early_checks
 from common.adversarial import Adversarial
+from common.demo import page as demo_page
+from common.demo.memory import keep_models
+from common.demo.panels import Panel
 from common.errors import UserError, not_negative
 from common.io import records
 from common.io.atomic import atomic_folder
@@ -20,6 +25,8 @@ from common.training.run_data import open_data
 from common.training.run_folder import Network, Run
 
 import numpy as np
+
+EXAMPLES = 6  # images of the data on the page of a demo
 
 
 @dataclass(frozen=True)
@@ -141,6 +148,76 @@ class Task:
     ) -> "Evaluation":
         """Opens a run and loads its model for an evaluation."""
         return Evaluation(self, Run.open(run, self.name), checkpoint, options)
+
+    # Demo.
+
+    def panels(self, run: str, checkpoint: Checkpoint) -> list[Panel]:
+        """Returns the tabs of the demo's page.
+
+        Args:
+            run: folder of a run, or of one version of an exported SavedModel.
+            checkpoint: selects the weights.
+        """
+        raise NotImplementedError
+
+    def demo(
+        self,
+        run: str | None = None,
+        /,
+        *,
+        checkpoint: Checkpoint,
+        port: int | None = None,
+        share: bool = False,
+        browser: bool = True,
+    ):
+        """Opens a page in the browser that does what predict does.
+
+        It needs requirements-demo.txt. The page is served to this machine alone, until Ctrl-C.
+        Uploads and results are deleted after ten minutes and at the end.
+
+        Args:
+            run: folder of a run, or of one version of an exported SavedModel; default this model's
+                most recent run.
+            port: port of the page; default the first free one from 7860 up.
+            share: give the page a public address, too, through Gradio's servers.
+            browser: open the page in the browser.
+
+        Example:
+            {program} demo
+            {program} demo RUN --port 8000
+        """
+        page = self.demo_page(run, checkpoint)
+        print(f"demo: {demo_page.launch(page, port, share, browser)} (Ctrl-C ends it)", flush=True)
+        page.block_thread()
+
+    def demo_page(self, run: str | None, checkpoint: Checkpoint):
+        """Returns the page of `demo`, a `gradio.Blocks` that is not served yet."""
+        demo_page.check_package()
+        run = run or str(Run.open(None, self.name).folder)
+        self.check_run(run, checkpoint)
+        early_checks.end()
+        keep_models(self)
+        options = [f"--{name}={value}" for name, value in given(checkpoint).items()]
+
+        def predict(arguments: list[str]):
+            cli.call(self.predict, self.name, [*arguments, *options])
+
+        panels = self.panels(run, checkpoint)
+        return demo_page.build(self.name, f"{run}", panels, predict, run)
+
+    def examples(self, run: str, images: Callable[[Any], Iterable[np.ndarray]]) -> tuple:
+        """Images of a run's data for the page of `demo`; none where the data are not there.
+
+        Args:
+            run: folder of the run, or of a SavedModel, which has no data.
+            images: takes them from the data.
+        """
+        if saved_model.contains(run):
+            return ()
+        try:
+            return tuple(islice(images(self.data_of(Run.open(run, self.name))), EXAMPLES))
+        except UserError:
+            return ()
 
     # Export.
 

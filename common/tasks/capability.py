@@ -1,13 +1,16 @@
 """What a model can do besides its task: the base of all capabilities."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from common.adversarial import Adversarial
+from common.demo.panels import Field, Panel, Upload
 from common.images import image_file
 from common.inference.endpoints import Endpoint
 from common.inference.input_files import InputFiles
+from common.inference.sampler import Sampler
 from common.reports.result_page import ResultPage
 from common.tasks.base import Evaluation
 from common.training.run_folder import Run
@@ -42,6 +45,28 @@ class Capability:
         """Returns what it adds to the help of a verb of the task, if anything."""
         method = getattr(type(self), verb, None)
         return None if method is getattr(Capability, verb, None) else method.__doc__
+
+    # Demo.
+
+    def fields(self, sampler: Sampler) -> list[Field]:
+        """Returns the options of images from noise that the page of `demo` shows.
+
+        Args:
+            sampler: of a run or of a SavedModel.
+        """
+        return []
+
+    def panels(self, model: Adversarial, examples: tuple[np.ndarray, ...]) -> list[Panel]:
+        """Returns the tabs that it adds to the page of `demo`, for a run.
+
+        Args:
+            model: the model.
+            examples: images of its data, uint8 (S, S, C) each.
+        """
+        if self.image_options is None:
+            return []
+        title = self.verb.capitalize()
+        return [Panel(title, title, "images", Upload(examples=examples))]
 
     # During training.
 
@@ -136,6 +161,14 @@ def process(
 def read_image(file: Path, model: Adversarial) -> np.ndarray:
     """Reads an image file as the model takes it: uint8 (S, S, C), cropped to its central square."""
     return image_file.square(image_file.read(file, model.channels), model.image_size)
+
+
+def classifier_panels(
+    capabilities: list[Capability], model: Adversarial, examples: tuple[np.ndarray, ...]
+) -> list[Panel]:
+    """The tabs of capabilities, for a task whose `predict` classifies only with --classify."""
+    panels = [panel for each in capabilities for panel in each.panels(model, examples)]
+    return [replace(panel, arguments=("--classify",)) for panel in panels]
 
 
 def class_names(run: Run) -> list[str]:

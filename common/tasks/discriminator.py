@@ -4,6 +4,7 @@ from itertools import islice
 from typing import ClassVar
 
 from common.adversarial import Adversarial
+from common.demo.panels import Panel, Upload
 from common.errors import UserError
 from common.evaluation import generated_images
 from common.images import image_file
@@ -71,6 +72,11 @@ class Classification(Capability):
         for file, name, probability in rows[:PRINTED]:
             print(f"{file}: {name} ({probability})")
         return f"{len(rows)} images classified in {table}"
+
+    def panels(self, model: Adversarial, examples: tuple[np.ndarray, ...]) -> list[Panel]:
+        if model.classify is None:
+            return []
+        return [Panel("Classify", "Classify", "class", Upload(examples=examples))]
 
     def evaluate(self, evaluation: Evaluation):
         """Also evaluates the model's classifier on real test images, 10,000 at most.

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from common.adversarial import Adversarial
 from common.data.domains import LabelledDomains
+from common.demo.panels import Panel, Upload, WholeNumber
 from common.errors import UserError, at_least_one
 from common.evaluation import generated_images
 from common.images import image_file
@@ -19,8 +20,8 @@ from common.reports.result_page import THUMBNAIL, ResultPage
 from common.serving.noise_translator import export_noise_translator, load_noise_translator
 from common.serving.signatures import export_signatures
 from common.tasks import two_domains
-from common.tasks.base import Checkpoint, EvaluationOptions, Task, is_saved_model
-from common.tasks.capability import class_names, process
+from common.tasks.base import EXAMPLES, Checkpoint, EvaluationOptions, Task, is_saved_model
+from common.tasks.capability import class_names, classifier_panels, process
 from common.tasks.two_domains import DomainEvaluation
 from common.training.run_folder import Run
 
@@ -208,6 +209,19 @@ class DomainAdaptation(Task):
         two_domains.add_transductive_accuracy(evaluation)
         evaluation.data = data.target  # of which the capabilities are
         evaluation.finish()
+
+    def panels(self, run: str, checkpoint: Checkpoint) -> list[Panel]:
+        seed = WholeNumber("seed", "seed", 0, least=0)
+        count = WholeNumber("count", "translations", 4, least=1, most=16)
+        source = self.examples(run, lambda data: data.source.arrays("test", EXAMPLES)[0])
+        upload = Upload(examples=source)
+        translate = Panel("Translate", "Translate", "images", upload, (count, seed))
+        if is_saved_model(run, checkpoint):
+            return [translate]
+        model = self.load(Run.open(run, self.name), checkpoint)
+        target = self.examples(run, lambda data: data.target.arrays("test", EXAMPLES)[0])
+        classify = classifier_panels(self.capabilities, model, target)
+        return [translate, *classify] if model.baseline is None else classify
 
     def save_model(self, model: Adversarial, run: Run, base: Path, version: int) -> Path:
         """Writes a SavedModel of the translator and capabilities; of a baseline, of the latter."""

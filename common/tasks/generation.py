@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from common.adversarial import Adversarial
 from common.data.labelled import LabelledImages
+from common.demo.panels import Choice, Panel, WholeNumber
 from common.errors import UserError, at_least_one
 from common.evaluation import generated_images, reference_classifier
 from common.inference.draw import (
@@ -27,7 +28,7 @@ from common.reports.result_page import THUMBNAIL, ResultPage
 from common.serving import saved_model
 from common.serving.sampler import export_sampler, load_sampler
 from common.signatures import given
-from common.tasks.base import Checkpoint, EvaluationOptions, Task, is_saved_model
+from common.tasks.base import EXAMPLES, Checkpoint, EvaluationOptions, Task, is_saved_model
 from common.tasks.capability import class_names, process
 from common.training.run_folder import Run
 
@@ -251,6 +252,32 @@ class Generation(Task):
             captions = f"made by {self.name}", f"real, {split}"
             page.row("Images", dict(zip(captions, shown, strict=True)))
         evaluation.finish()
+
+    def panels(self, run: str, checkpoint: Checkpoint) -> list[Panel]:
+        sampler = self.sampler(run, checkpoint)
+        seed = WholeNumber("seed", "seed", 0, least=0)
+        label, label_to = [], []
+        if names := tuple(sampler.class_names):
+            label = [Choice("label", "class", choices=names, none="all classes")]
+            label_to = [Choice("label_to", "class at the end", choices=names, none="the same")]
+        own = [field for each in self.capabilities for field in each.fields(sampler)]
+        images = (*label, WholeNumber("count", "images", 64, least=1, most=100), seed, *own)
+        frames = WholeNumber("interpolate", "frames", 16, least=2, most=32)
+        seed_to = WholeNumber("seed_to", "seed at the end", least=0)
+        between = (*label, *label_to, seed, seed_to, frames)
+        panels = [
+            Panel("Images", "Draw", "image", None, images, ("--grid",), at_once=True),
+            Panel("Interpolation", "Draw", "animation", None, between),
+        ]
+        if saved_model.contains(run):
+            return panels
+        model = self.load(Run.open(run, self.name), checkpoint)
+        examples = self.examples(run, self.input_examples)
+        return panels + [p for each in self.capabilities for p in each.panels(model, examples)]
+
+    def input_examples(self, data: Any) -> Iterable[np.ndarray]:
+        """Test images for the capabilities that take images."""
+        return data.arrays("test", EXAMPLES)[0]
 
     def save_model(self, model: Adversarial, run: Run, base: Path, version: int) -> Path:
         """Writes a SavedModel with the signatures of `export_sampler` and of the capabilities."""

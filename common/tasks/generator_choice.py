@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from common.demo.panels import Choice, Field
 from common.errors import UserError
 from common.evaluation import reference_classifier
 from common.evaluation.formatting import text_table
@@ -43,6 +44,10 @@ class GeneratorChoice(Capability):
     """
 
     option_groups: ClassVar[dict[type, type]] = {Sampling: GeneratorSampling}
+
+    def fields(self, sampler: Sampler) -> list[Field]:
+        numbers = tuple(map(str, range(sampler.latent.choices)))
+        return [Choice("generator", "generator", choices=numbers, none="all generators")]
 
     def evaluate(self, evaluation: Evaluation):
         """Also counts the classes in 1,000 images of each generator, by the reference classifier.

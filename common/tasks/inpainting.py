@@ -7,6 +7,8 @@ from typing import ClassVar, Literal
 
 from common.adversarial import Adversarial
 from common.data.labelled import LabelledImages
+from common.demo import panels as demo_panels
+from common.demo.panels import Panel
 from common.errors import UserError, at_least_one
 from common.evaluation import generated_images, inpainting, reference_classifier
 from common.images.grid import grid, square_grid
@@ -25,8 +27,8 @@ from common.inference.sampler import BATCH_SIZE, TRAINING_SEED
 from common.reports.result_page import THUMBNAIL, ResultPage
 from common.serving import saved_model
 from common.serving.inpainter import export_inpainter, load_inpainter
-from common.tasks.base import Checkpoint, EvaluationOptions, Task, is_saved_model
-from common.tasks.capability import class_names, process
+from common.tasks.base import EXAMPLES, Checkpoint, EvaluationOptions, Task, is_saved_model
+from common.tasks.capability import class_names, classifier_panels, process
 from common.training.run_folder import Run
 
 import keras
@@ -198,6 +200,15 @@ class InPainting(Task):
             shown = {"masked": masked(x, holes), "completed": fill(x, holes), "original": x}
             page.row("Images", {name: square_grid(images) for name, images in shown.items()})
         evaluation.finish()
+
+    def panels(self, run: str, checkpoint: Checkpoint) -> list[Panel]:
+        self.inpainter(run, checkpoint)  # an error belongs here rather than to the first image
+        examples = self.examples(run, lambda data: data.arrays("test", EXAMPLES)[0])
+        panels = [Panel("Fill", "Fill", "image", demo_panels.Hole(examples=examples))]
+        if saved_model.contains(run):
+            return panels
+        model = self.load(Run.open(run, self.name), checkpoint)
+        return panels + classifier_panels(self.capabilities, model, examples)
 
     def save_model(self, model: Adversarial, run: Run, base: Path, version: int) -> Path:
         """Writes a SavedModel with the signatures of `export_inpainter` and the capabilities'."""

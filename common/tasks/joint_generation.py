@@ -1,6 +1,6 @@
 """The task of generators of pairs of images, one of each domain, from the same noise."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import ClassVar
 
@@ -140,6 +140,9 @@ class JointGeneration(Generation):
         if not is_saved_model(run, checkpoint):
             two_domains.refuse_baseline(Run.open(run, self.name), "generate images")
         return super().sampler(run, checkpoint)
+
+    def input_examples(self, data: JointDomains) -> Iterable[np.ndarray]:
+        return super().input_examples(data.target)
 
     def save_model(self, model: Adversarial, run: Run, base: Path, version: int) -> Path:
         """Writes a SavedModel of the sampler and the capabilities; of a baseline, of the latter."""

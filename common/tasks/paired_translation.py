@@ -1,6 +1,6 @@
 """The task of translators of paired images."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -8,6 +8,8 @@ from typing import ClassVar, Literal
 
 from common.adversarial import Adversarial
 from common.data.paired import PairedImages
+from common.demo.boards import translator_panels
+from common.demo.panels import Panel
 from common.errors import UserError, at_least_one
 from common.evaluation import paired
 from common.evaluation.inception import keras_inception_fid
@@ -26,7 +28,7 @@ from common.metrics.directions import better
 from common.reports.result_page import THUMBNAIL, ResultPage
 from common.serving.translator import export_translator, load_translator
 from common.signatures import given
-from common.tasks.base import Checkpoint, EvaluationOptions, Task, is_saved_model
+from common.tasks.base import EXAMPLES, Checkpoint, EvaluationOptions, Task, is_saved_model
 from common.training.run_folder import Run
 
 import numpy as np
@@ -204,6 +206,10 @@ class PairedTranslation(Task):
             page.row(name, {caption: image_file.to_uint8(one) for caption, one in shown.items()})
         evaluation.finish()
 
+    def panels(self, run: str, checkpoint: Checkpoint) -> list[Panel]:
+        self.translator(run, checkpoint)  # an error belongs here rather than to the first image
+        return translator_panels(self.examples(run, lambda data: conditions(data, "val")))
+
     def save_model(self, model: Adversarial, run: Run, base: Path, version: int) -> Path:
         sides = model.image_size, model.image_size
         facts = model.multiple, model.channels_in, sides
@@ -217,3 +223,8 @@ class PairedTranslation(Task):
         model = self.load(Run.open(run, self.name), checkpoint)
         facts = model.multiple, model.channels_in, model.image_size
         return Translator(compiled(model.sampler), *facts)
+
+
+def conditions(data: PairedImages, split: str) -> Iterator[np.ndarray]:
+    """The inputs of a split's pairs, uint8 (S, S, C)."""
+    return (image_file.to_uint8(x) for _, x, _ in data.pairs(split, EXAMPLES))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from common.adversarial import Adversarial
+from common.demo.panels import Field, Flag, Number, Panel, Upload, WholeNumber
 from common.errors import UserError, at_least_one, not_negative
 from common.evaluation import reference_classifier, styles
 from common.evaluation.formatting import text_table
@@ -167,6 +168,29 @@ class Styles(Capability):
             print(f"{source}: mean squared error {before:.5f} at the start, {after:.5f} in the end")
         page.title += f": {len(images)} images projected"
         return f"{len(images)} images projected to {files.folder}"
+
+    def fields(self, sampler: Sampler) -> list[Field]:
+        if sampler.model is None:  # they are fixed in a SavedModel
+            return []
+        return [
+            Number("truncation", "truncation", 1.0),
+            WholeNumber("noise_seed", "seed of the noise maps", 0, least=0),
+            Flag("noise", "noise maps", True),
+        ]
+
+    def panels(self, model: Adversarial, examples: tuple[np.ndarray, ...]) -> list[Panel]:
+        last = model.synthesis.input_shape[1] - 1
+        mix = (
+            WholeNumber("mix", "layers with the styles of the rows", last // 2, least=1, most=last),
+            WholeNumber("count", "images", 36, least=4, most=64),
+            WholeNumber("seed", "seed", 0, least=0),
+        )
+        steps = WholeNumber("project_steps", "steps", 200, least=1, most=500)
+        upload, project = Upload(examples=examples), ("--project",)
+        return [
+            Panel("Style mixing", "Mix", "image", None, mix),
+            Panel("Projection", "Project", "images", upload, (steps,), project),
+        ]
 
     def evaluate(self, evaluation: Evaluation):
         """Also measures what truncation, noise and style mixing do to 1,000 generated images.

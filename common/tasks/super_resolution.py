@@ -10,6 +10,7 @@ from typing import ClassVar
 from common.adversarial import Adversarial
 from common.data.sources.super_resolution import parts_of
 from common.data.super_resolution import HighResolutionImages
+from common.demo.panels import Panel, Upload
 from common.errors import UserError, at_least_one
 from common.evaluation import super_resolution
 from common.images import bicubic, image_file, listing
@@ -20,12 +21,20 @@ from common.inference.input_files import InputFiles, InputOptions, name_bad
 from common.metrics.directions import better
 from common.reports.result_page import THUMBNAIL, ResultPage
 from common.serving.upscaler import export_upscaler, load_upscaler
-from common.tasks.base import Checkpoint, Evaluation, EvaluationOptions, Task, is_saved_model
+from common.tasks.base import (
+    EXAMPLES,
+    Checkpoint,
+    Evaluation,
+    EvaluationOptions,
+    Task,
+    is_saved_model,
+)
 from common.training.run_folder import Run
 
 import numpy as np
 
 Read = Callable[[], np.ndarray]  # uint8 (H, W, 1 or 3)
+MOST_PIXELS = 500_000  # of an image on the page of a demo
 SAMPLE_SIDE = 128  # px, maximum side of an image in the sample grid
 
 
@@ -183,6 +192,16 @@ class SuperResolution(Task):
             page.note("\n".join(["left out:", *map(str, bad.values())]))
         evaluation.finish()
         name_bad(bad, sum(map(len, sets.values())), options.skip_bad_images)
+
+    def panels(self, run: str, checkpoint: Checkpoint) -> list[Panel]:
+        scale = self.upscaler(run, checkpoint).scale
+
+        def small(data: HighResolutionImages) -> Iterator[np.ndarray]:
+            for _, image in data.originals("val", EXAMPLES, super_resolution.min_side(scale)):
+                yield bicubic.resize(image, *(side // scale for side in image.shape[:2]))
+
+        upload = Upload(MOST_PIXELS, self.examples(run, small))
+        return [Panel("Enlarge", "Enlarge", "before and after", upload)]
 
     def save_model(self, model: Adversarial, run: Run, base: Path, version: int) -> Path:
         facts = model.scale, model.halo, model.image_size // model.scale

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, Literal
 
+from common.demo.panels import Field, Number
 from common.errors import UserError
 from common.evaluation import generated_images, reference_classifier
 from common.evaluation.formatting import text_table
@@ -94,6 +95,9 @@ class Truncation(Capability):
     """
 
     option_groups: ClassVar[dict[type, type]] = {Sampling: TruncatedSampling}
+
+    def fields(self, sampler: Sampler) -> list[Field]:
+        return [Number("truncation", "truncation")]
 
     def evaluate(self, evaluation: Evaluation):
         """Also compares images of truncated noise, with thresholds of 1 and 0.5.

@@ -1,12 +1,14 @@
 """The task of translators between two domains of unpaired images."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from common.adversarial import Adversarial
 from common.data.unpaired import HeldOut, UnpairedImages
+from common.demo.boards import translator_panels
+from common.demo.panels import Choice, Panel
 from common.errors import UserError, at_least_one
 from common.evaluation import cycle_consistency, paired
 from common.evaluation.inception import keras_inception_fid
@@ -25,7 +27,7 @@ from common.inference.input_files import InputFiles, InputOptions
 from common.metrics.directions import better
 from common.reports.result_page import THUMBNAIL, ResultPage
 from common.serving.translator import export_translator, load_translator
-from common.tasks.base import Checkpoint, EvaluationOptions, Task, is_saved_model
+from common.tasks.base import EXAMPLES, Checkpoint, EvaluationOptions, Task, is_saved_model
 from common.training.run_folder import Run
 
 import numpy as np
@@ -200,6 +202,13 @@ class UnpairedTranslation(Task):
             show_cycles(page, direction, *pair, images)
         evaluation.finish()
 
+    def panels(self, run: str, checkpoint: Checkpoint) -> list[Panel]:
+        for direction in DIRECTIONS:
+            self.translator(run, direction, checkpoint)
+        directions = Choice("direction", "direction", DIRECTIONS[0], choices=DIRECTIONS)
+        examples = self.examples(run, images_of_both)
+        return translator_panels(examples, (directions,))
+
     def save_model(self, model: Adversarial, run: Run, base: Path, version: int) -> Path:
         """Writes a SavedModel with signatures for both directions.
 
@@ -226,6 +235,12 @@ def both_directions(model: Adversarial) -> list[tuple[Translate, Translate]]:
     """Returns (G, F) and (F, G): for each domain the translator of its images, and the one back."""
     G, F = (compiled(model.sampler.get_layer(direction)) for direction in DIRECTIONS)
     return [(G, F), (F, G)]
+
+
+def images_of_both(data: UnpairedImages) -> Iterator[np.ndarray]:
+    """Test images of A and of B in turn, uint8 (S, S, C)."""
+    held_out = [data.held_out(domain, "test", EXAMPLES) for domain in "AB"]
+    return (image_file.to_uint8(one.x) for both in zip(*held_out, strict=False) for one in both)
 
 
 def mean_image(data: UnpairedImages, domain: str) -> np.ndarray:
