@@ -14,6 +14,7 @@ from common.signatures import pick
 from common.staged import Staged
 from common.training.run_folder import Run
 from tests.helpers.checkpoints import arrays
+from tests.helpers.demo_tabs import Tabs
 from tests.helpers.image_files import noise
 
 import keras
@@ -224,6 +225,22 @@ def test_the_export_gives_what_the_run_gives(run, model, tmp_path):
             for folder in ("of_run", "of_export")
         )
         assert np.abs(one - other).max() <= 1  # of 255: rounded from floats that may differ
+
+
+def test_every_tab_of_the_demo_answers_with_the_bytes_of_predict(run, model, tmp_path):
+    model_class, task_class, *capabilities = model
+    tabs = Tabs(task_class(model_class, capabilities), run, tmp_path)
+    for panel in tabs.panels:
+        answer = tabs.answer(panel)
+        assert answer.images or answer.classes or panel.result == "images" and answer.note
+    # Now that models are in memory, and the tabs have set their variables, one tab once more.
+    answer = tabs.answer(tabs.panels[0])
+    folder = answer.images[-1].parent
+    arguments = ["predict", *tabs.calls[-1]]
+    arguments[arguments.index("--output") + 1] = str(tmp_path / "again")
+    cli.main(*model, arguments=arguments)
+    files = {path.name: path.read_bytes() for path in (tmp_path / "again").glob("*.png")}
+    assert files == {path.name: path.read_bytes() for path in folder.glob("*.png")}
 
 
 @pytest.mark.parametrize("form", ["onnx", "litert"])

@@ -3,7 +3,7 @@
 import os
 import tempfile
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from importlib.util import find_spec
 from inspect import Parameter, Signature
 from pathlib import Path
@@ -29,14 +29,14 @@ def check_package():
         raise UserError("demo needs Gradio: pip install -r requirements-demo.txt")
 
 
+@cache
 def scratch_folder() -> tempfile.TemporaryDirectory:
-    """A folder for uploads and results, which is deleted when the process ends.
+    """The folder of this process for uploads and results, which is deleted when it ends.
 
-    Gradio keeps its uploads there from now on.
+    Gradio keeps its uploads there from now on, those of all pages.
     """
     scratch = tempfile.TemporaryDirectory(prefix="demo_")
-    for name in ("results", "examples"):
-        Path(scratch.name, name).mkdir()
+    Path(scratch.name, "results").mkdir()
     os.environ["GRADIO_TEMP_DIR"] = str(Path(scratch.name, "uploads"))
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     return scratch
@@ -52,17 +52,18 @@ def build(title: str, text: str, panels: list[Panel], predict: Predict, run: str
         predict: the verb, which takes its arguments in a list.
         run: its first argument.
     """
-    scratch = scratch_folder()  # before the import, which reads the environment
+    scratch = Path(scratch_folder().name)  # before the import, which reads the environment
     import gradio as gr
 
-    answers = Answers(predict, run, Path(scratch.name, "results"))
+    answers = Answers(predict, run, scratch / "results")
+    examples = Path(tempfile.mkdtemp(prefix="examples_", dir=scratch))
     with gr.Blocks(title=title, delete_cache=(KEPT, KEPT), analytics_enabled=False) as page:
         gr.Markdown(f"# {title}\n{text}")
         for panel in panels:
             with gr.Tab(panel.title), gr.Row():
                 with gr.Column():
                     inputs = [_image_input(panel)] if panel.image is not None else []
-                    _add_examples(panel, inputs, Path(scratch.name, "examples"))
+                    _add_examples(panel, inputs, examples)
                     inputs += [_widget(field) for field in panel.fields]
                     button = gr.Button(panel.button, variant="primary")
                 with gr.Column():
@@ -78,7 +79,6 @@ def build(title: str, text: str, panels: list[Panel], predict: Predict, run: str
             if panel.at_once:
                 page.load(**click, api_visibility="private")
         gr.Markdown(PRIVACY)
-    page.scratch = scratch  # lives as long as the page
     return page
 
 
