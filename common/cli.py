@@ -1,4 +1,4 @@
-"""The command line: train, predict, evaluate, export and demo, built from signatures and docstrings."""
+"""The command line: train and the verbs of tasks, built from signatures and docstrings."""
 
 import inspect
 import sys
@@ -180,9 +180,9 @@ def verb_parser(verb, program: str) -> ArgumentParser:
     """Returns the parser of a verb, a bound method of a task.
 
     Positional-only parameters are positional arguments: list[str] takes one or more,
-    list[str] | None any number, str | None at most one; one that no docstring describes is left out. A parameter that is a
-    dataclass stands for one option per field. All others are options. The task's `docstrings` for
-    the verb give the help; their examples end it.
+    list[str] | None any number, str | None at most one; one that no docstring describes is left
+    out. A parameter that is a dataclass stands for one option per field. All others are options.
+    The task's `docstrings` for the verb give the help; their examples end it.
     """
     docs = [docstring_parser.parse(text) for text in verb.__self__.docstrings(verb.__name__)]
     parser = _parser(

@@ -268,7 +268,7 @@ def test_ctrl_c_outside_of_training_prints_no_traceback(run_cli, monkeypatch):
     def evaluate(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_call", evaluate)
+    monkeypatch.setattr(cli, "call", evaluate)
     result = run_cli("evaluate x")
     assert result.status == 130 and result.err == "interrupted\n"
 

@@ -232,7 +232,7 @@ def test_every_tab_of_the_demo_answers_with_the_bytes_of_predict(run, model, tmp
     tabs = Tabs(task_class(model_class, capabilities), run, tmp_path)
     for panel in tabs.panels:
         answer = tabs.answer(panel)
-        assert answer.images or answer.classes or panel.result == "images" and answer.note
+        assert answer.images or answer.classes or (panel.result == "images" and answer.note)
     # Now that models are in memory, and the tabs have set their variables, one tab once more.
     answer = tabs.answer(tabs.panels[0])
     folder = answer.images[-1].parent

@@ -50,4 +50,9 @@ def board_for(images: Iterable[np.ndarray]) -> Drawing:
     if not 2 <= len(frequent) <= MOST_COLOURS or shares[frequent].sum() < COVERED:
         return Drawing(colours=BASIC)
     channels = np.stack(np.unravel_index(frequent, counts.shape), axis=-1) * 255 // (LEVELS - 1)
-    return Drawing(colours=tuple("#%02x%02x%02x" % tuple(colour) for colour in channels))
+    return Drawing(colours=tuple(map(hexadecimal, channels)))
+
+
+def hexadecimal(colour: Iterable[int]) -> str:
+    """A colour as "#rrggbb"."""
+    return "#" + bytes(map(int, colour)).hex()

@@ -20,6 +20,9 @@ from PIL import Image
 HOST = "127.0.0.1"
 MAX_UPLOAD = 10 * 2**20  # bytes
 PRIVACY = f"Uploads are deleted after {KEPT // 60} minutes, and when this demo ends."
+RESULT = "result"  # CSS class of images, which are shown large: many have 28 or 64 pixels
+STYLE = "width: 100%; height: 360px; object-fit: contain; image-rendering: pixelated"
+CSS = f".{RESULT} img {{ {STYLE} }}"
 FONTS = ["system-ui", "sans-serif"]  # on the machine: the page needs no connection
 
 
@@ -114,6 +117,7 @@ def launch(
             quiet=True,
             height=height,
             theme=theme,
+            css=CSS,
         )
     except OSError as error:
         raise UserError(f"--port {port}: cannot be used ({one_line(error)})") from error
@@ -154,14 +158,17 @@ def _image_input(panel: Panel):
         case Drawing(colours=colours, side=side):
             blank = Image.new("RGB", (side, side), colours[0])
             brush = gr.Brush(
-                default_color=colours[1], colors=list(colours), color_mode="fixed", default_size=12
+                default_color=colours[1], colors=list(colours), color_mode="fixed", default_size=8
             )
             empty = {"background": blank, "layers": [], "composite": None}
             return _editor(label="draw", value=empty, brush=brush, canvas_size=(side, side))
         case Hole():
             brush = gr.Brush(default_color="#ffffff", colors=["#ffffff"], color_mode="fixed")
             return _editor(label="upload an image and paint over the part to fill", brush=brush)
-    return _upload_class()(label="image", type="filepath", sources=["upload", "clipboard"])
+    upload = gr.Image(label="image", type="filepath", sources=["upload", "clipboard"])
+    # The file as it was uploaded: it is decoded by `predict`, which says what is wrong with it.
+    upload.preprocess = lambda payload: payload and payload.path
+    return upload
 
 
 def _add_examples(panel: Panel, inputs: list, folder: Path):
@@ -189,17 +196,6 @@ def _editor(**options):
     )
 
 
-def _upload_class():
-    """A `gradio.Image` that hands over the file as it was uploaded, without decoding it."""
-    import gradio as gr
-
-    class Image(gr.Image):
-        def preprocess(self, payload):
-            return payload and payload.path
-
-    return Image
-
-
 def _output(panel: Panel):
     """The widget of the result."""
     import gradio as gr
@@ -211,7 +207,9 @@ def _output(panel: Panel):
             return gr.ImageSlider(label="bicubic interpolation and result", format="png")
         case "class":
             return gr.Label(label="class", num_top_classes=1)
-    return gr.Image(label="result", type="filepath", format="png", interactive=False)
+    return gr.Image(
+        label="result", type="filepath", format="png", interactive=False, elem_classes=RESULT
+    )
 
 
 def _answer(answers: Answers, panel: Panel, *values) -> tuple[Any, str]:

@@ -73,16 +73,14 @@ def read(source: str | Path | bytes, channels: int = 3) -> np.ndarray:
     return pixels.reshape(*pixels.shape[:2], channels)
 
 
-def size(source: str | Path | bytes) -> tuple[int, int]:
+def size(path: str | Path) -> tuple[int, int]:
     """Height and width of an image in pixels as stored in its file, without decoding it.
 
     Raises:
         BadImage: as `read`, as far as the file's first bytes tell.
     """
-    with _errors_in_one_line(source):
-        with io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as file:
-            with Image.open(file, formats=_FORMATS) as image:
-                return image.height, image.width
+    with _errors_in_one_line(path), Image.open(path, formats=_FORMATS) as image:
+        return image.height, image.width
 
 
 def read_layers(source: str | Path | bytes) -> tuple[np.ndarray, np.ndarray | None]:

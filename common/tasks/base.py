@@ -26,7 +26,7 @@ from common.training.run_folder import Network, Run
 
 import numpy as np
 
-EXAMPLES = 6  # images of the data on the page of a demo
+EXAMPLES = 5  # images of the data on the page of a demo
 
 
 @dataclass(frozen=True)
@@ -203,7 +203,7 @@ class Task:
             cli.call(self.predict, self.name, [*arguments, *options])
 
         panels = self.panels(run, checkpoint)
-        return demo_page.build(self.name, f"{run}", panels, predict, run)
+        return demo_page.build(self.name, Path(run).resolve().name, panels, predict, run)
 
     def examples(self, run: str, images: Callable[[Any], Iterable[np.ndarray]]) -> tuple:
         """Images of a run's data for the page of `demo`; none where the data are not there.

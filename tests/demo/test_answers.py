@@ -54,7 +54,7 @@ def test_predict_is_called_with_the_fields_and_the_image(answers, picture):
     predict = Predict("my picture.png")
     panel = Panel("Translate", "Go", "image", Upload(), (SEED,), ("--grid",))
     answer = answers(predict).answer(panel, [5], picture)
-    (run, image, output, folder, *others) = predict.calls[0]
+    (run, image, output, _, *others) = predict.calls[0]
     assert (run, image, output) == ("runs/first", str(picture), "--output")
     assert others == ["--grid", "--seed=5"]
     assert [path.name for path in answer.images] == ["my picture.png"]
@@ -90,7 +90,7 @@ def test_a_mask_is_handed_over(answers, picture, tmp_path):
 def test_errors_do_not_name_the_page_s_folders(answers, picture):
     made = answers(Predict(error="{1}: has no pixels"))
     panel = Panel("Translate", "Go", "image", Upload())
-    with pytest.raises(UserError, match="^my picture.png: has no pixels$"):
+    with pytest.raises(UserError, match=r"^my picture\.png: has no pixels$"):
         made.answer(panel, [], picture)
 
 

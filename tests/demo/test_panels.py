@@ -1,7 +1,7 @@
 """What the page of a demo hands to predict, and the colours of its drawing board."""
 
 from common.data.synthetic.facades import LABEL_COLOURS, facade
-from common.demo.boards import BASIC, board_for, translator_panels
+from common.demo.boards import BASIC, board_for, hexadecimal, translator_panels
 from common.demo.panels import Choice, Flag, Number, Text, Upload, WholeNumber
 
 import numpy as np
@@ -31,11 +31,11 @@ def test_a_value_becomes_an_argument(field, value, arguments):
 
 def test_the_board_of_label_maps_has_their_colours():
     board = board_for(facade(0, index, 64)[1] for index in range(20))
-    expected = {"#%02x%02x%02x" % colour for colour in LABEL_COLOURS.values()}
+    expected = {hexadecimal(colour) for colour in LABEL_COLOURS.values()}
     assert set(board.colours) <= expected and len(board.colours) >= 8
     maps = np.concatenate([facade(0, index, 64)[1].reshape(-1, 3) for index in range(20)])
     colours, counts = np.unique(maps, axis=0, return_counts=True)
-    assert board.colours[0] == "#%02x%02x%02x" % tuple(colours[counts.argmax()])
+    assert board.colours[0] == hexadecimal(colours[counts.argmax()])
 
 
 def test_the_board_of_edges_is_of_their_background_and_lines():
