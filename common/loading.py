@@ -1,13 +1,14 @@
 """Trained models in Python: `from common import load`.
 
-model = load("runs/first")  # a run, or one version of an exported SavedModel
+model = load("runs/first")  # a run, one version of an exported SavedModel, or trained weights
 translated = model(image)  # uint8 (H, W, 3), or a batch (B, H, W, 3)
-sevens = load("runs/cgan").sample(16, label=7, seed=0)  # uint8 (16, 28, 28, 1)
+sevens = load("cgan/mnist").sample(16, label=7, seed=0)  # uint8 (16, 28, 28, 1)
 completed = load("runs/ccgan")(image, mask)  # fills the white part of the mask, (H, W)
 adapted = load("runs/pixelda")(image, seed=0)  # of the training size, (32, 32, 3)
 drawn = load("runs/stackgan").sample("a red three on blue", 8)  # uint8 (8, 64, 64, 3)
 """
 
+import os
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
@@ -23,6 +24,7 @@ from common.inference.inpainting import WHITE, Inpainter
 from common.inference.noise_translator import NoiseTranslator
 from common.inference.painter import TextPainter
 from common.inference.sampler import Sampler
+from common.io import weights_file
 from common.serving import inpainter as saved_inpainter
 from common.serving import noise_translator as saved_noise_translator
 from common.serving import sampler as saved_sampler
@@ -248,23 +250,20 @@ def load(folder: Path | str, **checkpoint) -> Loaded:
     """Loads a trained model of any kind.
 
     Args:
-        folder: folder of a run, or of one version of an exported SavedModel.
+        folder: folder of a run, or of one version of an exported SavedModel; or trained weights: a
+            name such as cgan/mnist, the path of a weights file, or its URL.
         checkpoint: options of `predict` that select the weights of a run: best=True, or
             network="generator" or "average"; for pix2pix also its inference options.
 
     Raises:
-        UserError: there is neither in the folder, or it does not have these weights.
+        UserError: there is none of these, or it does not have these weights.
     """
-    path = Path(folder).expanduser()
-    folder = str(path)
+    folder = os.path.expanduser(folder)
     if saved_model.contains(folder):
         for option in checkpoint:
             raise UserError(f"{option}: fixed in the SavedModel {folder}; load the run instead")
-        return _load_saved_model(path)
-    run = Run(path)
-    if not run.config_file.is_file():
-        raise UserError(f"{folder}: neither a run (config.json) nor a SavedModel in this folder")
-    name = run.config()["model"]
+        return _load_saved_model(Path(folder))
+    name, folder = _model_and_run(folder)
     if name not in registry.NAMES:
         raise UserError(f"{folder}: a run of {name}, which is not a model of this project")
     task = registry.task_of(name)
@@ -286,6 +285,26 @@ def load(folder: Path | str, **checkpoint) -> Loaded:
             load_direction = partial(task.translator, folder, checkpoint=options)
             return ImageTranslator(_two_directions(load_direction))
     raise UserError(f"{folder}: runs of {name} cannot be loaded in Python; use predict")
+
+
+def _model_and_run(folder: str) -> tuple[str, str]:
+    """The name of the model, and the run or the weights file as its task takes it.
+
+    Raises:
+        UserError: there is neither.
+    """
+    run = Run(Path(folder))
+    if run.config_file.is_file():
+        return run.config()["model"], folder
+    model, _, name = folder.partition("/")
+    file = weights_file.named(model).get(name) if name else None
+    file = file or weights_file.located(folder)
+    if file is None:
+        names = weights_file.listed(model) if model in registry.NAMES else ""
+        raise UserError(
+            f"{folder}: neither a run (config.json) nor a SavedModel in this folder{names}"
+        )
+    return weights_file.read(file).about["model"], str(file)
 
 
 def _load_saved_model(folder: Path) -> Loaded:
