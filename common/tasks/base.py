@@ -190,9 +190,7 @@ class Task:
         if format == "weights":
             for option, value in {"version": version, "signature": signature, "size": size}.items():
                 if value is not None:
-                    raise UserError(
-                        f"--{option} {value}: is not for --format weights; leave it out"
-                    )
+                    raise UserError(f"--{option} {value}: leave it out with --format weights")
             return export_weights(self, opened, checkpoint, output, weights)
         for option, value in given(weights).items():
             raise UserError(f"--{option} {value}: give --format weights too")

@@ -90,22 +90,21 @@ class Run:
         return run
 
     @classmethod
-    def open(cls, run: str, model_name: str) -> "Run":
+    def open(cls, run: str | None, model_name: str) -> "Run":
         """A run, or trained weights in place of one.
 
         Args:
             run: folder of a run; or a name, path or URL of trained weights, as for
-                `weights_file.find`. A folder with a run takes precedence.
+                `weights_file.find`; default the model's most recent run. A folder with a run takes
+                precedence.
             model_name: name of the model.
 
         Raises:
             UserError: there is neither, it belongs to another model, or the file is damaged.
         """
-        if not cls(Path(run)).config_file.is_file() and (
-            file := weights_file.find(run, model_name)
-        ):
-            return TrainedWeights.read(file, model_name)
-        return cls.in_folder(run, model_name)
+        is_run = run is None or cls(Path(run)).config_file.is_file()
+        file = None if is_run else weights_file.find(str(run), model_name)
+        return TrainedWeights.read(file, model_name) if file else cls.in_folder(run, model_name)
 
     @classmethod
     def in_folder(cls, folder: str | None, model_name: str) -> "Run":
@@ -173,7 +172,11 @@ class Run:
         """Step of the newest checkpoint, or of the best one; 0 if there is none yet."""
         if best:
             return self.best().get("step", 0)
-        return max(checkpoint.steps(self.checkpoints), default=0)
+        return max(self.steps(), default=0)
+
+    def steps(self) -> list[int]:
+        """Steps with a checkpoint, in ascending order."""
+        return checkpoint.steps(self.checkpoints)
 
     def best(self) -> dict:
         """Step, metric and value of the best checkpoint; empty if there is none."""
@@ -250,7 +253,7 @@ class Run:
         if best and not self.best_checkpoint().exists():
             raise UserError(f"{self.folder}: no best checkpoint was kept; train with --keep_best")
         if not path.exists():
-            kept = ", ".join(map(str, checkpoint.steps(self.checkpoints)))
+            kept = ", ".join(map(str, self.steps()))
             raise UserError(f"--step {step}: {self.folder} has checkpoints of steps {kept}")
         return self.best_checkpoint() if best else path
 
@@ -289,6 +292,9 @@ class TrainedWeights(Run):
 
     def step(self, best: bool = False) -> int:
         return self.file.about["step"]
+
+    def steps(self) -> list[int]:
+        return [self.step()]
 
     def checkpoint_file(self, best: bool = False, step: int | None = None) -> Path:
         """Path of the file; raises a UserError if a certain checkpoint is asked for."""
