@@ -102,7 +102,8 @@ def read(path: Path) -> WeightsFile:
         if _digest(arrays) != expected:
             raise ValueError("the content does not match its digest")
         about = json.loads(arrays.pop(_ABOUT).tobytes())
-        if missing := _FACTS - set(about):
+        missing = _FACTS - (about.keys() if isinstance(about, dict) else set())
+        if missing:
             raise ValueError(f"it does not say {', '.join(sorted(missing))}")
     except DAMAGE as error:
         raise UserError(

@@ -113,6 +113,8 @@ def test_other_files_are_refused(tmp_path):
     refused(tmp_path / "checkpoint.npz", "sha256")
     weights_file.write(tmp_path / "f.npz", {"model": "m", "step": 1}, ARRAYS)
     refused(tmp_path / "f.npz", "network, options")
+    weights_file.write(tmp_path / "f.npz", 3, ARRAYS)
+    refused(tmp_path / "f.npz", "model, network, options, step")
 
 
 def refused(path, said=""):
