@@ -19,7 +19,7 @@ elif not (early_checks.are_due(sys.argv) and early_checks.begin()):
 
 
 def load(folder, **checkpoint):
-    """Loads a trained model, from the folder of a run or of a SavedModel: `common.loading.load`."""
+    """Loads a trained model from a run, a SavedModel or trained weights: `common.loading.load`."""
     # Not imported above: it imports TensorFlow, and everything in common/.
     return importlib.import_module("common.loading").load(folder, **checkpoint)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from common import option_errors, recipes
 from common.adversarial import Adversarial
 from common.errors import UserError
+from common.io import weights_file
 from common.io.paths import expanded, full_path
 from common.training.initial_weights import source_of
 from common.training.options import FREE_ON_RESUME, TrainingOptions
@@ -25,6 +26,7 @@ EXAMPLES, RECIPES = "examples:", "recipes:"
 BOOLEANS = {"true", "false", "True", "False", "yes", "no"}  # optional value after a flag
 VERBS = ("train", "predict", "evaluate", "export", "demo")
 LENGTHS = {"--epochs", "--steps"}
+WEIGHTS = "--weights"
 
 
 def main(
@@ -153,7 +155,7 @@ def _train(model_class: type, task, program: str, arguments: list[str]):
             options["init_from"] = str(source_of(options["init_from"], name).folder)
         return train(model_class, task, Run.new(options["run"], name), options)
 
-    run = Run.open(options["run"], name)
+    run = Run.in_folder(options["run"], name)
     before = model_class.earlier_defaults | run.config()["options"]
     parser.set_defaults({name: value for name, value in before.items() if name in options})
     options = train_options(parser, model_class, task, arguments)
@@ -202,12 +204,36 @@ def verb_parser(verb, program: str) -> ArgumentParser:
         if name in helps:
             number = numbers.get(annotation, {})
             parser.add_argument(name, metavar=name.upper(), help=helps[name], **number)
+    parser.add_argument(
+        WEIGHTS, metavar="WEIGHTS", help="trained weights, instead of RUN: " + _weights(verb)
+    )
     parser.add_method_arguments(
         type(verb.__self__), verb.__name__, as_group=False, skip={*positional, *groups}
     )
     for group in groups.values():
         parser.add_class_arguments(group)
     return parser
+
+
+def verb_options(parser: ArgumentParser, arguments: list[str]) -> dict:
+    """Returns the parsed options of a verb, with the value of --weights as its RUN."""
+    first, rest = [], []
+    words = iter(arguments)
+    for word in words:
+        option, equals, value = word.partition("=")
+        if option == WEIGHTS:
+            first = [value if equals else next(words, WEIGHTS)]
+        else:
+            rest.append(word)
+    options = _parse(parser, first + rest)
+    del options[WEIGHTS.strip("-")]
+    return options
+
+
+def _weights(verb) -> str:
+    """Returns what can be given as trained weights, for the help of a verb."""
+    names = "".join(f"{name}, " for name in weights_file.named(verb.__self__.name))
+    return f"{names}a file by export --format weights, or its URL; RUN takes them too"
 
 
 def _positional(verb) -> dict[str, type]:
@@ -230,7 +256,7 @@ def call(verb, program: str, arguments: list[str]):
     Raises:
         UserError: an argument is unknown or ill-typed, or as the verb.
     """
-    options = _parse(verb_parser(verb, program), arguments)
+    options = verb_options(verb_parser(verb, program), arguments)
     given = [options.pop(name) for name in _positional(verb) if name in options]
     given = [None if value == [] else value for value in given]
     for name, group in _groups(verb).items():

@@ -1,13 +1,14 @@
 """Trained models in Python: `from common import load`.
 
-model = load("runs/first")  # a run, or one version of an exported SavedModel
+model = load("runs/first")  # a run, one version of an exported SavedModel, or trained weights
 translated = model(image)  # uint8 (H, W, 3), or a batch (B, H, W, 3)
-sevens = load("runs/cgan").sample(16, label=7, seed=0)  # uint8 (16, 28, 28, 1)
+sevens = load("cgan/mnist").sample(16, label=7, seed=0)  # uint8 (16, 28, 28, 1)
 completed = load("runs/ccgan")(image, mask)  # fills the white part of the mask, (H, W)
 adapted = load("runs/pixelda")(image, seed=0)  # of the training size, (32, 32, 3)
 drawn = load("runs/stackgan").sample("a red three on blue", 8)  # uint8 (8, 64, 64, 3)
 """
 
+import os
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
@@ -24,6 +25,7 @@ from common.inference.inpainting import WHITE, Inpainter
 from common.inference.noise_translator import NoiseTranslator
 from common.inference.painter import TextPainter
 from common.inference.sampler import Sampler
+from common.io import weights_file
 from common.serving import inpainter as saved_inpainter
 from common.serving import noise_translator as saved_noise_translator
 from common.serving import sampler as saved_sampler
@@ -31,7 +33,7 @@ from common.serving import saved_model
 from common.serving import text_to_image as saved_text_to_image
 from common.serving import translator as saved_translator
 from common.serving import upscaler as saved_upscaler
-from common.tasks.base import Checkpoint
+from common.tasks.base import Checkpoint, Task
 from common.tasks.domain_adaptation import DomainAdaptation
 from common.tasks.generation import Generation
 from common.tasks.inpainting import InPainting
@@ -249,20 +251,20 @@ def load(folder: Path | str, **checkpoint) -> Loaded:
     """Loads a trained model of any kind.
 
     Args:
-        folder: folder of a run, or of one version of an exported SavedModel.
+        folder: folder of a run, or of one version of an exported SavedModel; or trained weights: a
+            name such as cgan/mnist, the path of a weights file, or its URL.
         checkpoint: options of `predict` that select the weights of a run: best=True, or
             network="generator" or "average"; for pix2pix also its inference options.
 
     Raises:
-        UserError: there is neither in the folder, or it does not have these weights.
+        UserError: there is none of these, or it does not have these weights.
     """
-    path = Path(folder).expanduser()
-    folder = str(path)
+    folder = os.path.expanduser(folder)
     if saved_model.contains(folder):
         for option in checkpoint:
             raise UserError(f"{option}: fixed in the SavedModel {folder}; load the run instead")
-        return _load_saved_model(path)
-    task = _task_of(path)
+        return _load_saved_model(Path(folder))
+    task, folder = _task_and_run(folder)
     options = task.option_groups.get(Checkpoint, Checkpoint)(**checkpoint)
     match task:
         case Generation():
@@ -287,7 +289,7 @@ def open_demo(run: Path | str, share: bool = False, height: int = 800, **checkpo
     """Shows the demo of a run in a notebook: the page of the verb `demo`.
 
     Args:
-        run: folder of a run.
+        run: folder of a run, or trained weights, as of `load`.
         share: give the page a public address, too, through Gradio's servers.
         height: height in pixels of its frame in the notebook.
         checkpoint: as of `load`.
@@ -296,25 +298,40 @@ def open_demo(run: Path | str, share: bool = False, height: int = 800, **checkpo
         The page, a `gradio.Blocks`; its `close()` ends it.
 
     Raises:
-        UserError: there is no run in the folder, or Gradio is not installed.
+        UserError: there is none of these, or Gradio is not installed.
     """
-    path = Path(run).expanduser()
-    task = _task_of(path)
+    task, run = _task_and_run(os.path.expanduser(run))
     options = task.option_groups.get(Checkpoint, Checkpoint)(**checkpoint)
-    page = task.demo_page(str(path), options)
+    page = task.demo_page(run, options)
     demo_page.launch(page, None, share, browser=False, height=height)
     return page
 
 
-def _task_of(folder: Path):
-    """The task of the model of a run."""
-    run = Run(folder)
-    if not run.config_file.is_file():
-        raise UserError(f"{folder}: neither a run (config.json) nor a SavedModel in this folder")
-    name = run.config()["model"]
+def _task_and_run(folder: str) -> tuple[Task, str]:
+    """The task of the model, and the run or the weights file as it takes it.
+
+    Raises:
+        UserError: there is neither, or the model is unknown.
+    """
+    name, run = _model_and_run(folder)
     if name not in registry.NAMES:
         raise UserError(f"{folder}: a run of {name}, which is not a model of this project")
-    return registry.task_of(name)
+    return registry.task_of(name), run
+
+
+def _model_and_run(folder: str) -> tuple[str, str]:
+    run = Run(Path(folder))
+    if run.config_file.is_file():
+        return run.config()["model"], folder
+    model, _, name = folder.partition("/")
+    file = weights_file.named(model).get(name) if name else None
+    file = file or weights_file.located(folder)
+    if file is None:
+        names = weights_file.listed(model) if model in registry.NAMES else ""
+        raise UserError(
+            f"{folder}: neither a run (config.json) nor a SavedModel in this folder{names}"
+        )
+    return weights_file.read(file).about["model"], str(file)
 
 
 def _load_saved_model(folder: Path) -> Loaded:

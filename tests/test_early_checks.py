@@ -19,6 +19,8 @@ SCRIPT = registry.ROOT / "pix2pix" / "pix2pix.py"
         ("{run} {folder} --output out --tile 0", "--tile 0: give 1 or more"),
         ("{run} {folder} --output out", "the run has no checkpoint yet"),
         ("nowhere {folder} --output out", "nowhere: no run in this folder"),
+        ("no.npz {folder} --output out", "no.npz: no such file"),
+        ("--weights x.npz#sha256=1 {folder} --output out", "give 64 hexadecimal digits"),
     ],
 )
 def test_errors_are_found_before_tensorflow_is_imported(tmp_path, line, said):

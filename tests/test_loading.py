@@ -145,6 +145,23 @@ def test_samples_are_those_of_predict(folders, capsys, tmp_path):
             np.testing.assert_array_equal(images, written)
 
 
+@pytest.mark.parametrize("model_class", [CycleGAN, SRGAN, PixelDA, StackGAN, CCGAN])
+def test_a_weights_file_gives_what_its_run_gives_up_to_rounding(
+    folders, capsys, tmp_path, model_class
+):
+    image, hole = noise(16, 16, 2), np.eye(16, dtype=bool)
+    run, file = folders(model_class)[0], tmp_path / "file.npz"
+    cli_output(capsys, model_class, f"export {run} --format weights --output {file}")
+
+    def result(model):
+        if model_class is StackGAN:
+            return model.sample("red", 2)
+        return model(image, hole) if model_class is CCGAN else model(image)
+
+    one, other = (result(load(source)).astype(int) for source in (run, file))
+    assert one.shape == other.shape and np.abs(one - other).mean() < 3
+
+
 def test_images_of_texts_are_those_of_predict(folders, capsys, tmp_path):
     texts = ["a red three", "blue"]
     for source in folders(StackGAN):
@@ -268,6 +285,10 @@ def test_folders_without_a_model_are_refused(tmp_path):
     for folder in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(UserError, match="neither a run"):
             load(folder)
+    with pytest.raises(UserError, match=r"cgan/nothing: neither .* weights of cgan: mnist"):
+        load("cgan/nothing")
+    with pytest.raises(UserError, match=r"nowhere\.npz: no such file"):
+        load(tmp_path / "nowhere.npz")
     Run(tmp_path).write_config("of_elsewhere", {}, {})
     with pytest.raises(UserError, match="of_elsewhere"):
         load(tmp_path)

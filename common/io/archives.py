@@ -11,15 +11,13 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO
 from urllib.parse import urlsplit
 
-from common.errors import DAMAGE, UserError, reason_of
+from common.errors import DAMAGE, UserError
 from common.io import locks
+from common.io.download import ERRORS, download, reason
 from common.io.progress import tqdm_options
 
-import requests
-import urllib3
 from tqdm import tqdm
 
-_TIMEOUT = 30  # seconds without a byte
 _CHUNK = 1 << 20  # bytes
 _TAR, _ZIP = (".tar.gz", ".tgz"), (".zip",)
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO)
@@ -58,9 +56,9 @@ def fetch_archive(url: str, folder: str | Path, label: str) -> Path:
     try:
         if not _is_complete(folder):
             _fetch(url, folder, label)
-    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+    except ERRORS as error:
         raise UserError(
-            f"{label}: downloading {url} failed ({_reason(error)}); "
+            f"{label}: downloading {url} failed ({reason(error)}); "
             f"check the network and run again, {by_hand}"
         ) from error
     except _BadArchive as error:
@@ -70,7 +68,7 @@ def fetch_archive(url: str, folder: str | Path, label: str) -> Path:
         ) from error
     except OSError as error:
         raise UserError(
-            f"{label}: {error.filename or folder} cannot be written ({_reason(error)}); "
+            f"{label}: {error.filename or folder} cannot be written ({reason(error)}); "
             "make room, or name another --data_dir"
         ) from error
     return folder
@@ -104,7 +102,7 @@ def _fetch_locked(url: str, folder: Path, work: Path, label: str) -> None:
     """Downloads to `work`, unpacks and renames to `folder`; the lock is held."""
     archive = work / _file_name(url)
     if not archive.exists():
-        _download(url, archive, label)
+        download(url, archive, label)
     try:
         content = _unpack(archive, work / "content", label)
     except _BadArchive:
@@ -123,44 +121,6 @@ def _open_lock(work: Path) -> IO[str]:
         work.mkdir(parents=True, exist_ok=True)
         with suppress(FileNotFoundError):  # removed in between
             return (work / "lock").open("w")
-
-
-def _download(url: str, archive: Path, label: str) -> None:
-    """Downloads `url` to `archive` atomically; resumes an interrupted download."""
-    part = archive.with_name(f"{archive.name}.part")
-    received = part.stat().st_size if part.exists() else 0
-    headers = {"Accept-Encoding": "identity"}
-    if received:
-        headers["Range"] = f"bytes={received}-"
-    with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as response:
-        if response.status_code == requests.codes.range_not_satisfiable and received:
-            part.unlink()  # as long as the file or longer, so it is not a part of it
-            return _download(url, archive, label)
-        response.raise_for_status()
-        if response.status_code != requests.codes.partial_content:
-            received = 0
-        length = response.headers.get("Content-Length")
-        total = received + int(length) if length else None
-        with (
-            part.open("ab" if received else "wb") as file,
-            # disable=None: no bar if stderr is not a terminal
-            tqdm(
-                desc=label,
-                total=total,
-                initial=received,
-                unit="B",
-                unit_scale=True,
-                **tqdm_options(),
-            ) as bar,
-        ):
-            # raw: some servers label a .tar.gz as gzip-encoded, which requests would decompress
-            for chunk in response.raw.stream(_CHUNK, decode_content=False):
-                file.write(chunk)
-                bar.update(len(chunk))
-    # urllib3 1 takes an early close of the connection for the end of the file
-    if total is not None and part.stat().st_size < total:
-        raise urllib3.exceptions.ProtocolError
-    part.rename(archive)
 
 
 def _unpack(archive: Path, target: Path, label: str) -> Path:
@@ -187,7 +147,7 @@ def _unpack(archive: Path, target: Path, label: str) -> Path:
     except DAMAGE as error:  # including OSError
         if getattr(error, "errno", None) in _DISK_ERRORS:
             raise
-        raise _BadArchive(_reason(error)) from error
+        raise _BadArchive(reason(error)) from error
     entries = [entry for entry in target.iterdir() if entry.name not in _LITTER]
     content = entries[0] if len(entries) == 1 and entries[0].is_dir() else target
     if not _is_complete(content):
@@ -227,16 +187,3 @@ def _check_member(name: str, plain: bool) -> None:
     windows = PureWindowsPath(name)  # splits at / and \, knows drives
     if windows.anchor or ".." in windows.parts:
         raise _BadArchive(f"member {name!r} is outside the folder")
-
-
-def _reason(error: Exception) -> str:
-    """The reason, in one short line."""
-    if isinstance(error, requests.HTTPError):
-        return f"{error.response.status_code} {error.response.reason}"
-    if isinstance(error, requests.Timeout):
-        return f"no answer within {_TIMEOUT} s"
-    if isinstance(error, requests.ConnectionError):
-        return f"no connection: {type(error).__name__}"  # its message has several lines
-    if isinstance(error, urllib3.exceptions.HTTPError):
-        return "the connection was lost; the part that was received is kept"
-    return reason_of(error)

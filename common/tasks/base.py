@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from common import cli, early_checks
 from common.adversarial import Adversarial
@@ -21,6 +21,7 @@ from common.reports.loss_curves import curves
 from common.reports.result_page import ResultPage
 from common.serving import formats, saved_model
 from common.signatures import given
+from common.tasks.weights_export import WeightsOptions, export_weights
 from common.training.run_data import open_data
 from common.training.run_folder import Network, Run
 
@@ -176,8 +177,8 @@ class Task:
         Uploads and results are deleted after ten minutes and at the end.
 
         Args:
-            run: folder of a run, or of one version of an exported SavedModel; default this model's
-                most recent run.
+            run: folder of a run or of one version of an exported SavedModel, or trained weights;
+                default this model's most recent run.
             port: port of the page; default the first free one from 7860 up.
             share: give the page a public address, too, through Gradio's servers.
             browser: open the page in the browser.
@@ -185,6 +186,7 @@ class Task:
         Example:
             {program} demo
             {program} demo RUN --port 8000
+            {program} demo mnist
         """
         page = self.demo_page(run, checkpoint)
         print(f"demo: {demo_page.launch(page, port, share, browser)} (Ctrl-C ends it)", flush=True)
@@ -230,22 +232,26 @@ class Task:
         run: str,
         /,
         checkpoint: Checkpoint,
+        weights: WeightsOptions,
         output: str | None = None,
         version: int | None = None,
-        format: formats.Format = "saved_model",
+        format: formats.Format | Literal["weights"] = "saved_model",
         signature: str | None = None,
         size: int | None = None,
     ):
         """Writes a SavedModel for TensorFlow Serving, or a file for ONNX Runtime or LiteRT.
 
         It is written to OUTPUT/{model}/VERSION. An ONNX or LiteRT file holds one signature of the
-        SavedModel, and what it gives is compared with what the SavedModel gives.
+        SavedModel, and what it gives is compared with what the SavedModel gives. A weights file
+        holds the weights in float16 and the options, for use in place of RUN.
 
         Args:
             run: folder of the run.
-            output: parent folder; default RUN/export, RUN/onnx or RUN/litert.
+            output: parent folder; default RUN/export, RUN/onnx or RUN/litert. Of weights the file,
+                NAME.npz; default RUN/NAME.npz with the name of the run.
             version: version number, 1 or more; default the next one that is not taken.
-            format: saved_model, onnx or litert; the last two need requirements-export.txt.
+            format: saved_model, onnx, litert or weights; onnx and litert need
+                requirements-export.txt.
             signature: signature of the SavedModel that an ONNX or LiteRT file holds; default
                 serving_default, or the first one that takes numbers if that takes texts.
             size: side in pixels of the square images that an ONNX or LiteRT file takes, for models
@@ -256,8 +262,16 @@ class Task:
             {program} export RUN
             {program} export RUN --output models --version 3
             {program} export RUN --format onnx
+            {program} export RUN --format weights --output NAME.npz
         """
         opened = Run.open(run, self.name)
+        if format == "weights":
+            for option, value in {"version": version, "signature": signature, "size": size}.items():
+                if value is not None:
+                    raise UserError(f"--{option} {value}: leave it out with --format weights")
+            return export_weights(self, opened, checkpoint, output, weights)
+        for option, value in given(weights).items():
+            raise UserError(f"--{option} {value}: give --format weights too")
         if format == "saved_model":
             for option, value in {"signature": signature, "size": size}.items():
                 if value is not None:

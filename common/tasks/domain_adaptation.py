@@ -19,6 +19,7 @@ from common.metrics.directions import better
 from common.reports.result_page import THUMBNAIL, ResultPage
 from common.serving.noise_translator import export_noise_translator, load_noise_translator
 from common.serving.signatures import export_signatures
+from common.signatures import given
 from common.tasks import two_domains
 from common.tasks.base import EXAMPLES, Checkpoint, EvaluationOptions, Task, is_saved_model
 from common.tasks.capability import class_names, classifier_panels, process
@@ -236,7 +237,7 @@ class DomainAdaptation(Task):
             return load_noise_translator(run)
         opened = Run.open(run, self.name)
         two_domains.refuse_baseline(opened, "translate")
-        return noise_translator_of(self.load(opened, checkpoint))
+        return noise_translator_of(opened.load_sampler(self.model_class, **given(checkpoint)))
 
 
 def variants(target: Path, count: int) -> list[Path]:

@@ -271,7 +271,10 @@ class Generation(Task):
         ]
         if saved_model.contains(run):
             return panels
-        model = self.load(Run.open(run, self.name), checkpoint)
+        try:
+            model = self.load(Run.open(run, self.name), checkpoint)
+        except UserError:  # weights of the generator alone
+            return panels
         examples = self.examples(run, self.input_examples)
         return panels + [p for each in self.capabilities for p in each.panels(model, examples)]
 

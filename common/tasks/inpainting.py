@@ -27,6 +27,7 @@ from common.inference.sampler import BATCH_SIZE, TRAINING_SEED
 from common.reports.result_page import THUMBNAIL, ResultPage
 from common.serving import saved_model
 from common.serving.inpainter import export_inpainter, load_inpainter
+from common.signatures import given
 from common.tasks.base import EXAMPLES, Checkpoint, EvaluationOptions, Task, is_saved_model
 from common.tasks.capability import class_names, classifier_panels, process
 from common.training.run_folder import Run
@@ -219,7 +220,8 @@ class InPainting(Task):
         """Returns the in-painter of a run or of a SavedModel."""
         if is_saved_model(run, checkpoint):
             return load_inpainter(run)
-        return inpainter_of(self.load(Run.open(run, self.name), checkpoint))
+        opened = Run.open(run, self.name)
+        return inpainter_of(opened.load_sampler(self.model_class, **given(checkpoint)))
 
 
 def holes_of(model: Adversarial, count: int, seed: int) -> np.ndarray:

@@ -6,7 +6,6 @@ from common.inference.endpoints import labels_in_turn
 from common.inference.sampler import sampler_of
 from common.tasks.base import Evaluation
 from common.tasks.capability import Capability
-from common.training import checkpoint
 
 NAME = "resolutions.png"
 COLUMNS = 10
@@ -29,7 +28,7 @@ class Progression(Capability):
             return
         noise = model.latent.array_of_seed(report["seed"], COLUMNS)
         labels = labels_in_turn(range(model.classes), COLUMNS)
-        rows, found = [], checkpoint.steps(run.checkpoints)
+        rows, found = [], run.steps()
         earlier = {s: end for s, end in model.growth.ends.items() if end < report["step"]}
         kept = {side: end for side, end in earlier.items() if end in found}
         for end in kept.values():

@@ -214,13 +214,13 @@ class SuperResolution(Task):
         return upscaler_of(self.load(Run.open(run, self.name), checkpoint))
 
     def _stages(self, evaluation: Evaluation) -> dict[int, Adversarial]:
-        """Returns models by step: at the end of each earlier stage, and of the checkpoint."""
+        """Returns models by step: of the checkpoint, and at the end of earlier stages if kept."""
         run, model, step = evaluation.run, evaluation.model, evaluation.report["step"]
         network = evaluation.checkpoint.network
         earlier = {
             m: self.load(run, StepCheckpoint(step=m, network=network))
             for m in model.plan.milestones
-            if m < step
+            if m < step and m in run.steps()
         }
         return earlier | {step: model}
 

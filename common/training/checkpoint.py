@@ -100,16 +100,30 @@ def load(path: Path, model: Adversarial, networks: list[str] | None = None):
         state = model.state()
     else:  # does not create the optimizers' variables
         state = {name: model.networks[name].variables for name in networks}
+    with _opened(path) as archive:
+        known = [key for key in archive.files if networks is None or key.split("/")[0] in state]
+        values = {key: archive[key] for key in known}
+    assign(path, state, values)
+
+
+def assign(path: Path, state: dict[str, list], values: dict[str, np.ndarray]):
+    """Assigns the arrays of a file to variables.
+
+    Args:
+        path: the file, for messages.
+        state: variables by group.
+        values: an array for each of them, under the key `group/number`.
+
+    Raises:
+        UserError: they do not fit; no variable is changed.
+    """
     wanted = {
         f"{group}/{number:04d}": variable
         for group, variables in state.items()
         for number, variable in enumerate(variables)
     }
-    with _opened(path) as archive:
-        known = [key for key in archive.files if networks is None or key.split("/")[0] in state]
-        if set(known) != set(wanted):
-            raise UserError(f"{path}: a checkpoint of another model or with other options")
-        values = {key: archive[key] for key in wanted}
+    if set(values) != set(wanted):
+        raise UserError(f"{path}: a checkpoint of another model or with other options")
     for key, value in values.items():
         if value.shape != tuple(wanted[key].shape):
             raise UserError(

@@ -33,7 +33,7 @@ def begin(model: Adversarial, data, init_from: str | None = None, options: dict 
             raise UserError(
                 f"--init_from {init_from}: the run starts from {plan.initial_run}; give one of both"
             )
-        run = Run.open(plan.initial_run, model.name)
+        run = Run.in_folder(plan.initial_run, model.name)
         step = plan.initial_step(run.config()["options"], run.step())
         checkpoint.load(run.checkpoint_file(step=step), model, ["generator"])
     for average in model.averages.values():
@@ -49,7 +49,7 @@ def source_of(init_from: str, model_name: str) -> Run:
         UserError: there is no such run of this model, or it has no checkpoint.
     """
     try:
-        run = Run.open(full_path(init_from), model_name)
+        run = Run.in_folder(full_path(init_from), model_name)
         run.checkpoint_file()
     except UserError as error:
         raise UserError(f"--init_from {error}") from error

@@ -23,7 +23,7 @@ def open_data(data_class: type, run: Run, options: dict) -> tuple[Any, dict[str,
 
     Args:
         data_class: class of the dataset.
-        run: the run; it has a config.json unless it is new.
+        run: the run, new or old, or trained weights.
         options: options of the dataset, and others. Those of `PLACES` and `data_dir` may differ
             from the run's if the data were moved.
 
@@ -33,7 +33,7 @@ def open_data(data_class: type, run: Run, options: dict) -> tuple[Any, dict[str,
     Raises:
         UserError: it cannot be found, or is not the run's.
     """
-    if not run.config_file.exists():
+    if run.is_new:
         inventory = Inventory()
         with inventory.recording():
             data = data_class(**pick(data_class, options))

@@ -46,4 +46,4 @@ def parse(arguments):
     if verb == "train":
         task = registry.task_of(folder)
         return cli.train_options(parser(folder, verb), task.model_class, task, rest)
-    return cli._parse(parser(folder, verb), rest)
+    return cli.verb_options(parser(folder, verb), rest)
