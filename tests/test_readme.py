@@ -153,11 +153,11 @@ def eager():
 
 
 # Not here: benchmarks, what takes several processes (tests/distributed), and what needs further
-# requirements (tests/serving/test_formats.py).
+# requirements (tests/serving/test_formats.py, tests/demo).
 OF_MODELS = [
     command
     for command in commands(SHELL)
-    if not command[0].startswith("benchmarks/") and not {"multi_worker", "onnx"} & {*command}
+    if not command[0].startswith("benchmarks/") and not {"multi_worker", "onnx", "demo"} & {*command}
 ]
 
 

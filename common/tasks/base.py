@@ -211,10 +211,10 @@ class Task:
         """Images of a run's data for the page of `demo`; none where the data are not there.
 
         Args:
-            run: folder of the run, or of a SavedModel, which has no data.
+            run: folder of the run; SavedModels and trained weights have no data.
             images: takes them from the data.
         """
-        if saved_model.contains(run):
+        if not Run(Path(run)).config_file.is_file():
             return ()
         try:
             return tuple(islice(images(self.data_of(Run.open(run, self.name))), EXAMPLES))

@@ -269,7 +269,7 @@ class Generation(Task):
             Panel("Images", "Draw", "image", None, images, ("--grid",), at_once=True),
             Panel("Interpolation", "Draw", "animation", None, between),
         ]
-        if saved_model.contains(run):
+        if saved_model.contains(run) or not self.capabilities:
             return panels
         try:
             model = self.load(Run.open(run, self.name), checkpoint)
