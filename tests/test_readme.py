@@ -157,7 +157,8 @@ def eager():
 OF_MODELS = [
     command
     for command in commands(SHELL)
-    if not command[0].startswith("benchmarks/") and not {"multi_worker", "onnx", "demo"} & {*command}
+    if not command[0].startswith("benchmarks/")
+    and not {"multi_worker", "onnx", "demo"} & {*command}
 ]
 
 
