@@ -145,6 +145,11 @@ class StackGAN(TextConditional):
 
     # Who plays, and for how long.
 
+    @property
+    def coarse_only(self) -> bool:
+        """Whether Stage II has not been trained yet."""
+        return self.stage_of(int(self.steps_done)) < len(self.stages) - 1
+
     def pair(self, stage: int) -> tuple[keras.Model, keras.Model]:
         """G and D of a stage."""
         return getattr(self, f"generator_{stage}"), getattr(self, f"discriminator_{stage}")

@@ -5,6 +5,7 @@ Representations of Fine-Grained Visual Descriptions, arXiv:1605.05395). All of i
 """
 
 from common.nn.layers import BatchNormalization
+from common.nn.progressive import PixelNormalization
 
 import keras
 from keras import layers, ops
@@ -14,9 +15,11 @@ SCALE = 10.0  # of the cosines in the softmax
 
 
 def text_encoder(words: int, length: int, word_size: int, units: int) -> keras.Model:
-    """Tokens int32 (B, length) -> embeddings (B, 2 units).
+    """Tokens int32 (B, length) -> embeddings (B, 2 units), whose mean square is 1.
 
-    The mean over the words of a bidirectional GRU's outputs; padding changes nothing.
+    The mean over the words of a bidirectional GRU's outputs; padding changes nothing. The loss, of
+    cosines, leaves its scale open, and what reads embeddings needs one that it can see: unscaled
+    they had components of 0.02, which images hardly depended on.
 
     Args:
         words: number of different tokens.
@@ -30,6 +33,7 @@ def text_encoder(words: int, length: int, word_size: int, units: int) -> keras.M
     h = layers.Bidirectional(gru, dtype="float32")(h)  # (B, T, 2 units)
     known = ops.cast(ops.not_equal(tokens, PADDING), "float32")[..., None]
     t = ops.sum(h * known, axis=1) / ops.maximum(ops.sum(known, axis=1), 1.0)
+    t = PixelNormalization(dtype="float32")(t)
     return keras.Model(tokens, t, name="text_encoder")
 
 

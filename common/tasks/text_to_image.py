@@ -55,8 +55,8 @@ class TextToImage(Task):
 
     Args:
         model_class: the model, a `TextConditional` with `latent`. Its instances have a `sampler`
-            (embeddings and noise to images and those of the first stage), `image_size` and
-            `channels`.
+            (embeddings and noise to images and those of the first stage), `coarse_only` (whether
+            the first stage alone has been trained so far), `image_size` and `channels`.
         capabilities: what the model can do besides drawing images.
     """
 
@@ -71,7 +71,8 @@ class TextToImage(Task):
     def sample_grid(self, model: Adversarial, data: CaptionedImages) -> Callable[[], np.ndarray]:
         """Returns a function that draws a grid, uint8 (H, W, C), with the current weights.
 
-        Its rows are captions of held-out images: the image, and others with fixed noise.
+        Its rows are captions of held-out images: the image, and others with fixed noise. Until the
+        last stage of training they are those of the first stage, enlarged.
         """
         examples = data.examples(data.held_out_split, COLUMNS)
         texts, sampler = np.stack([each.text for each in examples]), text_sampler_of(model)
@@ -79,7 +80,8 @@ class TextToImage(Task):
 
         def drawn() -> np.ndarray:
             t = embeddings_of(model, np.repeat(texts, COLUMNS, axis=0))
-            images = sampler.all(t, np.tile(noise, (len(texts), 1))).images
+            both = sampler.all(t, np.tile(noise, (len(texts), 1)))
+            images = enlarged(both.coarse, model.image_size) if model.coarse_only else both.images
             rows = images.reshape(len(texts), COLUMNS, *images.shape[1:])
             return grid(
                 [[e.image, *row] for e, row in zip(examples, rows, strict=True)],
@@ -289,3 +291,9 @@ def sharpness(images: np.ndarray) -> float:
     inner = x[:, 1:-1, 1:-1]
     sides = x[:, :-2, 1:-1] + x[:, 2:, 1:-1] + x[:, 1:-1, :-2] + x[:, 1:-1, 2:]
     return float(np.var(sides - 4 * inner))
+
+
+def enlarged(images: np.ndarray, side: int) -> np.ndarray:
+    """Images (N, S, S, C) with their pixels repeated: (N, side, side, C)."""
+    factor = side // images.shape[1]
+    return images.repeat(factor, axis=1).repeat(factor, axis=2)

@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 from common.nn.latent import Latent
+from common.tasks.text_to_image import TextToImage
 from common.training import checkpoint
 from stackgan.stackgan import StackGAN
 from tests.helpers.models import count_weights, state_restored, state_variables, values
@@ -168,3 +169,18 @@ def test_an_image_does_not_depend_on_others(model):
     one, one_coarse = model.sampler([t[2:3], noise[2:3]], training=False)
     np.testing.assert_allclose(images[2:3], one, atol=1e-5)
     np.testing.assert_allclose(coarse[2:3], one_coarse, atol=1e-5)
+
+
+@pytest.mark.parametrize(("steps", "blocks"), [(0, True), (2, True), (3, False)])
+def test_the_sample_grid_shows_stage_one_until_stage_two_is_trained(model, steps, blocks):
+    """Images of Stage I consist of blocks of 4x4 pixels."""
+    _, texts, _ = batch(8)
+    example = SimpleNamespace(image=np.zeros((32, 32, 3), np.uint8), caption="a")
+    examples = [SimpleNamespace(**vars(example), text=text) for text in texts.numpy()]
+    data = SimpleNamespace(held_out_split="test", examples=lambda split, count: examples)
+    model.steps_done.assign(steps)
+    drawn = TextToImage(StackGAN).sample_grid(model, data)()
+    image = drawn[-2 - 32 : -2, -2 - 32 : -2].astype(int)
+    assert image.std() > 0
+    differences = np.abs(image.reshape(8, 4, 8, 4, 3) - image[::4, ::4].reshape(8, 1, 8, 1, 3))
+    assert (differences.max() == 0) == blocks
