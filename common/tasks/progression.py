@@ -1,11 +1,14 @@
 """The capability of a model that grows: to show what each of its resolutions makes of noise."""
 
+from common.adversarial import Adversarial
 from common.images import image_file
 from common.images.grid import grid
-from common.inference.endpoints import labels_in_turn
-from common.inference.sampler import sampler_of
+from common.inference.endpoints import endpoint, labels_in_turn
 from common.tasks.base import Evaluation
 from common.tasks.capability import Capability
+
+import numpy as np
+import tensorflow as tf
 
 NAME = "resolutions.png"
 COLUMNS = 10
@@ -34,9 +37,16 @@ class Progression(Capability):
         for end in kept.values():
             network = evaluation.checkpoint.network
             before = run.load_sampler(type(model), step=end, network=network)
-            rows.append(sampler_of(before).all(noise, labels))
-        rows.append(sampler_of(model).all(noise, labels))
+            rows.append(images_of(before, noise, labels))
+        rows.append(images_of(model, noise, labels))
         sides = [*(f"{side} px" for side in kept), f"step {report['step']}"]
         drawn = grid(rows, names=sides)
         image_file.write(run.evaluation_page.with_name(NAME), drawn)
         evaluation.page.row("Resolutions", {"from the same noise": drawn})
+
+
+def images_of(model: Adversarial, noise: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
+    """A batch of images, uint8 (N, S, S, C); not compiled, since each network draws one alone."""
+    given = {} if labels is None else {"label": tf.constant(labels)}
+    drawn = endpoint(model.sampler, model.classes)(noise=tf.constant(noise), **given)
+    return image_file.to_uint8(drawn["image"].numpy())
