@@ -4,6 +4,7 @@ import json
 import platform
 import time
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Literal
 
@@ -77,11 +78,17 @@ class Run:
     def new(cls, folder: str | None, model_name: str) -> "Run":
         """A run to start, by default in `runs/<model>/<date-time>`.
 
+        A second run of the same second gets the suffix `_2`, and so on.
+
         Raises:
             UserError: the folder already holds a run.
         """
-        name = time.strftime("%Y-%m-%d_%H-%M-%S")
-        run = cls(Path(folder) if folder else Path("runs") / model_name / name)
+        if not folder:
+            name = time.strftime("%Y-%m-%d_%H-%M-%S")
+            names = (name if n == 1 else f"{name}_{n}" for n in count(1))
+            runs = (cls(Path("runs", model_name, each)) for each in names)
+            return next(run for run in runs if not run.config_file.exists())
+        run = cls(Path(folder))
         if run.config_file.exists():
             raise UserError(
                 f"--run {run.folder}: already holds a run; add --resume to resume it, "

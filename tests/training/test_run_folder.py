@@ -36,6 +36,15 @@ def test_the_best_checkpoint_is_one_file_that_best_json_names(tmp_path, monkeypa
     assert run.best_checkpoint().is_file() and run.step(best=True) == 9
 
 
+def test_runs_of_one_second_have_names_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("time.strftime", lambda _: "now")
+    for name in ("now", "now_2", "now_3"):
+        run = Run.new(None, "tiny")
+        assert run.folder == Path("runs", "tiny", name)
+        run.write_config("tiny", {}, {})
+
+
 def test_a_new_run_is_named_by_model_and_time(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run = Run.new(None, "tiny")
