@@ -3,7 +3,7 @@
 import os
 import tempfile
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache
 from importlib.util import find_spec
 from inspect import Parameter, Signature
 from pathlib import Path
@@ -72,7 +72,7 @@ def build(title: str, text: str, panels: list[Panel], predict: Predict, run: str
                 with gr.Column():
                     outputs = [_output(panel), gr.Markdown()]
             click = {
-                "fn": _named(partial(_answer, answers, panel), panel),
+                "fn": _function(answers, panel),
                 "inputs": inputs,
                 "outputs": outputs,
                 "concurrency_limit": 1,  # one model, whose variables a call may set
@@ -229,11 +229,11 @@ def _answer(answers: Answers, panel: Panel, *values) -> tuple[Any, str]:
     return shown([str(path) for path in answer.images]), answer.note
 
 
-def _named(function: Callable, panel: Panel) -> Callable:
-    """The function of a panel's values with their names, which the page's API takes."""
+def _function(answers: Answers, panel: Panel) -> Callable:
+    """`_answer` for a panel, with the names of the values, which the page's API takes."""
 
     def answer(*values):
-        return function(*values)
+        return _answer(answers, panel, *values)
 
     names = ["image"] if panel.image is not None else []
     names += [field.option for field in panel.fields]
@@ -250,8 +250,8 @@ def _files(answers: Answers, panel: Panel, values: tuple) -> tuple[Path | None, 
     given, *others = values
     if not isinstance(panel.image, Drawing | Hole):
         return given and Path(given), None, tuple(others)
-    if given is None or given["background"] is None:
-        raise UserError("there is no image yet: upload or draw one")
+    if given is None or given["background"] is None:  # `answer` says so
+        return None, None, tuple(others)
     folder = answers.new_folder()
     if isinstance(panel.image, Drawing):
         drawn = given["composite"] or given["background"]
@@ -263,8 +263,6 @@ def _files(answers: Answers, panel: Panel, values: tuple) -> tuple[Path | None, 
 
 
 def _written(path: Path, image: Image.Image) -> Path:
-    """Writes an image of the page, on white where it is transparent."""
-    white = Image.new("RGBA", image.size, "white")
-    composed = Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
-    image_file.write(path, np.array(composed))
+    """Writes an image of the page as it is; `predict` puts it on white where it is transparent."""
+    image.save(path)
     return path

@@ -41,6 +41,10 @@ class WholeNumber(Field):
         return super().arguments(int(value) if whole else value)
 
 
+SEED = WholeNumber("seed", "seed", 0, least=0)
+FRAMES = WholeNumber("interpolate", "frames", 16, least=2, most=32)
+
+
 @dataclass(frozen=True)
 class Number(Field):
     """A number."""

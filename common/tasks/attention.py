@@ -7,7 +7,7 @@ from functools import partial
 from typing import ClassVar
 
 from common.adversarial import Adversarial
-from common.demo.panels import Panel, WholeNumber
+from common.demo.panels import SEED, Panel, WholeNumber
 from common.errors import UserError
 from common.inference.attention_maps import Point, draw_attention
 from common.inference.draw import Sampling
@@ -62,11 +62,8 @@ class Attention(Capability):
     option_groups: ClassVar[dict[type, type]] = {Sampling: AttentionSampling}
 
     def panels(self, model: Adversarial, examples: tuple[np.ndarray, ...]) -> list[Panel]:
-        fields = (
-            WholeNumber("count", "images", 4, least=1, most=16),
-            WholeNumber("seed", "seed", 0, least=0),
-        )
-        return [Panel("Attention", "Draw", "image", None, fields, ("--attention",))]
+        count = WholeNumber("count", "images", 4, least=1, most=16)
+        return [Panel("Attention", "Draw", "image", None, (count, SEED), ("--attention",))]
 
 
 def parse(points: str) -> list[Point]:

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from common.adversarial import Adversarial
 from common.data.domains import LabelledDomains
-from common.demo.panels import Panel, Upload, WholeNumber
+from common.demo.panels import SEED, Panel, Upload, WholeNumber
 from common.errors import UserError, at_least_one
 from common.evaluation import generated_images
 from common.images import image_file
@@ -212,11 +212,10 @@ class DomainAdaptation(Task):
         evaluation.finish()
 
     def panels(self, run: str, checkpoint: Checkpoint) -> list[Panel]:
-        seed = WholeNumber("seed", "seed", 0, least=0)
         count = WholeNumber("count", "translations", 4, least=1, most=16)
         source = self.examples(run, lambda data: data.source.arrays("test", EXAMPLES)[0])
         upload = Upload(examples=source)
-        translate = Panel("Translate", "Translate", "images", upload, (count, seed))
+        translate = Panel("Translate", "Translate", "images", upload, (count, SEED))
         if is_saved_model(run, checkpoint):
             return [translate]
         model = self.load(Run.open(run, self.name), checkpoint)

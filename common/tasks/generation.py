@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from common.adversarial import Adversarial
 from common.data.labelled import LabelledImages
-from common.demo.panels import Choice, Panel, WholeNumber
+from common.demo.panels import FRAMES, SEED, Choice, Panel, WholeNumber
 from common.errors import UserError, at_least_one
 from common.evaluation import generated_images, reference_classifier
 from common.inference.draw import (
@@ -255,16 +255,14 @@ class Generation(Task):
 
     def panels(self, run: str, checkpoint: Checkpoint) -> list[Panel]:
         sampler = self.sampler(run, checkpoint)
-        seed = WholeNumber("seed", "seed", 0, least=0)
         label, label_to = [], []
         if names := tuple(sampler.class_names):
             label = [Choice("label", "class", choices=names, none="all classes")]
             label_to = [Choice("label_to", "class at the end", choices=names, none="the same")]
         own = [field for each in self.capabilities for field in each.fields(sampler)]
-        images = (*label, WholeNumber("count", "images", 64, least=1, most=100), seed, *own)
-        frames = WholeNumber("interpolate", "frames", 16, least=2, most=32)
+        images = (*label, WholeNumber("count", "images", 64, least=1, most=100), SEED, *own)
         seed_to = WholeNumber("seed_to", "seed at the end", least=0)
-        between = (*label, *label_to, seed, seed_to, frames)
+        between = (*label, *label_to, SEED, seed_to, FRAMES)
         panels = [
             Panel("Images", "Draw", "image", None, images, ("--grid",), at_once=True),
             Panel("Interpolation", "Draw", "animation", None, between),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from common.adversarial import Adversarial
-from common.demo.panels import Field, Flag, Number, Panel, Upload, WholeNumber
+from common.demo.panels import SEED, Field, Flag, Number, Panel, Upload, WholeNumber
 from common.errors import UserError, at_least_one, not_negative
 from common.evaluation import reference_classifier, styles
 from common.evaluation.formatting import text_table
@@ -183,7 +183,7 @@ class Styles(Capability):
         mix = (
             WholeNumber("mix", "layers with the styles of the rows", last // 2, least=1, most=last),
             WholeNumber("count", "images", 36, least=4, most=64),
-            WholeNumber("seed", "seed", 0, least=0),
+            SEED,
         )
         steps = WholeNumber("project_steps", "steps", 200, least=1, most=500)
         upload, project = Upload(examples=examples), ("--project",)

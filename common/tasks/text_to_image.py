@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from common.adversarial import Adversarial
 from common.data.captioned import CaptionedImages
-from common.demo.panels import Flag, Panel, Text, WholeNumber
+from common.demo.panels import FRAMES, SEED, Flag, Panel, Text, WholeNumber
 from common.errors import UserError, at_least_one
 from common.evaluation import text_to_image
 from common.evaluation.formatting import text_table
@@ -238,14 +238,12 @@ class TextToImage(Task):
     def panels(self, run: str, checkpoint: Checkpoint) -> list[Panel]:
         examples = self.sampler(run, checkpoint).examples
         first, *others = [*examples, "", ""]
-        text, seed = Text("text", "text", first), WholeNumber("seed", "seed", 0, least=0)
+        text, text_to = Text("text", "text", first), Text("text_to", "text at the end", others[0])
         count = WholeNumber("count", "images", 8, least=1, most=32)
         coarse = Flag("coarse", "also the images of the first stage")
-        text_to = Text("text_to", "text at the end", others[0])
-        frames = WholeNumber("interpolate", "frames", 16, least=2, most=32)
         return [
-            Panel("Images", "Draw", "image", None, (text, count, seed, coarse), ("--grid",)),
-            Panel("Interpolation", "Draw", "animation", None, (text, text_to, seed, frames)),
+            Panel("Images", "Draw", "image", None, (text, count, SEED, coarse), ("--grid",)),
+            Panel("Interpolation", "Draw", "animation", None, (text, text_to, SEED, FRAMES)),
         ]
 
     def save_model(self, model: Adversarial, run: Run, base: Path, version: int) -> Path:
