@@ -29,8 +29,12 @@ def text_encoder(words: int, length: int, word_size: int, units: int) -> keras.M
     """
     tokens = keras.Input((length,), dtype="int32")
     h = layers.Embedding(words, word_size, mask_zero=True, dtype="float32")(tokens)
-    gru = layers.GRU(units, return_sequences=True, use_cudnn=False, dtype="float32")
-    h = layers.Bidirectional(gru, dtype="float32")(h)  # (B, T, 2 units)
+    # Unrolled: for a loop, XLA makes a GPU wait for the host at every word. No Bidirectional: its
+    # copies of a layer forget use_cudnn, and XLA has no cuDNN.
+    options = {"return_sequences": True, "unroll": True, "use_cudnn": False, "dtype": "float32"}
+    forward = layers.GRU(units, name="forward_gru", **options)(h)
+    backward = layers.GRU(units, name="backward_gru", go_backwards=True, **options)(h)
+    h = ops.concatenate([forward, ops.flip(backward, axis=1)], axis=-1)  # (B, T, 2 units)
     known = ops.cast(ops.not_equal(tokens, PADDING), "float32")[..., None]
     t = ops.sum(h * known, axis=1) / ops.maximum(ops.sum(known, axis=1), 1.0)
     t = PixelNormalization(dtype="float32")(t)

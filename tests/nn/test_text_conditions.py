@@ -53,6 +53,21 @@ def test_padding_changes_no_embedding():
     np.testing.assert_array_equal(short(np.zeros((1, 3), np.int32)), np.zeros((1, 10)))
 
 
+def test_both_directions_are_read_as_keras_bidirectional_does():
+    encoder = text_encoder(9, 6, 4, 5)
+    tokens = np.array([[2, 5, 0, 0, 0, 0], [3, 4, 8, 7, 1, 2]], np.int32)
+    gru = keras.layers.GRU(5, return_sequences=True)
+    reference = keras.layers.Bidirectional(gru)
+    x = encoder.layers[1].embeddings.numpy()[tokens]
+    reference.build(x.shape)
+    names = ("forward_gru", "backward_gru")
+    reference.set_weights([w for name in names for w in encoder.get_layer(name).get_weights()])
+    h = reference(tf.constant(x), mask=tf.constant(tokens != 0)).numpy()
+    expected = [np.mean(each[row != 0], axis=0) for each, row in zip(h, tokens, strict=True)]
+    expected /= np.sqrt(np.mean(np.square(expected), axis=1, keepdims=True))
+    np.testing.assert_allclose(encoder(tokens), expected, rtol=1e-3, atol=1e-4)
+
+
 def test_embeddings_have_a_mean_square_of_1():
     """Whatever their scale in the loss, which does not depend on it."""
     encoder = text_encoder(9, 3, 4, 5)
