@@ -1,7 +1,8 @@
 """Evaluation of generated images: metrics on the features and predictions of a classifier.
 
-Samples are compared with real images by the dataset's reference classifier. A second row, the
-floor, is the same for as many real images of the other split: the best scores one can expect.
+Samples are compared with real images by the dataset's reference classifier, or without labels by
+the distributions of their patches. A second row, the floor, is the same for as many real images of
+the other split: the best scores one can expect.
 """
 
 from collections.abc import Iterable
@@ -16,10 +17,12 @@ from common.metrics import classifier_scores, precision_recall
 from common.metrics.directions import better, marked
 from common.metrics.frechet_distance import frechet_distance, mean_and_covariance
 from common.metrics.kernel_distance import kernel_distance
+from common.metrics.sliced_wasserstein import PATCH, sliced_wasserstein
 
 import numpy as np
 
 COUNT = 10_000
+PATCH_IMAGES = 2048  # at most, whose patches are compared
 
 # Metrics of `ReferenceSet.measure`, with their directions.
 METRICS = better(
@@ -187,13 +190,14 @@ def compare(
         drawn: samples in batches, uint8 (B, S, S, C) each; consumed once.
         labels: requested classes, int (N,); None for an unconditional model.
         data: real images. Without a reference classifier for them (see
-            `reference_classifier.unavailable_reason`), only Keras-Inception FID is computed.
+            `reference_classifier.unavailable_reason`), only the distances of patches and
+            Keras-Inception FID are computed.
         split: "test" or "train", the split of the real images.
         count: number of real images; fewer if the split has fewer.
 
     Returns:
-        The results by name, as content for a JSON file; a `table` of them, or None without a
-        reference classifier; and one line that describes the reference, or why there is no table.
+        The results by name, as content for a JSON file; a table of them, or None if there is none
+        for such images; and one line that describes the reference, or what is left out.
 
     Raises:
         UserError: there are too few samples or real images.
@@ -201,15 +205,44 @@ def compare(
     if reason := reference_classifier.unavailable_reason(data):
         note = f"fid, precision and the other metrics: skipped; {reason}"
         print(note)
-        fid = keras_inception_fid(
-            map(to_unit, data.arrays(split, count)[0]),
-            (to_unit(image) for batch in drawn for image in batch),
-            data.channels,
-        )
-        return {"keras_inception_fid": fid}, None, note
+        images, (real, _) = np.concatenate(list(drawn)), data.arrays(split, count)
+        results, cells = compare_patches(images, real, data, split)
+        fid = keras_inception_fid(map(to_unit, real), map(to_unit, images), data.channels)
+        return results | {"keras_inception_fid": fid}, cells, note
     results = ReferenceSet(data, count, split).table(np.concatenate(list(drawn)), labels)
     print(format_table(results))
     return {"results": results}, table(results), reference_note(results)
+
+
+def compare_patches(
+    images: np.ndarray, real: np.ndarray, data: reference_classifier.LabelledData, split: str
+) -> tuple[dict, list[list[str]] | None]:
+    """Compares the patches of samples and real images, equally many, and prints the distances.
+
+    Args:
+        images, real: uint8 (N, S, S, C) and (M, S, S, C).
+        data: real images of both splits.
+        split: that of `real`; the floor is the other one.
+
+    Returns:
+        {"sliced_wasserstein": {"count", "rows": {"model": {side: distance}, "real (floor)": ...}}}
+        and a table; {} and None for images that are smaller than a patch.
+    """
+    if data.image_size < PATCH:
+        return {}, None
+    others, _ = data.arrays("train" if split == "test" else "test", PATCH_IMAGES)
+    count = min(len(images), len(real), len(others), PATCH_IMAGES)
+    rows = {
+        name: sliced_wasserstein(real[:count], each[:count])
+        for name, each in ((MODEL, images), (FLOOR, others))
+    }
+    sides = list(rows[MODEL])
+    title = marked("sliced_wasserstein", "sliced Wasserstein, {} px")
+    cells = [["", *(title.format(side) for side in sides)]]
+    cells += [[name, *(f"{row[side]:.1f}" for side in sides)] for name, row in rows.items()]
+    print(text_table(cells))
+    print(f"distances of the patches of {count} {split} images of {data.name} and as many others")
+    return {"sliced_wasserstein": {"count": count, "rows": rows}}, cells
 
 
 def table(results: dict) -> list[list[str]]:

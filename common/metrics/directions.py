@@ -12,6 +12,7 @@ BETTER = {
     "recall": HIGHER,
     "density": HIGHER,
     "coverage": HIGHER,
+    "sliced_wasserstein": LOWER,
     "inception_score": HIGHER,
     "smallest_class": HIGHER,
     "largest_class": LOWER,

@@ -219,10 +219,10 @@ class Generation(Task):
         """Compares generated images with held-out real images.
 
         The metrics use the features and predictions of a reference classifier of the dataset. A
-        model that takes a class generates all classes equally often. For RGB images without labels
-        there is only Keras-Inception FID, if its weights are on disk or can be downloaded. Prints
-        the results, and writes them to the run's evaluation.json and, with images, to its
-        evaluation/index.html.
+        model that takes a class generates all classes equally often. For images without labels
+        there are the sliced Wasserstein distances of patches, and for RGB also Keras-Inception FID,
+        if its weights are on disk or can be downloaded. Prints the results, and writes them to the
+        run's evaluation.json and, with images, to its evaluation/index.html.
 
         Args:
             run: folder of the run.

@@ -9,6 +9,7 @@ from common.errors import UserError
 from common.evaluation import inception
 from common.images import image_file
 from common.inference.sampler import sampler_of
+from common.metrics.sliced_wasserstein import sliced_wasserstein
 from common.tasks import generation
 from common.tasks.capability import Capability
 from common.tasks.generation import Generation
@@ -278,6 +279,13 @@ def test_evaluate_without_labels(capsys, rgb, inception_inputs, reference_sets, 
     assert_same(drawn, own_images(rgb, 2, 60))
     np.testing.assert_array_equal(real, Unlabelled(5).arrays("test", 60)[0])
     report = json.loads((rgb / "evaluation.json").read_text())
+    patches = report.pop("sliced_wasserstein")
+    others = {"model": drawn, "real (floor)": Unlabelled(5).arrays("train", 60)[0]}
+    count = min(len(real), *map(len, others.values()))
+    expected = {k: sliced_wasserstein(real[:count], x[:count]) for k, x in others.items()}
+    expected = {name: {str(k): v for k, v in row.items()} for name, row in expected.items()}
+    assert patches == {"count": count, "rows": expected} and list(patches["rows"]["model"]) == ["8"]
+    assert f"{expected['model']['8']:.1f}" in result.out
     fid = report.pop("keras_inception_fid")
     assert fid > 0 and f"Keras-Inception FID: {fid:.1f} (60 images)" in result.out
     assert report == {
