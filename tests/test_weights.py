@@ -97,7 +97,8 @@ def digit_classifier():
     keras.utils.set_random_seed(0)
     network = keras.Sequential(
         [
-            keras.Input((28, 28, 1)),
+            keras.Input((None, None, 1)),
+            keras.layers.Resizing(28, 28),
             keras.layers.Rescaling(1 / 255),
             keras.layers.Conv2D(16, 5, 2, activation="relu"),
             keras.layers.Conv2D(32, 5, 2, activation="relu"),
