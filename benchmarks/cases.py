@@ -79,6 +79,7 @@ class Case:
             and a batch.
         losses: gives the losses of players that a model compiles without one, by attribute.
         batch: makes the arrays of a training batch from a model and a number of samples.
+        idle: trainable variables of a model that have no gradient.
     """
 
     model: type[Adversarial]
@@ -89,6 +90,7 @@ class Case:
     once: Callable[[Adversarial, tuple], object] | None = None
     losses: Callable[[Adversarial], dict] = lambda model: {}
     batch: Callable[[Adversarial, int], tuple[np.ndarray, ...]] = digits
+    idle: Callable[[Adversarial], list[keras.Variable]] = lambda model: []
 
     def sizes(self, image_size: int | None, width: int | None, batch_size: int | None) -> Sizes:
         """The given sizes, with the model's defaults in place of None."""
@@ -129,6 +131,12 @@ def update_dualgan(model: DualGAN, batch: tuple):
     for _ in range(model.n_critic - 1):
         model.update(*batch, only=["discriminator"])
     return model.update(*batch)
+
+
+def last_biases(model: DualGAN) -> list[keras.Variable]:
+    """What a critic adds to all scores: it cancels in the Wasserstein loss."""
+    critics = (model.discriminator.get_layer(f"discriminator_{domain}") for domain in "ab")
+    return [critic.trainable_variables[-1] for critic in critics]
 
 
 def boundary(target, logits):
@@ -204,6 +212,7 @@ CASES = {
         once=update_dualgan,
         losses=dualgan_losses,
         batch=two_domains,
+        idle=last_biases,
     ),
     "gan": Case(GAN, classic_gan, width="units"),
     # Four, by which a mini-batch of 64 can be divided.
