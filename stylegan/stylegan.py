@@ -23,10 +23,9 @@ paper (appendix C), non-saturating with R1 on real images:
 With classes, as in the authors' code: a learned vector of the class follows z, and D has an output
 for each class, of which that of the image's class counts.
 
-Deviations: gamma is 0.1, since the paper's 10 is for photos of up to 1024 pixels. G and D are
-updated at once, from one forward pass of G; the authors update G on noise of its own, so their mean
-of w takes two batches a step. The batch size is the same at all resolutions. The average of G's
-weights warms up, as in `common/nn/weight_average.py`.
+Deviations: G and D are updated at once, from one forward pass of G; the authors update G on noise
+of its own, so their mean of w takes two batches a step. The batch size is the same at all
+resolutions. The average of G's weights warms up, as in `common/nn/weight_average.py`.
 
     python3 stylegan/stylegan.py --dataset mnist
 """
@@ -67,7 +66,7 @@ class StyleGAN(Growing):
 
     Args:
         mapping_layers: number of layers of the mapping network.
-        gamma: weight of R1; 10 in the paper, less for small images.
+        gamma: weight of R1.
         r1_every: steps from one with R1, times this number, to the next; 1 for all steps.
         half_life: number of images after which a weight of the generator counts half in its moving
             average.
@@ -81,7 +80,7 @@ class StyleGAN(Growing):
     def __init__(
         self,
         mapping_layers: int = 8,
-        gamma: float = 0.1,
+        gamma: float = 10.0,
         r1_every: int = 1,
         half_life: int = 10_000,
         **shared,
