@@ -21,7 +21,9 @@ The text encoder, Stage I and Stage II are the stages of one run, trained one af
 Deviations: the encoder is trained on the captions at hand, by matching them with their images,
 where the paper has Reed's, trained elsewhere; --embeddings gives embeddings of any other. It sees
 one caption of an image at a time. G and D are updated at once, from one forward pass of G; the
-authors update D first. KL is the mean over components, with a factor of 2, as in the authors' code.
+authors update D first. D judges real, wrong and generated images in one pass, the authors in three:
+normalised by itself, a batch of which no pair matches was told by its statistics. KL is the mean
+over components, with a factor of 2, as in the authors' code.
 
     python3 stackgan/stackgan.py --dataset mnist
 """
@@ -252,7 +254,9 @@ class StackGAN(TextConditional):
     def game(self, stage: int, x, wrong, fake, statistics, t) -> tuple[dict, dict]:
         """The losses of a stage's D and G: real, wrong and generated images beside one text."""
         _, D = self.pair(stage)
-        on_real, on_wrong, on_fake = (D([each, t], training=True) for each in (x, wrong, fake))
+        # In one pass: batches of their own statistics are told apart without reading any image.
+        images, texts = ops.concatenate([x, wrong, fake]), ops.concatenate([t, t, t])
+        on_real, on_wrong, on_fake = ops.split(D([images, texts], training=True), 3)
         rejected = (losses.cross_entropy(0.0, each) for each in (on_wrong, on_fake))
         d_loss = losses.cross_entropy(1.0, on_real) + 0.5 * sum(rejected)
         divergence = kl_divergence(statistics)

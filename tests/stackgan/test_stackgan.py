@@ -100,11 +100,10 @@ def test_losses_are_those_of_the_paper(model):
     fake, statistics = model.generator_1([t, coarse_noise], training=True)
     small = [each[:, :8, :8] for each in (x, wrong)]
     losses, _ = model.game(1, *small, fake, statistics, t)
-    logits = [
-        model.discriminator_1([each, t], training=True).numpy()[:, 0]
-        for each in (small[0], small[1], fake)
-    ]
-    real, mismatched, generated = logits
+    # One batch: statistics of real, wrong and generated images of their own would tell these apart.
+    images, texts = np.concatenate([*small, fake]), np.tile(t, (3, 1))
+    logits = model.discriminator_1([images, texts], training=True).numpy()[:, 0]
+    real, mismatched, generated = np.split(logits, 3)
     d_loss = np.mean(np.logaddexp(0, -real)) + 0.5 * (
         np.mean(np.logaddexp(0, mismatched)) + np.mean(np.logaddexp(0, generated))
     )
