@@ -6,6 +6,7 @@ the other split: the best scores one can expect.
 """
 
 from collections.abc import Iterable
+from itertools import chain, islice
 from pathlib import Path
 
 from common.evaluation import reference_classifier
@@ -23,6 +24,7 @@ import numpy as np
 
 COUNT = 10_000
 PATCH_IMAGES = 2048  # at most, whose patches are compared
+PATCH_PIXELS = 2**25  # of each set of them at most, which bounds the memory to some GiB
 
 # Metrics of `ReferenceSet.measure`, with their directions.
 METRICS = better(
@@ -205,9 +207,11 @@ def compare(
     if reason := reference_classifier.unavailable_reason(data):
         note = f"fid, precision and the other metrics: skipped; {reason}"
         print(note)
-        images, (real, _) = np.concatenate(list(drawn)), data.arrays(split, count)
-        results, cells = compare_patches(images, real, data, split)
-        fid = keras_inception_fid(map(to_unit, real), map(to_unit, images), data.channels)
+        images, (real, _) = chain.from_iterable(drawn), data.arrays(split, count)
+        first = list(islice(images, min(PATCH_IMAGES, PATCH_PIXELS // data.image_size**2)))
+        results, cells = compare_patches(np.stack(first), real, data, split)
+        every = map(to_unit, chain(first, images))
+        fid = keras_inception_fid(map(to_unit, real), every, data.channels)
         return results | {"keras_inception_fid": fid}, cells, note
     results = ReferenceSet(data, count, split).table(np.concatenate(list(drawn)), labels)
     print(format_table(results))
@@ -230,8 +234,8 @@ def compare_patches(
     """
     if data.image_size < PATCH:
         return {}, None
-    others, _ = data.arrays("train" if split == "test" else "test", PATCH_IMAGES)
-    count = min(len(images), len(real), len(others), PATCH_IMAGES)
+    others, _ = data.arrays("train" if split == "test" else "test", len(images))
+    count = min(len(images), len(real), len(others))
     rows = {
         name: sliced_wasserstein(real[:count], each[:count])
         for name, each in ((MODEL, images), (FLOOR, others))
