@@ -144,8 +144,7 @@ class ReferenceSet:
 
     def _floor(self, count: int) -> tuple[dict, dict]:
         if count not in self._floors:
-            other = "train" if self.split == "test" else "test"
-            self._floors[count] = self._scores(*self.data.arrays(other, count))
+            self._floors[count] = self._scores(*self.data.arrays(other(self.split), count))
         return self._floors[count]
 
     def _scores(self, images: np.ndarray, labels: np.ndarray | None) -> tuple[dict, dict]:
@@ -177,6 +176,11 @@ class ReferenceSet:
             row["worst_class"] = classifier_scores.mean_and_min(accuracies)[1]
             row["spread"], row["least_spread"] = classifier_scores.mean_and_min(spreads)
         return row, by_class
+
+
+def other(split: str) -> str:
+    """The split of the floor's images: the one that the real images are not of."""
+    return "train" if split == "test" else "test"
 
 
 def compare(
@@ -234,7 +238,7 @@ def compare_patches(
     """
     if data.image_size < PATCH:
         return {}, None
-    others, _ = data.arrays("train" if split == "test" else "test", len(images))
+    others, _ = data.arrays(other(split), len(images))
     count = min(len(images), len(real), len(others))
     rows = {
         name: sliced_wasserstein(real[:count], each[:count])

@@ -44,7 +44,8 @@ def sliced_wasserstein(real, generated, seed: int = 0) -> dict[int, float]:
 def laplacian_pyramid(images) -> list[np.ndarray]:
     """Images (N, S, S, C) as levels of S, S/2, ... pixels: what each has beyond the next one.
 
-    The last one, of less than 32 pixels or an odd number, is a reduced image itself.
+    The last one, of less than 32 pixels or an odd number, is a reduced image itself. The paper's
+    filter is wider than that of LAPGAN's pyramid in `common/nn/pyramid.py`.
     """
     levels = [np.asarray(images, np.float32)]
     while (side := levels[-1].shape[1]) % 2 == 0 and side // 2 >= SMALLEST:
