@@ -53,11 +53,23 @@ def test_a_caption_names_what_it_says_and_no_more():
         assert "-" not in text
 
 
-def test_a_wrong_scene_differs_in_a_named_attribute():
+def test_a_wrong_scene_differs_in_one_named_attribute():
     train = CaptionedImages(0, "embedded").splits["train"]
     train.count = 300
     random = np.random.default_rng(0)
     for index in range(50):
+        drawn = train.draw(index, random)
+        right, wrong = train.scene(index), train.scene(drawn.wrong)
+        compared = ("digit", "colour", "background")
+        changed = [each for each in compared if getattr(right, each) != getattr(wrong, each)]
+        assert len(changed) == 1 and changed[0] in drawn.named
+
+
+def test_a_wrong_scene_of_a_few_differs_in_a_named_attribute():
+    train = CaptionedImages(0, "embedded").splits["train"]
+    train.count = 3
+    random = np.random.default_rng(0)
+    for index in range(3):
         drawn = train.draw(index, random)
         assert train.scene(index).differs(train.scene(drawn.wrong), drawn.named)
 

@@ -40,12 +40,10 @@ class SceneSplit:
     def draw(self, index: int, random: np.random.Generator) -> Drawn:
         what = self.scene(index)
         text, named = scenes.caption(what, random)
-        if random.random() < 0.5 and (near := self._near(what, named, random)) is not None:
-            return Drawn(text, 0, named, near)
-        while True:  # the colour of a digit alone is the same in few of the others
-            wrong = int(random.integers(self.count))
-            if what.differs(self.scene(wrong), named):
-                return Drawn(text, 0, named, wrong)
+        wrong = self._near(what, named, random)
+        while wrong is None or not what.differs(self.scene(wrong), named):
+            wrong = int(random.integers(self.count))  # in a split too small for a near one
+        return Drawn(text, 0, named, wrong)
 
     def _near(
         self, what: scenes.Scene, named: tuple[str, ...], random: np.random.Generator
