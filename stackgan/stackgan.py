@@ -4,8 +4,9 @@ StackGAN: Text to Photo-realistic Image Synthesis with Stacked Generative Advers
 Han Zhang, Tao Xu, Hongsheng Li, Shaoting Zhang, Xiaogang Wang, Xiaolei Huang, Dimitris Metaxas.
 ICCV 2017, arXiv:1612.03242
 
-A frozen encoder turns a text into a vector t. Each stage draws a condition of it, with parameters
-of its own (conditioning augmentation, section 3.2):
+A text encoder, Stage I and Stage II are trained one after the other, as the stages of one run. The
+encoder, then frozen, turns a text into a vector t. Each stage draws a condition of it, with
+parameters of its own (conditioning augmentation, section 3.2):
 
     c = mu(t) + sigma(t) eps
 
@@ -15,8 +16,6 @@ does not describe, x':
 
     L_D = E[-log D(x, t)] + 1/2 (E[-log(1 - D(x', t))] + E[-log(1 - D(G(z, c), t))])
     L_G = E[-log D(G(z, c), t)] + kl KL(N(mu(t), sigma(t)^2) || N(0, I))   (equations 3 to 6)
-
-The text encoder, Stage I and Stage II are the stages of one run, trained one after the other.
 
 Deviations: the encoder is trained on the captions at hand, by matching them with their images,
 where the paper has Reed's, trained elsewhere; --embeddings gives embeddings of any other. It sees
@@ -89,10 +88,7 @@ class StackGAN(TextConditional):
         *("d_1_loss", "g_1_loss", "kl_1", "wrong_1"),
         *("d_2_loss", "g_2_loss", "kl_2", "wrong_2"),
     )
-    defaults: ClassVar[dict] = {
-        "batch_size": 64,
-        "sample_every": 1000,
-    }
+    defaults: ClassVar[dict] = {"batch_size": 64, "sample_every": 1000}
 
     def __init__(
         self,
@@ -120,10 +116,10 @@ class StackGAN(TextConditional):
     ):
         super().__init__(name="stackgan")
         errors.at_least(4, width=width)
-        errors.at_least_one(d_width=d_width, d_width_2=d_width_2, units=units)
-        sizes = {"condition_size": condition_size, "latent_size": latent_size}
+        errors.at_least_one(d_width=d_width, d_width_2=d_width_2, units=units, word_size=word_size)
+        errors.at_least_one(condition_size=condition_size, latent_size=latent_size)
         steps = {"coarse_steps": coarse_steps, "fine_steps": fine_steps}
-        errors.at_least_one(word_size=word_size, pretrain_steps=pretrain_steps, **sizes, **steps)
+        errors.at_least_one(pretrain_steps=pretrain_steps, **steps)
         errors.not_negative(kl=kl, halve_every=halve_every)
         errors.above_zero(learning_rate=learning_rate, encoder_rate=encoder_rate)
         errors.below_one(beta_1=beta_1)
