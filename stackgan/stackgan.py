@@ -118,8 +118,8 @@ class StackGAN(TextConditional):
         errors.at_least(4, width=width)
         errors.at_least_one(d_width=d_width, d_width_2=d_width_2, units=units, word_size=word_size)
         errors.at_least_one(condition_size=condition_size, latent_size=latent_size)
-        steps = {"coarse_steps": coarse_steps, "fine_steps": fine_steps}
-        errors.at_least_one(pretrain_steps=pretrain_steps, **steps)
+        errors.at_least_one(pretrain_steps=pretrain_steps)
+        errors.at_least_one(coarse_steps=coarse_steps, fine_steps=fine_steps)
         errors.not_negative(kl=kl, halve_every=halve_every)
         errors.above_zero(learning_rate=learning_rate, encoder_rate=encoder_rate)
         errors.below_one(beta_1=beta_1)

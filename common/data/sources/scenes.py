@@ -1,7 +1,7 @@
 """Generated scenes with captions, of the digits of a labelled dataset."""
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from common.data.sources import labelled
@@ -25,6 +25,7 @@ class SceneSplit:
     split: str
     digits: ArraySplit
     count: int
+    _found: dict[tuple, list[tuple]] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return self.count
@@ -40,35 +41,39 @@ class SceneSplit:
     def draw(self, index: int, random: np.random.Generator) -> Drawn:
         what = self.scene(index)
         text, named = scenes.caption(what, random)
-        wrong = self._near(what, named, random)
-        while wrong is None or not what.differs(self.scene(wrong), named):
-            wrong = int(random.integers(self.count))  # in a split too small for a near one
-        return Drawn(text, 0, named, wrong)
+        if (near := self._near(what, named, random)) is not None:
+            return Drawn(text, 0, named, near)
+        while True:  # in a split too small for a near one
+            wrong = int(random.integers(self.count))
+            if what.differs(self.scene(wrong), named):
+                return Drawn(text, 0, named, wrong)
 
     def _near(
         self, what: scenes.Scene, named: tuple[str, ...], random: np.random.Generator
     ) -> int | None:
         """A scene that differs from another in one of the named attributes of `COMPARED` alone."""
         changed = str(random.choice([each for each in COMPARED if each in named]))
-        found = [
-            key
-            for key in self.by_attributes
-            if all(
-                (value == getattr(what, each)) == (each != changed)
-                for each, value in zip(COMPARED, key, strict=True)
-            )
-        ]
+        found = self._changed(_compared(what), COMPARED.index(changed))
         if not found:
             return None
         return int(random.choice(self.by_attributes[found[random.integers(len(found))]]))
+
+    def _changed(self, attributes: tuple, place: int) -> list[tuple]:
+        """The attributes of other scenes that differ in this place alone; found once."""
+        if (attributes, place) not in self._found:
+            self._found[attributes, place] = [
+                key
+                for key in self.by_attributes
+                if [i for i in range(len(COMPARED)) if key[i] != attributes[i]] == [place]
+            ]
+        return self._found[attributes, place]
 
     @cached_property
     def by_attributes(self) -> dict[tuple, list[int]]:
         """Indices of the scenes that have the same attributes of `COMPARED`."""
         found: dict[tuple, list[int]] = defaultdict(list)
         for index in range(self.count):
-            what = self.scene(index)
-            found[tuple(getattr(what, each) for each in COMPARED)].append(index)
+            found[_compared(self.scene(index))].append(index)
         return dict(found)
 
     def facts(self, index: int) -> dict[str, str]:
@@ -84,6 +89,10 @@ class SceneSplit:
 
     def digest(self) -> str:
         return hash_of_names([self.split, self.digits.digest()])
+
+
+def _compared(what: scenes.Scene) -> tuple:
+    return tuple(getattr(what, each) for each in COMPARED)
 
 
 def scene_splits(name: str, data_dir: str | None, seed: int) -> dict[str, SceneSplit]:
