@@ -23,8 +23,8 @@ HEADER = """\
 <!-- Written by `python3 docs/gallery.py`: change the READMEs and recipes, then run it. -->
 
 A row for each model: the command trains it, and the result is what `evaluate` prints after that.
-A digit FID is comparable with others of the [same table](results.md); a lower one is better. The
-README of a model has all of its results, and what they fall short of.
+A lower digit FID is better; [Results](results.md) says which ones can be compared. The README of a
+model has all of its results, and what they fall short of.
 
 | | model | command | result | cost |
 | --- | --- | --- | --- | --- |
