@@ -150,8 +150,8 @@ def main(
 
     Args:
         model: model whose objective is used, one of gan, dcgan, lsgan, wgan, wgan_gp, dragan, bgan,
-            ebgan, began and madgan; for five_to_ten discogan, discogan_one_way (B is not
-            reconstructed) or discogan_no_cycle.
+            ebgan, began and madgan; for five_to_ten discogan, discogan_one_way (only A
+            is translated and reconstructed) or discogan_no_cycle.
         mixture: eight Gaussians on a circle (ring), 25 on a grid, five on a line, at the scale of
             10 to 110, for which also the divergence of histograms is printed, or five that are to
             be translated to ten (five_to_ten).
@@ -217,7 +217,7 @@ def cover(
         print(f"histograms: kl {histogram_kl(many, target.points(seed + 1, HISTOGRAM)):.3f}")
     if model.latent.choices > 1:
         shares = (f"{share:.0%}" for share in concentration(samples, makers, target))
-        print(f"each generator's share on two modes: {', '.join(shares)}")
+        print(f"each generator's share nearest to two modes: {', '.join(shares)}")
     return samples, makers, target
 
 

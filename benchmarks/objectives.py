@@ -18,7 +18,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks import command_line, mixtures
 from benchmarks.gaussian_mixtures import PLANAR, mode_scores
 from benchmarks.points import TRAINING_POINTS, train, unlabelled
-from common.adversarial import AVERAGE_BATCHES, Adversarial
+from common.adversarial import Adversarial
+from common.averaging import AVERAGE_BATCHES
 from common.data.labelled import LabelledImages
 from common.evaluation.generated_images import ReferenceSet
 from common.inference.sampler import sampler_of
@@ -111,7 +112,7 @@ def on_images(
     keras.utils.set_random_seed(seed)
     sizes = {"image_size": data.image_size, "channels": data.channels}
     model = with_equal_networks(objective)(**IMAGES_COMMON | sizes | objective.options)
-    model.average_on(data.stream(BATCH, 0, AVERAGE_BATCHES))
+    model.set_average_batches(data.stream(BATCH, 0, AVERAGE_BATCHES))
     steps = updates * objective.n_critic
     model.make_train_function()
     batches = iter(data.stream(BATCH, 0, steps))
@@ -120,7 +121,7 @@ def on_images(
     for _ in range(steps - 1):
         model.train_function(batches)
     seconds = (time.perf_counter() - begin) / max(1, steps - 1)
-    model.settle_average()
+    model.update_average_statistics()
     sampler = sampler_of(model)
     measured = reference.measure(sampler.all(sampler.noise(seed, reference.count)))
     return {

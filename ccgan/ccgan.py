@@ -20,10 +20,11 @@ sees what G makes of the visible pixels, too; there t is 1.
 Deviations: the networks are small ones for digits, and G has a U-Net's skips and takes the mask,
 without which a hole of zeros is a grey square. One batch and one pass of G serve the updates of D
 and G, where the authors' code draws a batch for real images and another one for those with holes,
-and its G of CC-GAN makes the same step twice. D's moving statistics follow whole images alone:
-they serve `classify`. Images are shifted at random, not scaled, cropped and mirrored: a digit would
-become another. Biases are not held at 0. Left out: noise as a further input of G; the copy of low
-resolution of the whole image that G is given for large holes, since an image to complete has none.
+and its G of CC-GAN makes the same step twice. D's moving statistics follow whole images alone: they
+serve `classify`. Images are shifted at random, not scaled, cropped and mirrored: a digit would
+become another. The learning rate falls to 0 in the last half of a run. Biases are not held at 0.
+Left out: noise as a further input of G; the copy of low resolution of the whole image that G is
+given for large holes, since an image to complete has none.
 
     python3 ccgan/ccgan.py --dataset mnist
 """
@@ -38,10 +39,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common import cli, errors
 from common.adversarial import Adversarial
-from common.data.label_subset import balanced_subset
-from common.distributed.collectives import sharded_random
+from common.data.label_subset import FewLabels, few_labels
 from common.errors import UserError
-from common.images import image_file
 from common.nn import losses
 from common.nn.augmentation import shifted
 from common.nn.blocks import conv, conv_transpose, dense, normal_init
@@ -115,7 +114,7 @@ class CCGAN(Adversarial):
         self.labels, self.baseline, self.class_weight = labels, baseline, class_weight
         self.width, self.d_width, self.shift = width, d_width, shift
         self.noise = keras.random.SeedGenerator()  # holes, shifts, choice of labelled images
-        self.labelled = None  # images and their labels, set by `prepare`
+        self.labelled = FewLabels()  # set by `prepare`
 
         self.generator = self.build_generator()
         self.discriminator = self.build_discriminator()
@@ -198,8 +197,7 @@ class CCGAN(Adversarial):
     def prepare(self, data):
         """Keeps the labelled images: a function of data and seed, so not part of checkpoints."""
         if self.labels:
-            x, y = balanced_subset(data, self.labels)
-            self.labelled = tf.constant(image_file.to_unit(x)), tf.constant(y)
+            self.labelled = few_labels(data, self.labels)
 
     # The updates of a step.
 
@@ -251,13 +249,9 @@ class CCGAN(Adversarial):
 
     def classification(self, count: int) -> tuple[dict, dict]:
         """The classifier's loss on `count` of the labelled images."""
-        if self.labelled is None:
-            raise ValueError("prepare(data) comes before the first step")
-        chosen = sharded_random(keras.random.randint, (count,), 0, self.labels, seed=self.noise)
-        x, y = (tf.gather(part, chosen) for part in self.labelled)
+        x, y = self.labelled.draw(count, self.noise)
         logits = self.classifier(shifted(x, self.shift, self.noise), training=True)
-        loss = ops.sparse_categorical_crossentropy(y, logits, from_logits=True)
-        return {"discriminator": self.class_weight * ops.mean(loss)}, {}
+        return {"discriminator": self.class_weight * losses.softmax_cross_entropy(y, logits)}, {}
 
     def masks(self, count: int, seed: keras.random.SeedGenerator | None = None) -> tf.Tensor:
         """Masks with holes at random places, float32 (count, S, S, 1)."""
@@ -273,8 +267,9 @@ class CCGAN(Adversarial):
 
 def check_labels(labels: int, baseline: bool, classes: int):
     """Refuses numbers of labels that the data or the baseline exclude."""
-    if labels and not classes:
-        raise UserError(f"--labels {labels}: the dataset has no labels; give --labels 0")
+    if labels and classes < 2:
+        held = "one class" if classes else "no labels"
+        raise UserError(f"--labels {labels}: the dataset has {held}; give --labels 0")
     if labels < 0 or 0 < labels < classes:
         raise UserError(f"--labels {labels}: give 0, or {classes} or more: one of each class")
     if baseline and not labels:

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from typing import ClassVar, Literal
 
+from common.averaging import Averaged
 from common.distributed import collectives
 from common.distributed.replicas import Replicas
 from common.errors import UserError
-from common.nn.weight_average import WeightAverage
 from common.plan import Plan
 from common.players import Player, loss_name, watching
 
@@ -22,11 +22,10 @@ import keras
 import tensorflow as tf
 
 Jit = Literal["auto", "on", "off"]
-AVERAGE_BATCHES = 20  # by which the statistics of averaged weights are estimated
 Objectives = Callable[..., tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]]
 
 
-class Adversarial(keras.Model):
+class Adversarial(Averaged):
     """Base of all models: players trained against each other in one compiled step.
 
     A subclass's constructor builds `generator`, `discriminator` and `combined`, compiles the
@@ -35,11 +34,7 @@ class Adversarial(keras.Model):
     update of all players.
 
     Args:
-        ema: decay of the exponential moving average of the generator's weights, in [0, 1); 0 for
-            none. It is warmed up: after n updates the decay is min(ema, (1 + n) / (10 + n)), so
-            that a short run does not average its initial weights. Moving statistics of batch
-            normalization are not averaged; `settle_average` estimates them for the averaged
-            weights.
+        ema: decay of the moving average of the generator's weights, from 0 (none) to below 1.
 
     Attributes:
         defaults: training options (`TrainingOptions`) for which the paper has other values.
@@ -48,9 +43,10 @@ class Adversarial(keras.Model):
         unused_options: arguments of a base class's constructor that mean nothing for this model.
         length_options: arguments of the constructor that only say when training ends, as --steps
             does: a resumed run may change them.
+        baseline: true where a classifier alone is trained, to compare with; the generator, if
+            there is one, keeps its initial weights.
         counts: which of the results of `train_step` are counters: logged as they are, not averaged
             over steps.
-        averages: the moving averages of networks' weights, by the network's name.
         data_wait: seconds that training has waited for batches so far.
     """
 
@@ -58,15 +54,11 @@ class Adversarial(keras.Model):
     earlier_defaults: ClassVar[dict] = {}
     unused_options: ClassVar[tuple[str, ...]] = ()
     length_options: ClassVar[tuple[str, ...]] = ()
+    baseline: bool | str | None = None
     counts: tuple[str, ...] = ()
 
     def __init__(self, ema: float = 0.0, **kwargs):
-        super().__init__(**kwargs)
-        if not 0 <= ema < 1:
-            raise UserError(f"--ema {ema}: give a decay from 0 (none) to below 1, such as 0.999")
-        self.ema = ema
-        self.average_generator = None
-        self.averages: dict[str, WeightAverage] = {}
+        super().__init__(ema, **kwargs)
         self.data_wait = 0.0
         self.built = True
 
@@ -85,19 +77,6 @@ class Adversarial(keras.Model):
         """Every network with weights of its own, once, by name."""
         networks = {player.network.name: player.network for player in self.players.values()}
         return networks | {f"average_{name}": a.average for name, a in self.averages.items()}
-
-    @property
-    def decays(self) -> dict[str, float]:
-        """Decay of the moving average of a network's weights, by the network's name; 0 for none.
-
-        A model that averages other networks than the generator overrides this. It has each of them
-        as an attribute NAME and a method `build_NAME`.
-        """
-        return {"generator": self.ema}
-
-    def average_of(self, name: str) -> keras.Model:
-        """The network with averaged weights; the network itself where there is no average."""
-        return self.averages[name].average if name in self.averages else getattr(self, name)
 
     @property
     def sampling_network(self) -> keras.Model:
@@ -157,9 +136,7 @@ class Adversarial(keras.Model):
         self.replicas = replicas or Replicas()
         super().compile(optimizer=None, jit_compile=False)
         self._build_losses()
-        for name, decay in self.decays.items():
-            if decay and name not in self.averages:
-                self._add_average(name, decay)
+        self.add_averages()
         unsupported = [layer.name for layer in self._flatten_layers() if not layer.supports_jit]
         if jit == "on" and unsupported:
             raise UserError(f"--jit on: XLA cannot compile {', '.join(unsupported)}; use --jit off")
@@ -169,29 +146,22 @@ class Adversarial(keras.Model):
                 f"--jit on: {self.replicas.size} replicas all-reduce within a step, which XLA "
                 "cannot compile; use --jit auto"
             )
-        alone = [
+        shard_only = [
             layer.name for layer in self._flatten_layers() if collectives.ignores_replicas(layer)
         ]
-        if several and alone:
+        if several and shard_only:
             raise UserError(
-                f"--strategy: {', '.join(alone)} of {self.name} would see one replica's shard of "
-                "the batch only; use --strategy none"
+                f"--strategy: {', '.join(shard_only)} of {self.name} would see one replica's shard "
+                "of the batch only; use --strategy none"
             )
         on_gpu = bool(tf.config.list_physical_devices("GPU"))
-        whole = on_gpu and not unsupported and not several
-        self.jit_step = jit == "on" or (jit == "auto" and whole)
+        step_compiles = on_gpu and not unsupported and not several
+        self.jit_step = jit == "on" or (jit == "auto" and step_compiles)
         self.jit_apply = jit == "auto" and not self.jit_step
         self._apply_means = tf.function(
             self._apply_gradients, autograph=False, jit_compile=True if self.jit_apply else None
         )
         self.train_function = None
-
-    def _add_average(self, name: str, decay: float):
-        average = getattr(self, f"build_{name}")()
-        setattr(self, f"average_{name}", average)  # an attribute, so that Keras tracks it
-        # int64: TensorFlow keeps int32 variables off the GPU, where XLA cannot reach them.
-        count = self.add_weight((), "zeros", dtype="int64", trainable=False)
-        self.averages[name] = WeightAverage(getattr(self, name), average, decay, count)
 
     def _build_losses(self):
         """Builds the networks' losses now: Keras creates variables for them at their first use.
@@ -221,19 +191,6 @@ class Adversarial(keras.Model):
 
         self.train_function = train_function
 
-    def fit(self, x=None, *arguments, **options) -> keras.callbacks.History:
-        """Keras' `fit`, which leaves the averages ready for use.
-
-        Where no batches were set by `average_on`, their moving statistics are estimated by the
-        first ones of the dataset `x`.
-        """
-        history = super().fit(x, *arguments, **options)
-        unset = any(each.normalized and not each.inputs for each in self.averages.values())
-        if unset and isinstance(x, tf.data.Dataset):
-            self.average_on(x.take(AVERAGE_BATCHES))
-        self.settle_average()
-        return history
-
     def compiled_step(self) -> Callable[[tuple], dict[str, tf.Tensor]]:
         """`train_step` as a compiled function of a batch."""
         if self.replicas.size > 1:
@@ -262,7 +219,7 @@ class Adversarial(keras.Model):
         objectives: Objectives | None = None,
         only: Iterable[str] | None = None,
     ) -> tuple[dict[str, tf.Tensor], dict[str, list[tf.Tensor]]]:
-        """Values to log, and the gradients of each player's loss by its own variables.
+        """Values to log, and the gradients of each player's loss with respect to its own variables.
 
         Args:
             batch: what `objectives` takes.
@@ -309,44 +266,10 @@ class Adversarial(keras.Model):
             players[name].apply(player_gradients)
             self.after_update(name)
         updated = {id(v) for name in gradients for v in players[name].variables}
-        for average in self.averages.values():
-            if any(id(v) in updated for v in average.network.trainable_variables):
-                average.update()
+        self.update_averages(updated)
 
     def after_update(self, player: str):
         """Hook: called after each update of a player, in the compiled step; by default nothing."""
-
-    def generator_inputs(self, number: int, batch: tuple):
-        """What the generator takes for the `number`-th batch: by default, its first tensor."""
-        return batch[0]
-
-    def average_inputs(self, name: str, number: int, batch: tuple):
-        """What a network that is averaged takes for the `number`-th batch.
-
-        The generator takes its `generator_inputs`; another network, by default, the batch's first
-        tensor.
-        """
-        return self.generator_inputs(number, batch) if name == "generator" else batch[0]
-
-    def average_on(self, batches: Iterable[tuple]):
-        """Sets the batches by which `settle_average` estimates moving statistics.
-
-        They are to be the same in every process of a run: then the statistics are a function of the
-        weights alone, and a resumed run has the same.
-        """
-        normalized = {name: each for name, each in self.averages.items() if each.normalized}
-        batches = [*enumerate(batches)] if normalized else []
-        for name, average in normalized.items():
-            average.inputs = [self.average_inputs(name, *numbered) for numbered in batches]
-
-    def settle_average(self):
-        """Estimates the moving statistics of the averages for their weights as they are.
-
-        To be called before they are used or saved; does nothing where there are none, or where they
-        have not changed since the last time.
-        """
-        for average in self.averages.values():
-            average.settle()
 
     # What a checkpoint must hold.
 

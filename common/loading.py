@@ -95,7 +95,7 @@ class ImageTranslator:
 
         def translate(one: np.ndarray) -> np.ndarray:
             one = resized(image_file.to_channels(one, translator.channels), size)
-            return np.concatenate([*translator.bands(one, tile)])
+            return np.concatenate([*translator.translated_rows(one, tile)])
 
         return _each(translate, image)
 

@@ -74,7 +74,7 @@ class DiscoGAN(TwoTranslators):
         beta_1: Adam's decay rate for the first moment.
     """
 
-    defaults: ClassVar[dict] = {"batch_size": 64}
+    defaults: ClassVar[dict] = {"batch_size": 64, "steps": 40_000}
 
     def __init__(
         self,
@@ -159,7 +159,7 @@ class DiscoGAN(TwoTranslators):
         return logs
 
     def objectives(self, a: tf.Tensor, b: tf.Tensor) -> tuple[dict, dict]:
-        """The losses of both players; `cycle_a` and `cycle_b`, the squared errors, are logged.
+        """The losses of both players; `cycle_a` and `cycle_b`, errors in [0, 1], are logged.
 
         Args:
             a: images of one domain, float32 (B, S, S, C) in [-1, 1].

@@ -24,7 +24,8 @@ too.
 Deviations: critics and translators are updated at once, from one pass of the translators, where the
 code updates the translators by the new critics, on the same batch. The single pixel between encoder
 and decoder is not normalized, which would make it constant. RMSprop's mean square starts at 0, in
-TensorFlow 1 at 1, so the first ten steps are larger. Initial weights are not truncated.
+TensorFlow 1 at 1, so the first steps, up to about a hundred, are larger. Initial weights are not
+truncated.
 
     python3 dualgan/dualgan.py --dataset facades --image_size 256
 """

@@ -111,7 +111,8 @@ class GMAN(NoiseToImage):
         depths: numbers of convolutions of the discriminators, in turn, as in [2,3,4]; default one
             more than halve the images, for all, as in the authors' code.
         dense_units: units of a hidden dense layer in each discriminator, 0 for none; default 128
-            where at most two convolutions halve the images, else 0.
+            for small images, which the generator doubles twice at most, such as 28 pixels, else 0.
+        batch_size: number of samples per step, for all discriminators together.
         width: number of filters next to the image in all networks; deeper layers have multiples.
     """
 
@@ -127,12 +128,17 @@ class GMAN(NoiseToImage):
         depths: list[int] | None = None,
         dense_units: int | None = None,
         width: int = 16,
+        batch_size: int = 500,
         **shared,
     ):
         super().__init__(name="gman", width=width, **shared)
         self.learned = softmax_lambda == "learned"
         self.N, self.modified = discriminators, objective == "modified"
         errors.at_least_one(discriminators=discriminators)
+        if batch_size % discriminators:
+            raise errors.UserError(
+                f"--batch_size {batch_size}: give a multiple of --discriminators {discriminators}"
+            )
         errors.not_negative(softmax_lambda=0.0 if self.learned else softmax_lambda)
         self.base, self.stages = base_and_stages(self.image_size)
         self.strided = max(2, self.stages - 1)  # down to 4 to 8 pixels

@@ -168,10 +168,10 @@ class SGAN(SemiSupervised, NoiseToImage):
         """D's loss; `accuracy` is the share of the labelled images that D classifies correctly."""
         x, y = self.labelled.draw(x_u.shape[0], self.noise)
         logits, _ = self.judge(x, y, real=True)
-        loss = ops.mean(keras.losses.sparse_categorical_crossentropy(y, logits, from_logits=True))
+        loss = losses.softmax_cross_entropy(y, logits)
         if not self.fm:  # -log p(y|x) = -log p(y|x, real) - log P(real|x)
             loss += losses.cross_entropy(1.0, Z(logits))
-        logs = {"accuracy": ops.mean(ops.cast(ops.argmax(logits, axis=1) == y, "float32"))}
+        logs = {"accuracy": losses.accuracy(y, logits)}
         if self.baseline:
             return {"discriminator": loss}, logs
         of_real, _ = self.judge(x_u, None, real=True)

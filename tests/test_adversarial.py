@@ -144,15 +144,15 @@ def test_the_decay_of_the_weight_average_is_warmed_up():
 
 def test_moving_statistics_of_the_average_are_estimated_for_its_weights():
     model = model_of(ema=0.5, inference_statistics="moving")
-    model.average_on([BATCH, BATCH])
+    model.set_average_batches([BATCH, BATCH])
     for _ in range(3):
         model.train_step(BATCH)
     averaged, own = (
         next(each for each in network.layers if isinstance(each, BatchNormalization))
         for network in (model.average_generator, model.generator)
     )
-    np.testing.assert_array_equal(averaged.moving_mean, own.moving_mean)  # until it is settled
-    model.settle_average()
+    np.testing.assert_array_equal(averaged.moving_mean, own.moving_mean)  # until they are estimated
+    model.update_average_statistics()
     activations = keras.Model(model.average_generator.input, averaged.input)(BATCH[0])
     mean = np.asarray(activations).mean(axis=(0, 1, 2))
     np.testing.assert_allclose(averaged.moving_mean, mean, rtol=1e-4, atol=1e-6)
@@ -194,8 +194,8 @@ def test_the_weights_of_any_network_can_be_averaged(ema):
     average = model.average_of("discriminator")
     for mean, value in zip(average.trainable_variables, expected, strict=True):
         np.testing.assert_allclose(mean, value, rtol=1e-5, atol=1e-7)
-    model.average_on([BATCH])
-    model.settle_average()
+    model.set_average_batches([BATCH])
+    model.update_average_statistics()
     (layer,) = (each for each in average.layers if isinstance(each, BatchNormalization))
     mean = np.concatenate(BATCH, axis=-1).mean(axis=(0, 1, 2))
     np.testing.assert_allclose(layer.moving_mean, mean, rtol=1e-4, atol=1e-6)

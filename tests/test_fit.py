@@ -66,7 +66,7 @@ def test_the_average_is_usable_after_fit(make):
     assert not np.allclose(made, model.generator(x, training=False))
     # Its moving statistics are those of its own weights.
     statistics = [v.numpy() for v in model.average_generator.non_trainable_weights]
-    model.settle_average()
+    model.update_average_statistics()
     for before, after in zip(
         statistics, model.average_generator.non_trainable_weights, strict=True
     ):

@@ -27,7 +27,7 @@ FLOORS = [  # from top to bottom, packages and modules of common/
         "data",
         "reports",
     },
-    {"adversarial", "plan", "players", "nn", "images"},
+    {"adversarial", "averaging", "plan", "players", "nn", "images"},
     {"distributed", "growth", "io", "metrics", "recipes"},
     {"errors", "signatures", "environment", "help_stubs", "option_errors", "early_checks"},
 ]

@@ -24,10 +24,11 @@ weights of unit length and noise; the training of C alone before the game, by R_
 with 0.3 instead of 0.001); R_P after a time; the L2 penalty of C's last weights; and the moving
 average of C's weights, which classifies.
 
-Deviations: C has half as many filters, and batches have 100 images where the code has 100 to 500,
-to fit a CPU; C sees x_u once a step, for D's loss and its own. R_P begins when 60 % of 6,000 steps
-are done, there 30 % of 600,000. The moving statistics of C's average are estimated for its weights.
-That code can also take the mean over all classes in place of the most probable one; this cannot.
+Deviations: C has half as many filters, batches have 100 images in the game and 200 before it, where
+the code has 100 to 500, and C is trained alone for 1,000 steps and not 3,600, to fit a CPU; C sees
+x_u once a step, for D's loss and its own. R_P begins when 60 % of 6,000 steps are done, there 30 %
+of 600,000. The moving statistics of C's average are estimated for its weights. That code can also
+take the mean over all classes in place of the most probable one; this cannot.
 
     python3 triplegan/triplegan.py --dataset mnist --labels 100
 """
@@ -42,7 +43,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common import cli, errors
 from common.data.label_subset import halves
-from common.distributed.collectives import all_gather
+from common.distributed.collectives import all_gather, local_rows, replica_count
 from common.nn import losses
 from common.nn.layers import BatchNormalization, Dropout, GaussianNoise
 from common.nn.optimizers import adam
@@ -217,8 +218,10 @@ class TripleGAN(SemiSupervised, Staged, ClassConditional):
         return {"generator": (1 - ALPHA) * losses.cross_entropy(1.0, output)}, {}
 
     def equal_shares(self, count: int) -> tf.Tensor:
-        """The classes 0, 1, ..., K - 1, 0, ..., int32 (count,)."""
-        return tf.range(count) % self.classes
+        """The classes 0, 1, ..., K - 1, 0, ..., continued in the next step, int32 (count,)."""
+        images = replica_count() * count
+        numbers = tf.range(images, dtype=tf.int64) + images * self.steps_done
+        return ops.cast(local_rows(numbers) % self.classes, "int32")
 
     def loss_of_labels(self, count: int) -> tuple[tf.Tensor, dict]:
         """R_L and the penalty; `accuracy` is the share of these images that C has right."""
@@ -226,8 +229,7 @@ class TripleGAN(SemiSupervised, Staged, ClassConditional):
         logits = self.classifier(x, training=True)
         loss = self.classifier.compute_loss(y=y, y_pred=logits)
         loss += losses.l2_penalty([self.classifier.get_layer("logits").kernel], L2)
-        correct = ops.cast(ops.argmax(logits, axis=1), y.dtype) == y
-        return loss, {"accuracy": ops.mean(ops.cast(correct, "float32"))}
+        return loss, {"accuracy": losses.accuracy(y, logits)}
 
 
 def convolution(h, filters: int, kernel: int, padding: str):

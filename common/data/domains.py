@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 from common.data.labelled import LabelledImages, check_form
 from common.data.reading import BadImages
 from common.data.sources import labelled
+from common.data.sources.changed_digits import outlines
 from common.data.sources.domains import Domains, Search, find_domains
 from common.data.sources.labelled import Found
 from common.data.stream import endless_indices, stream, to_unit
@@ -56,7 +57,7 @@ class LabelledDomains:
     Attributes:
         source, target: the domains, `LabelledImages` each.
         change: the function that makes images of the target from those of the source, uint8 (N, S,
-            S, C) both, if there is one.
+            S, C) both, if there is one for images of this size.
 
     Raises:
         UserError: a domain cannot be found or read, or both do not fit together.
@@ -82,12 +83,15 @@ class LabelledDomains:
         class_names: list[str] | None = None,
     ):
         check_form(image_size, channels)
-        find = partial(labelled.find, data_dir=data_dir, seed=seed, class_names=class_names)
+        find = partial(labelled.find, data_dir=data_dir, seed=seed)
+        find_source = cache(partial(find, class_names=class_names or None))
         self._bad = BadImages(skip_bad_images)
-        search = Search(cache(find), photos, self._bad, cache_mb)
+        search = Search(find_source, find, photos, self._bad, cache_mb)
         found = find_domains(dataset, self.usual, self.embedded, search)
         channels = channels or common_channels(found)
         self.name, self.change = found.name, found.change
+        if self.change is outlines and image_size != found.source.side:
+            self.change = None  # outlines of resized digits are not resized outlines
         self.photos = None if photos is None else full_path(photos)
         self.seed, self.baseline = seed, baseline
         self.source, self.target = (

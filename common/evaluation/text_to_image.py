@@ -48,7 +48,7 @@ class SceneDigits(NamedTuple):
 
     def arrays(self, split: str, count: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Images and digits; those of training are of no run's scenes."""
-        part = self.data.splits["oracle" if split == "train" else split]
+        part = self.data.splits["classifier" if split == "train" else split]
         indices = range(len(part))[:count]
         images = [part.read(index, self.image_size) for index in indices]
         return np.stack(images), np.array([part.scene(i).digit for i in indices], np.int32)

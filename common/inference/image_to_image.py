@@ -44,7 +44,7 @@ class Translator:
     channels: int
     image_size: int | None = None
 
-    def bands(
+    def translated_rows(
         self, image: np.ndarray, tile: int, progress: Progress | None = None
     ) -> Iterator[np.ndarray]:
         """Translates uint8 (H, W, Cin) in tiles: yields bands of rows, uint8 (rows, W, Cout)."""
@@ -171,7 +171,7 @@ def write_translated(
     """
     image = resized(image_file.read(source, translator.channels), side)
     sides = image.shape[:2]
-    rows = translator.bands(image, tile, progress)
+    rows = translator.translated_rows(image, tile, progress)
     first = next(rows)  # has the number of channels
     png_writer.write(target, *sides, first.shape[-1], chain([first], rows))
     return {"input": image, "output": LinkedImage(target.name, *sides)}

@@ -46,7 +46,8 @@ class LatentArithmetic:
         arithmetic: numbers of images of --seed, such as 3,17,25-4,9,12+1,2,6; the noise of each
             group is averaged, and the means are subtracted and added. arithmetic.png has
             a row for each mean, first the image of the mean, then those of the group; the last row
-            has the result and neighbours of it. A model that takes a class needs --label.
+            has the result and neighbours of it. A model that takes a class needs --label, one with
+            several generators --generator.
     """
 
     arithmetic: str | None = None
@@ -75,6 +76,8 @@ class LatentArithmetic:
         """
         if len(class_ids) > 1:
             raise UserError(f"--arithmetic {self.arithmetic}: needs --label, the class to generate")
+        if sampler.choices:
+            raise UserError(f"--arithmetic {self.arithmetic}: needs --generator, its number")
         terms = parse(self.arithmetic)
         noise = sampler.noise(sampling.seed, 1 + largest(terms))
         means, total = combined(noise, terms)
@@ -84,6 +87,8 @@ class LatentArithmetic:
         around[0] = 0
         rows.append(list(total + around))
         z = np.concatenate(rows)
+        if sampler.choice is not None:
+            z = sampler.latent.choosing(z, sampler.choice)
         images = iter(sampler.all(z, labels_in_turn(class_ids, len(z))))
         signs = ("+" if term.sign > 0 else "-" for term in terms)
         numbers = (",".join(map(str, term.numbers)) for term in terms)

@@ -21,7 +21,7 @@ class WeightAverage:
         count: number of updates, an integer variable.
 
     Attributes:
-        inputs: batches by which `settle` estimates moving statistics.
+        inputs: batches by which `update_statistics` estimates moving statistics.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class WeightAverage:
     ):
         self.network, self.average, self.decay, self.count = network, average, decay, count
         self.inputs: list = []
-        self._settled = 0  # updates that it had when its statistics were estimated
+        self._estimated_at = 0  # updates that it had when its statistics were estimated
         self.restart()
 
     @property
@@ -45,14 +45,14 @@ class WeightAverage:
         """Takes the network's weights into the averages."""
         update(self.average, self.network, self.decay, self.count)
 
-    def settle(self):
+    def update_statistics(self):
         """Estimates the moving statistics for the averages as they are, by `inputs`.
 
         Does nothing without inputs, or if the averages have not changed since the last time.
         """
-        if self.inputs and self._settled != int(self.count):
+        if self.inputs and self._estimated_at != int(self.count):
             estimate_statistics(self.average, self.inputs)
-            self._settled = int(self.count)
+            self._estimated_at = int(self.count)
 
 
 def update(average: keras.Model, network: keras.Model, ema: float, count: keras.Variable):

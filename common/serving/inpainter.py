@@ -71,7 +71,9 @@ def export_inpainter(
     with atomic_folder(folder, saved_model.WRITE_ERRORS) as part:
         archive.write_out(str(part), verbose=False)
         about = {"image_size": model.image_size, "class_names": class_names}
-        write_json(part / ABOUT, about)
+        files = {ABOUT: about} | saved_model.classifier_facts(further, class_names)
+        for path, content in files.items():
+            write_json(part / path, content)
         requests = {k: warmup.zeros(takes) for k, (_, takes) in further.items()}
         warmup.write_requests(part, name, _warmup_requests(model) | requests)
     return folder

@@ -51,7 +51,8 @@ def export_noise_translator(
         "class_names": class_names,
     }
     signatures = {DEFAULT: (endpoint(model.sampler), signature(model)), **further}
-    return export_signatures(model, folder_base, name, version, signatures, {ABOUT: about})
+    files = {ABOUT: about} | saved_model.classifier_facts(further, class_names)
+    return export_signatures(model, folder_base, name, version, signatures, files)
 
 
 def load_noise_translator(folder: Path | str) -> NoiseTranslator:

@@ -39,6 +39,7 @@ from common.inference.endpoints import (
 )
 from common.inference.sampler import Sampler
 from common.io.atomic import atomic_folder
+from common.io.records import write_json
 from common.nn.latent import Latent
 from common.serving import saved_model, warmup
 
@@ -100,7 +101,9 @@ def export_sampler(
     with atomic_folder(folder, saved_model.WRITE_ERRORS) as part:
         archive.write_out(str(part), verbose=False)
         warmup.write_requests(part, name, _warmup_requests(latent, classes, further))
-        (part / ABOUT).write_text(json.dumps(about, indent=2) + "\n")
+        files = {ABOUT: about} | saved_model.classifier_facts(further, class_names or [])
+        for path, content in files.items():
+            write_json(part / path, content)
     return folder
 
 

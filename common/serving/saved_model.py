@@ -1,6 +1,6 @@
 """SavedModels for TensorFlow Serving: version folders, loading, image files as outputs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from common import early_checks
@@ -9,6 +9,7 @@ from common.errors import UserError
 import tensorflow as tf
 
 WRITE_ERRORS = (OSError, tf.errors.OpError)  # a SavedModel could not be written
+CLASSIFY = "serving_classify"
 EXTRA = "assets.extra"  # folder of a SavedModel for files that TensorFlow does not read
 
 
@@ -51,6 +52,18 @@ def load(folder: Path | str):
     except (OSError, tf.errors.OpError) as error:
         reason = first_line(error)
         raise UserError(f"{folder} is a damaged SavedModel, export it again: {reason}") from error
+
+
+def classifier_facts(signatures: Iterable[str], class_names: list[str]) -> dict[Path, dict]:
+    """What names the columns of `serving_classify`, as the content of a JSON file by path.
+
+    Args:
+        signatures: names of a SavedModel's signatures; without `serving_classify` there is none.
+        class_names: names of the classes.
+    """
+    if CLASSIFY not in signatures:
+        return {}
+    return {Path(EXTRA, "classifier.json"): {"class_names": class_names}}
 
 
 def first_line(error: Exception) -> str:

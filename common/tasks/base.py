@@ -125,7 +125,7 @@ class Task:
     def load(self, run: Run, checkpoint: Checkpoint) -> Adversarial:
         """Returns the model of a run with the weights of a checkpoint."""
         every = any(capability.all_networks for capability in self.capabilities)
-        return run.load_sampler(self.model_class, whole=every, **given(checkpoint))
+        return run.load_sampler(self.model_class, all_networks=every, **given(checkpoint))
 
     def check_run(self, run: str, checkpoint: Checkpoint):
         """Raises a UserError if a folder holds neither a run of this model nor a SavedModel."""

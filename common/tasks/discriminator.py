@@ -15,6 +15,7 @@ from common.io import records
 from common.metrics.representation import linear_accuracy
 from common.reports.confusion import confusion
 from common.reports.result_page import ResultPage
+from common.serving.saved_model import CLASSIFY
 from common.tasks.base import Evaluation
 from common.tasks.capability import Capability, class_names, read_image
 from common.training.run_folder import Run
@@ -112,7 +113,7 @@ class Classification(Capability):
         def classify(image):
             return {"probability": model.classify(image)}
 
-        return {"serving_classify": (classify, [image_spec(model)])}
+        return {CLASSIFY: (classify, [image_spec(model)])}
 
 
 class LinearProbe(Capability):

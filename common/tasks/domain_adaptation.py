@@ -18,10 +18,16 @@ from common.inference.sampler import TRAINING_SEED
 from common.metrics.directions import better
 from common.reports.result_page import THUMBNAIL, ResultPage
 from common.serving.noise_translator import export_noise_translator, load_noise_translator
-from common.serving.signatures import export_signatures
 from common.signatures import given
 from common.tasks import two_domains
-from common.tasks.base import EXAMPLES, Checkpoint, EvaluationOptions, Task, is_saved_model
+from common.tasks.base import (
+    EXAMPLES,
+    Checkpoint,
+    EvaluationOptions,
+    Task,
+    is_saved_model,
+)
+from common.tasks.baselines import export_baseline, refuse_baseline
 from common.tasks.capability import class_names, classifier_panels, process
 from common.tasks.two_domains import DomainEvaluation
 from common.training.run_folder import Run
@@ -225,9 +231,9 @@ class DomainAdaptation(Task):
 
     def save_model(self, model: Adversarial, run: Run, base: Path, version: int) -> Path:
         """Writes a SavedModel of the translator and capabilities; of a baseline, of the latter."""
+        if model.baseline:
+            return export_baseline(self, model, run, base, version)
         further = self.further_signatures(model)
-        if model.baseline is not None:
-            return export_signatures(model, base, self.name, version, further)
         return export_noise_translator(model, base, self.name, version, class_names(run), further)
 
     def translator(self, run: str, checkpoint: Checkpoint) -> NoiseTranslator:
@@ -235,7 +241,7 @@ class DomainAdaptation(Task):
         if is_saved_model(run, checkpoint):
             return load_noise_translator(run)
         opened = Run.open(run, self.name)
-        two_domains.refuse_baseline(opened, "translate")
+        refuse_baseline(opened, "translate")
         return noise_translator_of(opened.load_sampler(self.model_class, **given(checkpoint)))
 
 

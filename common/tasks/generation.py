@@ -11,6 +11,7 @@ from common.data.labelled import LabelledImages
 from common.demo.panels import FRAMES, SEED, Choice, Panel, WholeNumber
 from common.errors import UserError, at_least_one
 from common.evaluation import generated_images, reference_classifier
+from common.images.grid import square_grid
 from common.inference.draw import (
     Sampling,
     check_seed,
@@ -28,11 +29,21 @@ from common.reports.result_page import THUMBNAIL, ResultPage
 from common.serving import saved_model
 from common.serving.sampler import export_sampler, load_sampler
 from common.signatures import given
-from common.tasks.base import EXAMPLES, Checkpoint, EvaluationOptions, Task, is_saved_model
+from common.tasks.base import (
+    EXAMPLES,
+    Checkpoint,
+    Evaluation,
+    EvaluationOptions,
+    Task,
+    is_saved_model,
+)
+from common.tasks.baselines import export_baseline, is_baseline, refuse_baseline
 from common.tasks.capability import class_names, process
 from common.training.run_folder import Run
 
 import numpy as np
+
+BASELINE_IMAGES = 64  # of the data, in the sample grid of a baseline
 
 
 @dataclass(frozen=True)
@@ -75,8 +86,12 @@ class Generation(Task):
     def sample_grid(self, model: Adversarial, data: LabelledImages) -> Callable[[], np.ndarray]:
         """Returns a function that draws a grid, uint8 (H, W, C), with the current weights.
 
-        It is the grid of the first capability that has one, else a `fixed_grid`.
+        It is the grid of the first capability that has one, else a `fixed_grid`. A baseline
+        generates nothing: its grid shows test images.
         """
+        if model.baseline:
+            images = square_grid(data.arrays("test", BASELINE_IMAGES)[0])
+            return lambda: images
         grids = (capability.sample_grid(model, data) for capability in self.capabilities)
         return next(filter(None, grids), None) or fixed_grid(named_sampler(model, data))
 
@@ -86,7 +101,7 @@ class Generation(Task):
         Raises:
             UserError: there are none; the message says why.
         """
-        reason = reference_classifier.unavailable_reason(data)
+        reason = self._unavailable_reason(model, data)
         metrics: dict[str, int] = {}
         if not reason:
             metrics |= self.metrics if model.classes else generated_images.METRICS
@@ -105,9 +120,15 @@ class Generation(Task):
         images; without a reference classifier there are the metrics of the capabilities only.
         """
         measures = [capability.measure(model, data, count) for capability in self.capabilities]
-        if not reference_classifier.unavailable_reason(data):
+        if not self._unavailable_reason(model, data):
             measures.insert(0, self._measure_samples(model, data, count))
         return lambda: {name: value for each in measures for name, value in each().items()}
+
+    def _unavailable_reason(self, model: Adversarial, data: LabelledImages) -> str | None:
+        """Why generated images cannot be measured during training, if they cannot."""
+        if model.baseline:
+            return "a baseline has a classifier alone"
+        return reference_classifier.unavailable_reason(data)
 
     def _measure_samples(
         self, model: Adversarial, data: LabelledImages, count: int
@@ -178,9 +199,13 @@ class Generation(Task):
         sampler = sampling.applied(self.sampler(run, checkpoint))
         class_ids = select_classes(sampler.class_names, sampling.label)
         facts = {
-            **{"run": run, "seed": sampling.seed, "label": sampling.label},
-            **{"generator": sampler.choice, "arithmetic": arithmetic.arithmetic},
-            **{"seed_to": interpolation.seed_to, "label_to": interpolation.label_to},
+            "run": run,
+            "seed": sampling.seed,
+            "label": sampling.label,
+            "generator": sampler.choice,
+            "arithmetic": arithmetic.arithmetic,
+            "seed_to": interpolation.seed_to,
+            "label_to": interpolation.label_to,
         }
         page = ResultPage(f"{self.name}: images from noise", facts)
         summary = draw(sampler, class_ids, sampling, folder, page)
@@ -222,7 +247,8 @@ class Generation(Task):
         model that takes a class generates all classes equally often. For images without labels
         there are the sliced Wasserstein distances of patches, and for RGB also Keras-Inception FID,
         if its weights are on disk or can be downloaded. Prints the results, and writes them to the
-        run's evaluation.json and, with images, to its evaluation/index.html.
+        run's evaluation.json and, with images, to its evaluation/index.html. A baseline has its
+        classifier only.
 
         Args:
             run: folder of the run.
@@ -237,8 +263,15 @@ class Generation(Task):
         at_least_one(count=count)
         check_seed(seed=seed)
         evaluation = self.start_evaluation(run, checkpoint, options)
-        model, data, page = evaluation.model, evaluation.data, evaluation.page
+        data = evaluation.data
         evaluation.report |= {"dataset": data.name, "split": split, "count": count, "seed": seed}
+        if not evaluation.model.baseline:
+            self._compare_samples(evaluation, split, count, seed)
+        evaluation.finish()
+
+    def _compare_samples(self, evaluation: Evaluation, split: str, count: int, seed: int):
+        """Adds the comparison of generated with real images."""
+        model, data, page = evaluation.model, evaluation.data, evaluation.page
         sampler, real = named_sampler(model, data), self._evaluation_data(model, data)
         labels = labels_in_turn(range(sampler.classes), count)
         batches = with_progress_bar(sampler.draw(sampler.noise(seed, count), labels), count)
@@ -247,13 +280,26 @@ class Generation(Task):
         if table:
             page.table(table)
         page.note(note)
-        if options.show:
-            shown = side_by_side(sampler, real, split, options.show, seed)
+        if evaluation.show:
+            shown = side_by_side(sampler, real, split, evaluation.show, seed)
             captions = f"made by {self.name}", f"real, {split}"
             page.row("Images", dict(zip(captions, shown, strict=True)))
-        evaluation.finish()
 
     def panels(self, run: str, checkpoint: Checkpoint) -> list[Panel]:
+        """Returns tabs for images from noise, and the capabilities'; of a baseline the latter."""
+        exported = is_saved_model(run, checkpoint)
+        baseline = not exported and is_baseline(Run.open(run, self.name))
+        panels = [] if baseline else self._sampler_panels(run, checkpoint)
+        if exported or not self.capabilities:
+            return panels
+        try:
+            model = self.load(Run.open(run, self.name), checkpoint)
+        except UserError:  # weights of the generator alone
+            return panels
+        examples = self.examples(run, self.input_examples)
+        return panels + [p for each in self.capabilities for p in each.panels(model, examples)]
+
+    def _sampler_panels(self, run: str, checkpoint: Checkpoint) -> list[Panel]:
         sampler = self.sampler(run, checkpoint)
         label, label_to = [], []
         if names := tuple(sampler.class_names):
@@ -263,25 +309,22 @@ class Generation(Task):
         images = (*label, WholeNumber("count", "images", 64, least=1, most=100), SEED, *own)
         seed_to = WholeNumber("seed_to", "seed at the end", least=0)
         between = (*label, *label_to, SEED, seed_to, FRAMES)
-        panels = [
+        return [
             Panel("Images", "Draw", "image", None, images, ("--grid",), at_once=True),
             Panel("Interpolation", "Draw", "animation", None, between),
         ]
-        if saved_model.contains(run) or not self.capabilities:
-            return panels
-        try:
-            model = self.load(Run.open(run, self.name), checkpoint)
-        except UserError:  # weights of the generator alone
-            return panels
-        examples = self.examples(run, self.input_examples)
-        return panels + [p for each in self.capabilities for p in each.panels(model, examples)]
 
     def input_examples(self, data: Any) -> Iterable[np.ndarray]:
         """Test images for the capabilities that take images."""
         return data.arrays("test", EXAMPLES)[0]
 
     def save_model(self, model: Adversarial, run: Run, base: Path, version: int) -> Path:
-        """Writes a SavedModel with the signatures of `export_sampler` and of the capabilities."""
+        """Writes a SavedModel with the signatures of `export_sampler` and of the capabilities.
+
+        Of a baseline it has the latter alone.
+        """
+        if model.baseline:
+            return export_baseline(self, model, run, base, version)
         further = self.further_signatures(model)
         return export_sampler(model, base, self.name, version, class_names(run), further)
 
@@ -290,6 +333,7 @@ class Generation(Task):
         if is_saved_model(run, checkpoint):
             return load_sampler(run)
         opened = Run.open(run, self.name)
+        refuse_baseline(opened, "generate images")
         model = opened.load_sampler(self.model_class, **given(checkpoint))
         return sampler_of(model, class_names(opened))
 

@@ -28,7 +28,15 @@ from common.reports.result_page import THUMBNAIL, ResultPage
 from common.serving import saved_model
 from common.serving.inpainter import export_inpainter, load_inpainter
 from common.signatures import given
-from common.tasks.base import EXAMPLES, Checkpoint, EvaluationOptions, Task, is_saved_model
+from common.tasks.base import (
+    EXAMPLES,
+    Checkpoint,
+    Evaluation,
+    EvaluationOptions,
+    Task,
+    is_saved_model,
+)
+from common.tasks.baselines import export_baseline, is_baseline, refuse_baseline
 from common.tasks.capability import class_names, classifier_panels, process
 from common.training.run_folder import Run
 
@@ -60,14 +68,19 @@ class InPainting(Task):
     def sample_grid(self, model: Adversarial, data: LabelledImages) -> Callable[[], np.ndarray]:
         """Returns a function that draws a grid, uint8 (H, W, C), with the current weights.
 
-        Its three rows are test images with a hole, the same ones completed, and the originals.
+        Its three rows are test images with a hole, the same ones completed, and the originals. A
+        baseline completes nothing: its grid has the originals alone.
         """
         x, _ = data.arrays("test", COLUMNS)
+        if model.baseline:
+            return lambda: grid([x], names=("original",))
         holes, fill = holes_of(model, len(x), TRAINING_SEED), inpainter_of(model).complete_all
         names = "masked", "completed", "original"
         return lambda: grid([masked(x, holes), fill(x, holes), x], names=names)
 
     def metrics_of(self, model: Adversarial, data: LabelledImages) -> dict[str, int]:
+        if model.baseline:
+            raise UserError("a baseline has a classifier alone; leave --evaluate_every out")
         known = not reference_classifier.unavailable_reason(data)
         return {k: sign for k, sign in self.metrics.items() if known or k != "class_kept"}
 
@@ -165,7 +178,7 @@ class InPainting(Task):
         reference classifier of the dataset tells how many completed images keep their true class.
         Both are compared with holes filled with the mean training image and with the median colour
         of the training images. Prints the results, and writes them to the run's evaluation.json
-        and, with images, to its evaluation/index.html.
+        and, with images, to its evaluation/index.html. A baseline has its classifier only.
 
         Args:
             run: folder of the run.
@@ -180,6 +193,13 @@ class InPainting(Task):
         at_least_one(count=count)
         check_seed(seed=seed)
         evaluation = self.start_evaluation(run, checkpoint, options)
+        evaluation.report |= {"dataset": evaluation.data.name, "split": split, "seed": seed}
+        if not evaluation.model.baseline:
+            self._compare_completed(evaluation, split, count, seed)
+        evaluation.finish()
+
+    def _compare_completed(self, evaluation: Evaluation, split: str, count: int, seed: int):
+        """Adds the comparison of completed images with the originals."""
         model, data, page = evaluation.model, evaluation.data, evaluation.page
         x, labels = data.arrays(split, count)
         training_images, _ = data.arrays("train", generated_images.COUNT)
@@ -193,27 +213,34 @@ class InPainting(Task):
         print(inpainting.format_table(results))
         if classifier is not None:
             page.note(f"reference classifier: test accuracy {classifier.accuracy:.2%}")
-        evaluation.report |= {"dataset": data.name, "split": split, "seed": seed}
         evaluation.report["results"] = results
         page.table(inpainting.table(results))
         if show := evaluation.show:
             x, holes = x[:show], holes[:show]
             shown = {"masked": masked(x, holes), "completed": fill(x, holes), "original": x}
             page.row("Images", {name: square_grid(images) for name, images in shown.items()})
-        evaluation.finish()
 
     def panels(self, run: str, checkpoint: Checkpoint) -> list[Panel]:
-        self.inpainter(run, checkpoint)  # an error belongs here rather than to the first image
+        exported = is_saved_model(run, checkpoint)
+        baseline = not exported and is_baseline(Run.open(run, self.name))
+        if not baseline:
+            self.inpainter(run, checkpoint)  # an error belongs here rather than to the first image
         examples = self.examples(run, lambda data: data.arrays("test", EXAMPLES)[0])
-        panels = [Panel("Fill", "Fill", "image", demo_panels.Hole(examples=examples))]
-        if saved_model.contains(run):
+        fill = Panel("Fill", "Fill", "image", demo_panels.Hole(examples=examples))
+        panels = [] if baseline else [fill]
+        if exported:
             return panels
         model = self.load(Run.open(run, self.name), checkpoint)
         return panels + classifier_panels(self.capabilities, model, examples)
 
     def save_model(self, model: Adversarial, run: Run, base: Path, version: int) -> Path:
-        """Writes a SavedModel with the signatures of `export_inpainter` and the capabilities'."""
-        further = {k: v for c in self.capabilities for k, v in c.signatures(model).items()}
+        """Writes a SavedModel with the signatures of `export_inpainter` and the capabilities'.
+
+        Of a baseline it has the latter alone.
+        """
+        if model.baseline:
+            return export_baseline(self, model, run, base, version)
+        further = self.further_signatures(model)
         return export_inpainter(model, base, self.name, version, class_names(run), further)
 
     def inpainter(self, run: str, checkpoint: Checkpoint) -> Inpainter:
@@ -221,6 +248,7 @@ class InPainting(Task):
         if is_saved_model(run, checkpoint):
             return load_inpainter(run)
         opened = Run.open(run, self.name)
+        refuse_baseline(opened, "fill holes")
         return inpainter_of(opened.load_sampler(self.model_class, **given(checkpoint)))
 
 

@@ -1,7 +1,6 @@
 """The task of generators of pairs of images, one of each domain, from the same noise."""
 
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import ClassVar
 
 from common.adversarial import Adversarial
@@ -12,14 +11,12 @@ from common.evaluation.formatting import text_table
 from common.images.captions import titled
 from common.images.grid import grid
 from common.inference.draw import check_seed
-from common.inference.sampler import TRAINING_SEED, Sampler, sampler_of
+from common.inference.sampler import TRAINING_SEED, sampler_of
 from common.metrics.directions import better
-from common.serving.signatures import export_signatures
 from common.tasks import two_domains
-from common.tasks.base import Checkpoint, EvaluationOptions, is_saved_model
+from common.tasks.base import Checkpoint, EvaluationOptions
 from common.tasks.generation import Generation
 from common.tasks.two_domains import DomainEvaluation
-from common.training.run_folder import Run
 
 import numpy as np
 
@@ -136,19 +133,8 @@ class JointGeneration(Generation):
         evaluation.data = data.target  # of which the capabilities are
         evaluation.finish()
 
-    def sampler(self, run: str, checkpoint: Checkpoint) -> Sampler:
-        if not is_saved_model(run, checkpoint):
-            two_domains.refuse_baseline(Run.open(run, self.name), "generate images")
-        return super().sampler(run, checkpoint)
-
     def input_examples(self, data: JointDomains) -> Iterable[np.ndarray]:
         return super().input_examples(data.target)
-
-    def save_model(self, model: Adversarial, run: Run, base: Path, version: int) -> Path:
-        """Writes a SavedModel of the sampler and the capabilities; of a baseline, of the latter."""
-        if model.baseline is None:
-            return super().save_model(model, run, base, version)
-        return export_signatures(model, base, self.name, version, self.further_signatures(model))
 
 
 def separated(pairs: np.ndarray) -> list[np.ndarray]:

@@ -5,11 +5,9 @@ from dataclasses import dataclass
 
 from common.adversarial import Adversarial
 from common.data.domains import LabelledDomains
-from common.errors import UserError
 from common.evaluation import generated_images
 from common.inference.sampler import batched_on_images
 from common.tasks.base import Evaluation, EvaluationOptions
-from common.training.run_folder import Run
 
 import numpy as np
 
@@ -31,16 +29,6 @@ def real_rows(data: LabelledDomains) -> list[np.ndarray]:
     """Test images of the source and of the target for a grid, uint8 (N, S, S, C) each."""
     rows = [domain.arrays("test", COLUMNS)[0] for domain in (data.source, data.target)]
     return [row[: min(map(len, rows))] for row in rows]
-
-
-def refuse_baseline(run: Run, what: str):
-    """Raises a UserError if the run is a baseline, which has a classifier alone."""
-    baseline = run.config()["options"].get("baseline")
-    if baseline is not None:
-        raise UserError(
-            f"{run.folder}: a run with --baseline {baseline} only classifies; to {what}, give one "
-            "without it"
-        )
 
 
 def target_accuracy(

@@ -47,8 +47,10 @@ def export_weights(task, run: Run, checkpoint, output: str | None, options: Weig
     if path.suffix != weights_file.SUFFIX:
         raise UserError(f"--output {output}: give a file, such as NAME{weights_file.SUFFIX}")
     check, count = {}, options.evaluate_count
-    whole = options.networks == "all" or count is not None  # capabilities measure all networks
-    model = run.load_sampler(task.model_class, whole=whole, **given(checkpoint))
+    all_networks = (
+        options.networks == "all" or count is not None
+    )  # capabilities measure all networks
+    model = run.load_sampler(task.model_class, all_networks=all_networks, **given(checkpoint))
     if count:
         metrics = task.measure(model, task.data_of(run), count)()
         check = {"count": count, "metrics": metrics}

@@ -147,7 +147,7 @@ class Checkpoints(StepCallback):
         """Saves now, unless no step was done since the last time."""
         if self.step > self.saved:
             if self.run:
-                self.model.settle_average()
+                self.model.update_average_statistics()
                 checkpoint.save(self.run.checkpoints, self.step, self.model, retained=self.retained)
             self.saved = self.step
 

@@ -171,7 +171,7 @@ class Samples(Report):
         return early or super().is_due(step)
 
     def report(self, step, losses):
-        self.model.settle_average()
+        self.model.update_average_statistics()
         image = self.draw()
         image_file.write(self.run.samples / f"step_{step:08d}.png", image)
         with self.writer.as_default(step):
@@ -218,7 +218,7 @@ class Measurements(Report):
         records.drop_rows_after(self.run.measurements_file, self.step)
 
     def report(self, step, losses):
-        self.model.settle_average()
+        self.model.update_average_statistics()
         values = self.measure()
         records.append_row(self.run.measurements_file, {"step": step} | values)
         with self.writer.as_default(step):

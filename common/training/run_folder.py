@@ -208,7 +208,7 @@ class Run:
         model_class: type[Adversarial],
         best: bool = False,
         step: int | None = None,
-        whole: bool = False,
+        all_networks: bool = False,
         network: Network | None = None,
         **overrides,
     ) -> Adversarial:
@@ -218,7 +218,7 @@ class Run:
             model_class: class of the model.
             best: use the checkpoint kept by --keep_best.
             step: use the checkpoint of this step.
-            whole: load every network rather than only the sampling networks.
+            all_networks: load every network rather than only the sampling networks.
             network: sampling network to load: the generator itself, or the moving average of its
                 weights; default the average, if the run has one.
             overrides: constructor arguments that replace those of the run.
@@ -238,7 +238,7 @@ class Run:
             remedy = "train with --ema" if averages else "the model takes no --ema"
             raise UserError(f"--network average: {self.folder} has no average generator; {remedy}")
         sampling = {id(each) for each in model.sampling_networks}
-        networks = [n for n, each in model.networks.items() if whole or id(each) in sampling]
+        networks = [n for n, each in model.networks.items() if all_networks or id(each) in sampling]
         self.load_networks(path, model, networks)
         return model
 

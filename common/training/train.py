@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from common.adversarial import AVERAGE_BATCHES, Adversarial, Jit
+from common.adversarial import Adversarial, Jit
+from common.averaging import AVERAGE_BATCHES
 from common.distributed.replicas import Replicas, replicas_of
 from common.errors import UserError
 from common.io import records
@@ -122,7 +123,7 @@ def prepare(
     total = length.total_steps(settings, epoch, plan)
     schedule = SCHEDULES[settings.schedule]
     rate = callbacks.LearningRate(start, total, schedule, replicas.players(), plan.rate_factor)
-    model.average_on(data.stream(settings.batch_size, 0, AVERAGE_BATCHES))
+    model.set_average_batches(data.stream(settings.batch_size, 0, AVERAGE_BATCHES))
     newest = checkpoint.path_of(run.checkpoints, start)
     if start or (settings.resume and newest.exists()):  # of step 0: the weights of --init_from
         checkpoint.load(newest, model)

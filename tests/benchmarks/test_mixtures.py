@@ -50,7 +50,7 @@ def test_a_run_on_a_line_prints_the_divergence(capsys, monkeypatch):
         tf.config.run_functions_eagerly(False)
     out = capsys.readouterr().out
     assert f"of {len(line().centres)}" in out and "histograms: kl" in out
-    assert "each generator's share on two modes: " in out
+    assert "each generator's share nearest to two modes: " in out
 
 
 def test_options_that_do_not_fit_are_refused():

@@ -186,9 +186,9 @@ def test_g_is_updated_by_the_regularization_too(shared):
 def test_averaged_weights_with_their_own_statistics_give_the_same_images_after_reload(tmp_path):
     model = small(ema=0.5)
     model.compile(jit="off")
-    model.average_on([(X, Y)] * 2)
+    model.set_average_batches([(X, Y)] * 2)
     model.g_step(X, Y)
-    model.settle_average()
+    model.update_average_statistics()
     assert model.sampler is model.average_generator
     before = model.sampler([noise(2), one_hot([0, 1])]).numpy()
     checkpoint.save(tmp_path, 1, model)

@@ -3,6 +3,7 @@
 from functools import cache
 
 from ccgan.ccgan import CCGAN
+from common.data.label_subset import FewLabels
 from common.data.labelled import LabelledImages
 from common.errors import UserError
 from tests.helpers.models import (
@@ -110,13 +111,23 @@ def test_d_pools_until_it_sees_the_image_whole(size, last):
     assert pooled[-1].output.shape[1:] == last
 
 
+def dropout_of(model):
+    (dropout,) = (each for each in model.discriminator.layers if "dropout" in each.name)
+    return dropout
+
+
 def test_the_classifier_drops_whole_channels():
-    (dropout,) = (e for e in small().discriminator.layers if "dropout" in e.name)
+    dropout = dropout_of(small())
     assert dropout.rate == 0.5 and dropout.output.shape[1:3] == (1, 1)
     x, _ = batch()
     once, again = (small().classifier(x, training=True) for _ in range(2))
     np.testing.assert_array_equal(once, again)  # from the same random state
-    assert np.abs(once - small().classifier(x)).max() > 1e-5
+    model = small()
+    first, second = (model.classifier(x, training=True) for _ in range(2))  # the state advances
+    assert np.abs(first - second).max() > 1e-5
+    dropout_of(model).rate = 0.0
+    first, second = (model.classifier(x, training=True) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
 
 
 @pytest.mark.parametrize("sides", [(16, 16), (1, 1), (5, 23), (40, 18)])
@@ -177,13 +188,14 @@ def test_the_classifiers_loss_is_the_cross_entropy_of_labelled_images(weight):
     model = small(class_weight=weight)
     x, y = (part.numpy() for part in model.labelled)
     assert np.bincount(y).tolist() == [3, 2, 2] and x.min() >= -1 and x.max() <= 1
-    chosen = next_chosen(model, 20)
-    assert len(set(chosen)) > 4
-    logits = in_training(model, model.classifier, x[chosen])
-    log_p = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-    expected = -weight * log_p[np.arange(20), y[chosen]].mean()
-    losses, _ = model.classification(20)
-    assert float(losses["discriminator"]) == pytest.approx(expected, rel=1e-4)
+    for count in (6, 20):  # a larger batch takes each image once
+        chosen = next_chosen(model, count) if count < LABELS else np.arange(LABELS)
+        assert len(set(chosen)) > 2
+        logits = in_training(model, model.classifier, x[chosen])
+        log_p = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        expected = -weight * log_p[np.arange(len(chosen)), y[chosen]].mean()
+        losses, _ = model.classification(count)
+        assert float(losses["discriminator"]) == pytest.approx(expected, rel=1e-4)
 
 
 def test_a_step_has_the_updates_of_its_objective():
@@ -328,7 +340,8 @@ def poisoned(tmp_path):
         is_used = np.array([image.tobytes() in used for image in images])
         assert is_used.sum() == LABELS
         if own:
-            model.labelled = model.labelled[0], (model.labelled[1] + own) % CLASSES
+            x, y = model.labelled
+            model.labelled = FewLabels(x, (y + own) % CLASSES)
         if others:  # no class at all, in the dataset as well as in its batches
             train.labels[~is_used] = -others
             before = model.labelled
@@ -375,7 +388,7 @@ def test_the_classifier_learns_the_labelled_images():
 
 def test_a_step_without_labelled_images_is_an_error(monkeypatch):
     model = small()
-    monkeypatch.setattr(model, "labelled", None)
+    monkeypatch.setattr(model, "labelled", FewLabels())
     with pytest.raises(ValueError, match="prepare"):
         model.train_step(batch())
 
@@ -391,6 +404,7 @@ def test_more_labels_than_images_are_refused():
         ({"labels": 2}, "--labels 2: .*3 or more"),
         ({"labels": -1}, "--labels -1"),
         ({"classes": 0}, "--labels 7: the dataset has no labels; give --labels 0"),
+        ({"classes": 1}, "--labels 7: the dataset has one class; give --labels 0"),
         ({"baseline": True, "labels": 0}, "--baseline: .*--labels"),
         ({"hole": 16}, "--hole 16: give 1 to 15"),
         ({"hole": 0}, "--hole 0"),

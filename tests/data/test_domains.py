@@ -138,6 +138,8 @@ def test_digits_and_changed_digits_are_different_digits(data_dir, name):
     assert len(of_source) == len(of_target) == 12 and not of_source & of_target
     assert len(data.source.splits["test"]) == len(data.target.splits["test"]) == 5
     np.testing.assert_array_equal(data.change(DIGITS[:2, ..., None])[..., 0], expected[:2])
+    # Outlines of resized digits are not resized outlines; negatives are.
+    assert (of_name(data_dir, name, image_size=16).change is None) == (name == "mnist_outlines")
 
 
 def test_usps_in_its_own_and_in_mnists_frame(data_dir):
@@ -209,6 +211,21 @@ def test_a_target_without_classes(tmp_path):
     data = LabelledDomains(8, 0, f"{a},{tmp_path / 'flat'}")
     assert data.classes == 2 and data.target.classes == 0
     assert "2 classes" in data.description
+    again = LabelledDomains(8, 0, **{k: v for k, v in data.found.items() if k != "classes"})
+    assert again.fingerprint() == data.fingerprint() and again.class_names == ["cat", "dog"]
+    turned = LabelledDomains(8, 0, f"{tmp_path / 'flat'},{a}")  # a source without classes
+    again = LabelledDomains(8, 0, **{k: v for k, v in turned.found.items() if k != "classes"})
+    assert again.fingerprint() == turned.fingerprint() and again.classes == 0
+
+
+def test_a_target_in_another_order_of_the_classes_gets_the_sources(tmp_path):
+    a = write_classes(tmp_path / "a", ["cat", "dog"])
+    b = write_classes(tmp_path / "b", ["cat", "dog"])
+    data = LabelledDomains(8, 0, f"{a},{b}", class_names=["dog", "cat"])
+    assert data.source.class_names == data.target.class_names == ["dog", "cat"]
+    own = LabelledDomains(8, 0, f"{a},{b}")
+    of_target = [np.sort(each.target.arrays("train", 9)[1]) for each in (data, own)]
+    np.testing.assert_array_equal(np.sort(1 - of_target[0]), of_target[1])
 
 
 def test_an_archive_and_a_named_dataset(data_dir, tmp_path):

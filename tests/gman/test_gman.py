@@ -28,7 +28,7 @@ BATCH_OF_IMAGES = random_batch(count=BATCH)
 
 def small(**options):
     keras.utils.set_random_seed(1)
-    sizes = {"image_size": 16, "width": 4, "latent_size": 6, "dense_units": 5}
+    sizes = {"image_size": 16, "width": 4, "latent_size": 6, "dense_units": 5, "batch_size": 12}
     model = GMAN(**(sizes | {"discriminators": N} | options))
     model.compile(jit="off")
     for network in (model.generator, *model.discriminators):
@@ -255,5 +255,7 @@ def test_the_value_is_that_of_all_images_without_dropout(star):
 def test_invalid_options_are_refused_by_name(option, value):
     with pytest.raises(UserError, match=f"--{option} {value}"):
         small(**{option: value})
+    with pytest.raises(UserError, match="--batch_size 7: give a multiple of --discriminators 3"):
+        small(batch_size=7)
     with pytest.raises(UserError, match="--depths 0"):
         small(depths=[2, 0])

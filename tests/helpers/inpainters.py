@@ -40,20 +40,21 @@ def make_inpainter_run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("inpainting")
     random = np.random.default_rng(0)
 
-    def make(channels=1, labels=6):
+    def make(channels=1, labels=6, baseline=False):
         splits = {}
         for split, count in (("train", 30), ("test", 12)):
             shape = (count, SIDE, SIDE, channels)
             splits[f"x_{split}"] = random.integers(0, 256, shape, np.uint8)
             if labels:
                 splits[f"y_{split}"] = np.array(NAMES)[np.arange(count) % 3]
-        name = f"{channels}_{labels}"
+        name = f"{channels}_{labels}_{baseline}"
         np.savez(folder / f"{name}.npz", **splits)
         data = InPainting.data(seed=5, dataset=str(folder / f"{name}.npz"))
         run = Run(folder / name)
-        options = SIZES | {"channels": channels, "labels": labels}
+        options = SIZES | {"channels": channels, "labels": labels, "baseline": baseline}
         run.write_config("ccgan", {"seed": 5} | data.found | options, data.fingerprint())
-        model = small_model(channels=channels, labels=labels, classes=data.classes)
+        given = {"channels": channels, "labels": labels, "baseline": baseline}
+        model = small_model(classes=data.classes, **given)
         checkpoint.save(run.checkpoints, 4, model)
         return run.folder
 

@@ -282,14 +282,17 @@ def test_the_learning_rate_decays_by_a_twentieth_every_10_000_steps(shared):
 
 
 def test_noise_and_dropout_of_d_are_on_in_training_only():
-    model, x = small(), images()
-    for layer, on in (("dropout", "rate"), ("gaussian_noise", "stddev")):
-        for each in model.discriminator.layers:
-            if layer in each.name:
-                setattr(each, on, 0)
-            once, again = (model.discriminator(x, training=True) for _ in range(2))
-        different = np.abs(once - again).max() > 1e-7
-        assert different == (layer == "dropout")  # where the noise is still on
+    x = images()
+    rates = {"dropout": ("rate", 0.1), "gaussian_noise": ("stddev", 0.2)}
+    for alone in rates:  # the other one is turned off
+        model = small()
+        for layer, (attribute, value) in rates.items():
+            found = [each for each in model.discriminator.layers if layer in each.name]
+            assert found and all(getattr(each, attribute) == value for each in found)
+            for each in found if layer != alone else ():
+                setattr(each, attribute, 0)
+        once, again = (model.discriminator(x, training=True) for _ in range(2))
+        assert np.abs(once - again).max() > 1e-7, alone
     model = small()
     once, again = (model.discriminator(x, training=False) for _ in range(2))
     np.testing.assert_array_equal(once, again)

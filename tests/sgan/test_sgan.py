@@ -281,10 +281,10 @@ def test_the_baseline_does_not_depend_on_unlabelled_images():
     for seed in (0, 1):
         model = small("odena", baseline=True)
         batches = [random_batch(SIZE, 8, seed=seed + k) for k in range(3)]
-        model.average_on(batches)
+        model.set_average_batches(batches)
         for each in batches:
             model.train_step(each)
-        model.settle_average()
+        model.update_average_statistics()
         states.append([v.numpy().tobytes() for v in model.average_discriminator.variables])
     assert states[0] == states[1]
 
@@ -347,12 +347,12 @@ def test_few_labels_and_many_images_are_told_apart(objective):
     model = small(objective, units=200, classifier_ema=0.9, learning_rate=1e-3)
     model.labelled = type(model.labelled)(*images(0, 6))
     initialize_by_data(model.discriminator, images(5, 200)[0])
-    model.average_on([images(9)])
+    model.set_average_batches([images(9)])
     step = model.compiled_step()
     for k in range(100):
         x, _ = images(10 + k)
         step((x, tf.zeros(len(x), tf.int32)))
-    model.settle_average()
+    model.update_average_statistics()
     x, y = images(1)
     assert (np.argmax(model.classify(x), 1) == y.numpy()).mean() > 0.95
 

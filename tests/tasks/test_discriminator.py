@@ -3,6 +3,7 @@
 import csv
 import json
 
+from common.errors import UserError
 from common.evaluation import reference_classifier
 from common.images import image_file
 from common.serving import saved_model
@@ -31,6 +32,7 @@ class TinyClassifier(TinyGan):
         channels: channels of the images.
         classes: number of classes.
         conditional: whether the sampler takes the class too.
+        baseline: whether the classifier alone is trained.
     """
 
     def __init__(
@@ -39,8 +41,10 @@ class TinyClassifier(TinyGan):
         channels: int = 1,
         classes: int = 3,
         conditional: bool = True,
+        baseline: bool = False,
     ):
         super().__init__(image_size, channels, classes, conditional=conditional)
+        self.baseline = baseline
         x = keras.Input((image_size, image_size, channels))
         h = keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(x))
         self.classifier = keras.Model(x, h, name="classifier")
@@ -329,3 +333,43 @@ def test_images_without_labels_have_no_linear_probe(edge_runs, edges_cli):
 def test_predict_takes_no_images_without_a_capability_for_them(edges_cli):
     assert "INPUTS" not in edges_cli("predict --help").out
     assert edges_cli("predict run image.png --output x").status == 2
+
+
+# Baselines, whose generator is not trained.
+
+
+@pytest.fixture(scope="module")
+def baseline(make_run):
+    return make_run("baseline", baseline=True)
+
+
+def test_a_baseline_classifies_and_generates_nothing(run_cli, baseline, inputs, tmp_path):
+    assert run_cli(f"predict {baseline} {inputs} --output {tmp_path / 'o'}").status == 0
+    result = run_cli(f"predict {baseline} --output {tmp_path / 'o'}")
+    assert result.status == 2
+    assert "a run with --baseline only classifies; to generate images, give one" in result.err
+
+
+def test_a_baseline_is_evaluated_by_its_classifier_alone(run_cli, baseline):
+    result = run_cli(f"evaluate {baseline}")
+    assert result.status == 0, result.err
+    report = json.loads(Run(baseline).evaluation_file.read_text())
+    assert report["classifier"]["accuracy"] == 7 / 8 and "results" not in report
+
+
+def test_a_baseline_is_exported_with_its_classifier_alone(baseline):
+    task = Generation(TinyClassifier, [Classification])
+    folder = task.export_trained(Run(baseline))
+    assert set(saved_model.load(folder).signatures) == {"serving_default", "serving_classify"}
+    about = json.loads((folder / "assets.extra" / "classifier.json").read_text())
+    assert about == {"class_names": NAMES}
+
+
+def test_the_grid_of_a_baseline_shows_test_images_and_its_samples_are_not_measured(baseline):
+    task = Generation(TinyClassifier, [Classification])
+    model, data = Run(baseline).load_sampler(TinyClassifier), task.data_of(Run(baseline))
+    grid = task.sample_grid(model, data)()
+    assert set(np.unique(grid)) <= {0, *LEVELS.values()} | {int(grid[0, 0, 0])}
+    assert np.isin(list(LEVELS.values()), grid).all()
+    with pytest.raises(UserError, match="a baseline has a classifier alone; leave --evaluate_ev"):
+        task.metrics_of(model, data)

@@ -82,6 +82,16 @@ def test_a_generator_that_is_not_there_is_refused(cli, run, tmp_path):
         refusal(cli)(line, f"--generator {number}: give 0 to {K - 1}")
 
 
+def test_arithmetic_is_drawn_by_one_generator(cli, model, run, tmp_path):
+    line = f"predict '{run}' --output '{tmp_path}' --arithmetic 0,1-2"
+    refusal(cli)(line, "--arithmetic 0,1-2: needs --generator")
+    assert cli(f"{line} --generator 2").status == 0
+    drawn = cells(image_file.read(tmp_path / "arithmetic.png", 1), 3, 3)[:, :, -8:]
+    z = model.latent.array_of_seed(0, 3)[:, :-1]
+    mean = model.generator((z[0] + z[1])[None] / 2, training=False).numpy()[:, 2]
+    assert_same(drawn[0, 0], image_file.to_uint8(mean)[0])
+
+
 def test_a_saved_model_can_be_asked_for_a_generator_too(model, tmp_path):
     folder = export_sampler(model, tmp_path, "madgan", 1)
     sampler = GeneratorSampling(generator=1).applied(load_sampler(folder))

@@ -4,8 +4,10 @@ import csv
 import json
 import shutil
 
+from common.errors import UserError
 from common.evaluation import reference_classifier
 from common.images import image_file
+from common.serving import saved_model
 from common.tasks import inpainting
 from common.tasks.base import Checkpoint
 from common.training.run_folder import Run
@@ -269,3 +271,27 @@ def test_help_of_predict_is_about_holes(inpaint_cli):
     assert "Also evaluates the model's classifier" in " ".join(
         inpaint_cli("evaluate --help").out.split()
     )
+
+
+# A baseline, which trains the classifier of the discriminator alone.
+
+
+def test_a_baseline_classifies_and_fills_nothing(
+    make_inpainter_run, inpaint_cli, classifier, tmp_path
+):
+    run = make_inpainter_run(baseline=True)
+    image_file.write(tmp_path / "x.png", noise(SIDE, SIDE, 1))
+    command = f"predict {run} {tmp_path / 'x.png'} --output {tmp_path / 'o'}"
+    result = inpaint_cli(command)
+    assert result.status == 2
+    assert "with --baseline only classifies; to fill holes, give one without it" in result.err
+    assert inpaint_cli(f"{command} --classify").status == 0
+    assert inpaint_cli(f"evaluate {run}").status == 0
+    report = json.loads(Run(run).evaluation_file.read_text())
+    assert "results" not in report and report["classifier"]["count"] == 12
+    model, data = model_of(run), data_of(run)
+    assert len(task().sample_grid(model, data)()) == SIDE + 4  # a row
+    with pytest.raises(UserError, match="a baseline has a classifier alone"):
+        task().metrics_of(model, data)
+    folder = task().export_trained(Run(run))
+    assert set(saved_model.load(folder).signatures) == {"serving_default", "serving_classify"}

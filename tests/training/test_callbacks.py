@@ -69,7 +69,7 @@ def test_checkpoints_at_every_nth_and_the_last_step_once(tmp_path, monkeypatch):
         lambda folder, step, model, retained: saved.append(step) or never_deleted.append(retained),
     )
     made = callbacks.Checkpoints(3, 10, 4, Run(tmp_path), retained=(5, 20))
-    made.set_model(SimpleNamespace(settle_average=lambda: None))
+    made.set_model(SimpleNamespace(update_average_statistics=lambda: None))
     made.save()  # no step was done yet
     step_through(made, 7)
     made.save()

@@ -132,7 +132,7 @@ def test_samples_at_every_nth_and_the_last_step(tmp_path):
         return np.zeros((4, 4, 3), np.uint8)
 
     samples = logging.Samples(2, 9, 4, Run(tmp_path), draw)
-    samples.set_model(SimpleNamespace(settle_average=lambda: None))
+    samples.set_model(SimpleNamespace(update_average_statistics=lambda: None))
     samples.on_train_begin()
     step_through(samples, 7)
     samples.on_train_end()
@@ -174,7 +174,7 @@ def measurements(tmp_path, monkeypatch):
         made = logging.Measurements(
             start, 7, 2, Run(tmp_path), lambda: {"fid": next(upcoming)}, "fid", sign
         )
-        made.set_model(SimpleNamespace(settle_average=lambda: None))
+        made.set_model(SimpleNamespace(update_average_statistics=lambda: None))
         made.on_train_begin()
         return made
 

@@ -112,7 +112,7 @@ def test_all_networks_are_written_once_each(gan, run, tmp_path):
     path = tmp_path / "all.npz"
     assert gan(f"export {run} --format weights --networks all --output {path}").status == 0
     assert weights_file.read(path).networks == ["average_generator", "discriminator"]
-    model = Run.open(str(path), "tiny_gan").load_sampler(TinyGan, whole=True)
+    model = Run.open(str(path), "tiny_gan").load_sampler(TinyGan, all_networks=True)
     stored = checkpoint.weights(Run(run).checkpoint_file())["discriminator"]
     for weight, value in zip(model.discriminator.weights, stored, strict=True):
         np.testing.assert_allclose(weight.numpy(), value, rtol=1e-3, atol=1e-7)
@@ -174,7 +174,7 @@ def test_what_a_file_cannot_give_is_refused(refused, gan, file, tmp_path):
     with pytest.raises(UserError, match="--step 3: "):
         opened.load_sampler(TinyGan, step=3)
     with pytest.raises(UserError, match=r"has no discriminator, .*--networks all"):
-        opened.load_sampler(TinyGan, whole=True)
+        opened.load_sampler(TinyGan, all_networks=True)
     with pytest.raises(UserError, match="other options"):
         opened.load_sampler(TinyGan, image_size=16)
     refused("export tiny --format weights --networks all --output x.npz", "has no discriminator")

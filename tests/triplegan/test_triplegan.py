@@ -170,6 +170,8 @@ def test_the_generators_loss_is_on_classes_in_equal_shares():
     losses, _ = model.g_objectives(7)
     assert float(losses["generator"]) == pytest.approx(expected, rel=1e-5)
     assert model.equal_shares(7).numpy().tolist() == [0, 1, 2, 0, 1, 2, 0]
+    model.steps_done.assign(2)  # the classes go on, so that none is left out by small batches
+    assert model.equal_shares(4).numpy().tolist() == [2, 0, 1, 2]
 
 
 def test_the_classifiers_regularization():

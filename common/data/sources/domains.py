@@ -43,13 +43,16 @@ class Search(NamedTuple):
     """How the parts of a pair are found.
 
     Attributes:
-        find: returns the labelled dataset of a name.
+        find: returns the labelled dataset of a name, with the source's order of the classes.
+        find_target: the same for any target, whose classes have an order of their own, if it has
+            any.
         photos: folder of photographs for backgrounds; None for generated textures.
         bad: what happens to unreadable photographs.
         cache_mb: megabytes of the photographs of each split to keep in memory.
     """
 
     find: Callable[[str], Found]
+    find_target: Callable[[str], Found]
     photos: str | None
     bad: BadImages
     cache_mb: int
@@ -181,7 +184,7 @@ def two_datasets(dataset: str, search: Search) -> Domains:
             f"--dataset {dataset}: give two datasets as SOURCE,TARGET, such as folders or .npz "
             f"files, or one of {', '.join([*PAIRS, EMBEDDED])}"
         )
-    source, target = map(search.find, parts)
+    source, target = search.find(parts[0]), search.find_target(parts[1])
     name = f"{source.name},{target.name}"
     return Domains(name, source, with_labels_of(source, target, name))
 

@@ -14,7 +14,7 @@ from common.images import image_file
 
 import numpy as np
 
-COUNTS = {"train": 20_000, "test": 2_000, "held_out": 2_000, "oracle": 20_000}
+COUNTS = {"train": 20_000, "test": 2_000, "held_out": 2_000, "classifier": 20_000}
 COMPARED = ("digit", "colour", "background")  # attributes in one of which wrong scenes differ
 
 
@@ -100,6 +100,6 @@ def scene_splits(name: str, data_dir: str | None, seed: int) -> dict[str, SceneS
     found = labelled.find(name, data_dir, seed)
     if found.class_names != [str(k) for k in range(10)] or found.channels != 1:
         raise UserError(f"--dataset {name}: scenes need grayscale digits of ten classes")
-    digits = {"train": found.train, "oracle": found.train}
+    digits = {"train": found.train, "classifier": found.train}
     digits |= {"test": found.test, "held_out": found.test}
     return {split: SceneSplit(split, digits[split], count) for split, count in COUNTS.items()}

@@ -41,7 +41,7 @@ PLACES = {
 }
 DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 HELD_OUT_SHARE = 5  # one in so many combinations
-SPLIT_NUMBERS = {"train": 0, "test": 1, "held_out": 2, "oracle": 3}
+SPLIT_NUMBERS = {"train": 0, "test": 1, "held_out": 2, "classifier": 3}
 
 # Words for the attributes, and how often a caption names each of them.
 SAID = {
@@ -99,7 +99,7 @@ def held_out(digit: int, colour: str) -> bool:
 def scene(split: str, index: int, digit: int) -> Scene:
     """The scene of a digit: `train` and `test` have the combinations seen in training."""
     random = np.random.default_rng([SEED, SPLIT_NUMBERS[split], index])
-    allowed = [each for each in COLOURS if split == "oracle" or _of(split, digit, each)]
+    allowed = [each for each in COLOURS if split == "classifier" or _of(split, digit, each)]
     colour = str(random.choice(allowed))
     background = str(random.choice([each for each in BACKGROUNDS if each != colour]))
     size, place = str(random.choice([*SIZES])), str(random.choice([*PLACES]))

@@ -1,0 +1,31 @@
+"""Runs with --baseline: a classifier alone, to compare with the one that the model trains."""
+
+from pathlib import Path
+
+from common.adversarial import Adversarial
+from common.errors import UserError
+from common.serving.saved_model import classifier_facts
+from common.serving.signatures import export_signatures
+from common.tasks.base import Task
+from common.tasks.capability import class_names
+from common.training.run_folder import Run
+
+
+def is_baseline(run: Run) -> bool:
+    """Whether a run is one with --baseline."""
+    return bool(run.config()["options"].get("baseline"))
+
+
+def refuse_baseline(run: Run, what: str):
+    """Raises a UserError if a run is a baseline, whose generator, if any, is not trained."""
+    if is_baseline(run):
+        raise UserError(
+            f"{run.folder}: a run with --baseline only classifies; to {what}, give one without it"
+        )
+
+
+def export_baseline(task: Task, model: Adversarial, run: Run, base: Path, version: int) -> Path:
+    """Writes a SavedModel of the capabilities alone to `base`/MODEL/`version`; returns the path."""
+    signatures = task.further_signatures(model)
+    facts = classifier_facts(signatures, class_names(run))
+    return export_signatures(model, base, task.name, version, signatures, facts)
