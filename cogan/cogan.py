@@ -104,7 +104,7 @@ class CoGAN(NoiseToImage):
             )
         self.known_classes = classes if class_weight else 0
         self.class_weight, self.feature_weight = class_weight, feature_weight
-        self.l2, self.baseline = l2, baseline
+        self.l2, self.baseline, self.only_classifies = l2, baseline, baseline is not None
         self.classify = self.class_probabilities if self.known_classes else None
         self.build_players()
 

@@ -13,7 +13,9 @@ __all__ = ["load", "open_demo"]
 environment.set_variables()
 if help_stubs.only_help_is_asked_for(sys.argv):
     help_stubs.install()
-elif not (early_checks.are_due(sys.argv) and early_checks.begin()):
+elif early_checks.are_due(sys.argv) and early_checks.fork_checks():
+    pass  # the child process, which has the stubs
+else:
     environment.import_tensorflow_quietly()
     environment.keep_freed_memory()
 

@@ -43,8 +43,8 @@ class Adversarial(Averaged):
         unused_options: arguments of a base class's constructor that mean nothing for this model.
         length_options: arguments of the constructor that only say when training ends, as --steps
             does: a resumed run may change them.
-        baseline: true where a classifier alone is trained, to compare with; the generator, if
-            there is one, keeps its initial weights.
+        only_classifies: whether a classifier alone is trained, as a baseline; a generator keeps its
+            initial weights.
         counts: which of the results of `train_step` are counters: logged as they are, not averaged
             over steps.
         data_wait: seconds that training has waited for batches so far.
@@ -54,7 +54,7 @@ class Adversarial(Averaged):
     earlier_defaults: ClassVar[dict] = {}
     unused_options: ClassVar[tuple[str, ...]] = ()
     length_options: ClassVar[tuple[str, ...]] = ()
-    baseline: bool | str | None = None
+    only_classifies: bool = False
     counts: tuple[str, ...] = ()
 
     def __init__(self, ema: float = 0.0, **kwargs):

@@ -22,7 +22,7 @@ def are_due(command: Sequence[str]) -> bool:
     return known and len(command) > 1 and command[1] in VERBS
 
 
-def begin() -> bool:
+def fork_checks() -> bool:
     """Forks the child process. Returns True there, and False here once it has found no error."""
     global _in_child
     reader, writer = os.pipe()
@@ -44,7 +44,7 @@ def begin() -> bool:
     return False
 
 
-def end():
+def exit_if_only_checking():
     """Ends the child process, where a model would be loaded next; elsewhere does nothing."""
     if _in_child:
         os._exit(0)

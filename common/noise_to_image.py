@@ -260,17 +260,17 @@ class Alternating(NoiseToImage):
         self.g_steps = self.add_weight(name="generator_steps", **counter)
         self.d_steps = self.add_weight(name="discriminator_steps", **counter)  # since G's last
 
-    def due(self) -> tf.Tensor:
-        """Number of updates of D before the next one of G."""
+    def d_updates(self) -> tf.Tensor:
+        """Number of updates of D before the next one of G, int64 scalar."""
         return tf.constant(self.n_critic, tf.int64)
 
     def train_step(self, batch) -> dict[str, tf.Tensor]:
         """One update of D; then one of G, if it is due."""
         logs = self.update(*batch, objectives=self.d_objectives, only=["discriminator"])
         self.d_steps.assign_add(1)
-        g_loss = logs["g_loss"]  # on D's batch, where G is not updated
-        due = self.d_steps >= self.due()
-        g_loss = tf.cond(due, lambda: self.g_step(*batch), lambda: g_loss)
+        g_is_due = self.d_steps >= self.d_updates()
+        on_d_batch = logs["g_loss"]  # where G is not updated
+        g_loss = tf.cond(g_is_due, lambda: self.g_step(*batch), lambda: on_d_batch)
         return logs | {"g_loss": g_loss, "generator_steps": ops.cast(self.g_steps, "float32")}
 
     def d_objectives(self, x: tf.Tensor, labels: tf.Tensor) -> tuple[dict, dict]:

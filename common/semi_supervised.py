@@ -38,7 +38,8 @@ class SemiSupervised(Adversarial):
         super().__init__(**shared)
         errors.at_least_one(labels=labels)
         errors.below_one(classifier_ema=classifier_ema)
-        self.labels, self.baseline, self.classifier_ema = labels, baseline, classifier_ema
+        self.labels, self.classifier_ema = labels, classifier_ema
+        self.baseline = self.only_classifies = baseline
         self.labelled = FewLabels()
 
     def prepare(self, data):

@@ -115,7 +115,7 @@ class PixelDA(Adversarial):
             )
         self.image_size, self.channels, self.classes = image_size, channels, classes
         self.width, self.blocks, self.first_strides = width, blocks, first_strides
-        self.baseline = baseline
+        self.baseline, self.only_classifies = baseline, baseline is not None
         self.latent = Latent(latent_size, "uniform")
         self.noise = keras.random.SeedGenerator()
 

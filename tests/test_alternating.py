@@ -27,7 +27,7 @@ class AlternatingToy(Alternating, Toy):
         super().__init__()
         self.noises = []
 
-    def due(self):
+    def d_updates(self):
         return tf.gather(tf.constant([3, 1, 2, 9], tf.int64), self.g_steps)
 
     def draw_z(self, labels):

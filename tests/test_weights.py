@@ -15,7 +15,7 @@ from common.images import image_file
 from common.signatures import pick
 from common.tasks.base import Checkpoint
 from common.tasks.generation import Generation
-from common.training.run_folder import Run
+from common.training.trained_weights import open_run
 from docs import weights as page
 from tests.helpers.command_line import command_line
 from tests.helpers.shown_commands import blocks, commands, parse, parser
@@ -33,7 +33,7 @@ DATA = os.environ.get("ZOO_DATA")
 def opened(name):
     """The weights of a name, as their model's verbs open them, and the task."""
     model, _, recipe = name.partition("/")
-    return Run.open(recipe, model), registry.task_of(model)
+    return open_run(recipe, model), registry.task_of(model)
 
 
 @pytest.fixture(autouse=True)

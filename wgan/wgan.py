@@ -122,7 +122,7 @@ class WGAN(Alternating):
         """`wasserstein`: the critic's estimate of the distance, E[f(x)] - E[f(G(z))]."""
         return {"wasserstein": ops.mean(real.output) - ops.mean(fake.output)}
 
-    def due(self) -> tf.Tensor:
+    def d_updates(self) -> tf.Tensor:
         """`n_critic`, or `warm_up` for the first 25 generator updates and every 500th."""
         done = self.g_steps
         return tf.where((done < 25) | (done % 500 == 0), self.warm_up, self.n_critic)

@@ -31,7 +31,7 @@ def fetch_file(url: str, file: Path, sha256: str | None = None) -> Path:
         UserError: there is no network, an HTTP error, no space or no permission; the part that was
             received is kept. Or the file has another digest; then it is removed.
     """
-    early_checks.end()
+    early_checks.exit_if_only_checking()
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.with_name(f".{file.name}.lock").open("w") as lock:

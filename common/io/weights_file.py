@@ -35,7 +35,7 @@ class WeightsFile(NamedTuple):
     Attributes:
         path: the file.
         about: `model`, its name; `options`, those of the run; `step`, that of the checkpoint;
-            `network`, "average" or "generator"; and what else `trained_weights.write` notes.
+            `network`, "average" or "generator"; and what else `weights_writer.write` notes.
         arrays: variables under `network/number`, float16 or integers.
     """
 

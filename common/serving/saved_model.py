@@ -46,7 +46,7 @@ def load(folder: Path | str):
     """
     if not contains(folder):
         raise UserError(f"{folder} contains no SavedModel: give the folder of an exported version")
-    early_checks.end()
+    early_checks.exit_if_only_checking()
     try:
         return tf.saved_model.load(str(folder))
     except (OSError, tf.errors.OpError) as error:

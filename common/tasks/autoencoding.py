@@ -21,8 +21,8 @@ from common.metrics import representation
 from common.metrics.directions import better
 from common.reports.latent_plots import manifold, scatter
 from common.reports.result_page import ResultPage
-from common.tasks.base import Evaluation
 from common.tasks.capability import Capability, class_names, read_image
+from common.tasks.evaluation import Evaluation
 from common.training.run_folder import Run
 
 import numpy as np

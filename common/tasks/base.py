@@ -4,7 +4,6 @@ import inspect
 import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -14,16 +13,15 @@ from common.adversarial import Adversarial
 from common.demo import page as demo_page
 from common.demo.memory import keep_models
 from common.demo.panels import Panel
-from common.errors import UserError, not_negative
-from common.io import records
+from common.errors import UserError
 from common.io.atomic import atomic_folder
-from common.reports.loss_curves import curves
-from common.reports.result_page import ResultPage
 from common.serving import formats, saved_model
 from common.signatures import given
+from common.tasks.evaluation import Evaluation, EvaluationOptions
 from common.tasks.weights_export import WeightsOptions, export_weights
 from common.training.run_data import open_data
 from common.training.run_folder import Network, Run
+from common.training.trained_weights import open_run
 
 import numpy as np
 
@@ -46,26 +44,6 @@ class Checkpoint:
     def step_in(self, run: Run) -> int:
         """Returns the step of this checkpoint of a run."""
         return run.step(self.best)
-
-
-@dataclass(frozen=True)
-class EvaluationOptions:
-    """Data and result page.
-
-    Args:
-        dataset: new location of the run's dataset, if it was moved.
-        data_dir: new folder of the named datasets, if it was moved.
-        skip_bad_images: skip images that cannot be read instead of failing.
-        show: number of examples on the result page.
-    """
-
-    dataset: str | None = None
-    data_dir: str | None = None
-    skip_bad_images: bool = False
-    show: int = 20
-
-    def __post_init__(self):
-        not_negative(show=self.show)
 
 
 class Task:
@@ -130,7 +108,7 @@ class Task:
     def check_run(self, run: str, checkpoint: Checkpoint):
         """Raises a UserError if a folder holds neither a run of this model nor a SavedModel."""
         if not is_saved_model(run, checkpoint):
-            Run.open(run, self.name)
+            open_run(run, self.name)
 
     def data_of(self, run: Run, **changed) -> Any:
         """Returns the data of a run.
@@ -146,9 +124,9 @@ class Task:
 
     def start_evaluation(
         self, run: str, checkpoint: Checkpoint, options: EvaluationOptions
-    ) -> "Evaluation":
+    ) -> Evaluation:
         """Opens a run and loads its model for an evaluation."""
-        return Evaluation(self, Run.open(run, self.name), checkpoint, options)
+        return Evaluation(self, open_run(run, self.name), checkpoint, options)
 
     # Demo.
 
@@ -195,9 +173,9 @@ class Task:
     def demo_page(self, run: str | None, checkpoint: Checkpoint):
         """Returns the page of `demo`, a `gradio.Blocks` that is not served yet."""
         demo_page.check_package()
-        run = run or str(Run.open(None, self.name).folder)
+        run = run or str(open_run(None, self.name).folder)
         self.check_run(run, checkpoint)
-        early_checks.end()
+        early_checks.exit_if_only_checking()
         keep_models(self)
         options = [f"--{name}={value}" for name, value in given(checkpoint).items()]
 
@@ -217,7 +195,7 @@ class Task:
         if not Run(Path(run)).config_file.is_file():
             return ()
         try:
-            return tuple(islice(images(self.data_of(Run.open(run, self.name))), EXAMPLES))
+            return tuple(islice(images(self.data_of(open_run(run, self.name))), EXAMPLES))
         except UserError:
             return ()
 
@@ -264,7 +242,7 @@ class Task:
             {program} export RUN --format onnx
             {program} export RUN --format weights --output NAME.npz
         """
-        opened = Run.open(run, self.name)
+        opened = open_run(run, self.name)
         if format == "weights":
             for option, value in {"version": version, "signature": signature, "size": size}.items():
                 if value is not None:
@@ -304,63 +282,6 @@ class Task:
         if version is None:
             version = saved_model.next_version(base, self.name)
         return self.save_model(self.load(run, checkpoint), run, base, version)
-
-
-class Evaluation:
-    """An evaluation of a run: its model and data, and the results collected so far.
-
-    Args:
-        task: the task.
-        run: the run.
-        checkpoint: selects the weights.
-        options: location of the data, and number of examples on the page.
-
-    Attributes:
-        options: location of the data, and options of the capabilities.
-        model: the model with the weights of the checkpoint.
-        show: number of examples to add to the page.
-        report: results by name, for evaluation.json; starts with the checkpoint's step and network.
-        page: the result page.
-    """
-
-    def __init__(self, task: Task, run: Run, checkpoint: Checkpoint, options: EvaluationOptions):
-        self.task, self.run, self.checkpoint, self.options = task, run, checkpoint, options
-        self.show, self._location = options.show, given(options)
-        self._location.pop("show", None)
-        self.model = task.load(run, checkpoint)
-        network = "average" if self.model.averaged else "generator"
-        self.report: dict = {"step": checkpoint.step_in(run), "network": network}
-        self.page = self._start_page()
-
-    @cached_property
-    def data(self) -> Any:
-        """The run's data, at their current location."""
-        return self.task.data_of(self.run, **self._location)
-
-    def add(self, name: str, result: dict, text: str):
-        """Adds a result to the report, and its text to the page; prints the text."""
-        self.report[name] = result
-        self.page.note(text)
-        print(text)
-
-    def finish(self):
-        """Lets the capabilities add their results; writes evaluation.json and the page."""
-        for capability in self.task.capabilities:
-            capability.evaluate(self)
-        records.write_json(self.run.evaluation_file, self.report)
-        self.page.facts = {k: v for k, v in self.report.items() if isinstance(v, str | int | float)}
-        self.page.write(self.run.evaluation_page)
-
-    def _start_page(self) -> ResultPage:
-        config = self.run.config()
-        title = f"{self.task.name}: evaluation of {self.run.folder.resolve().name}"
-        page = ResultPage(title, {}, config["options"] | config.get("versions", {}))
-        drawn = curves(
-            self.run.metrics_file, self.run.measurements_file, left_out=self.task.model_class.counts
-        )
-        if drawn is not None:
-            page.chart("Training: losses and metrics by step", drawn)
-        return page
 
 
 def is_saved_model(folder: str, checkpoint: Checkpoint) -> bool:

@@ -11,14 +11,9 @@ from common.tasks.capability import class_names
 from common.training.run_folder import Run
 
 
-def is_baseline(run: Run) -> bool:
-    """Whether a run is one with --baseline."""
-    return bool(run.config()["options"].get("baseline"))
-
-
-def refuse_baseline(run: Run, what: str):
-    """Raises a UserError if a run is a baseline, whose generator, if any, is not trained."""
-    if is_baseline(run):
+def refuse_baseline(model: Adversarial, run: Run, what: str):
+    """Raises a UserError if the model of a run is a baseline, without a trained generator."""
+    if model.only_classifies:
         raise UserError(
             f"{run.folder}: a run with --baseline only classifies; to {what}, give one without it"
         )

@@ -12,7 +12,7 @@ from common.inference.endpoints import Endpoint
 from common.inference.input_files import InputFiles
 from common.inference.sampler import Sampler
 from common.reports.result_page import ResultPage
-from common.tasks.base import Evaluation
+from common.tasks.evaluation import Evaluation
 from common.training.run_folder import Run
 
 import numpy as np

@@ -10,8 +10,8 @@ from common.images import image_file
 from common.inference.sampler import TRAINING_SEED, batched, batched_on_images, sampler_of
 from common.metrics.directions import better
 from common.nn import losses
-from common.tasks.base import Evaluation
 from common.tasks.capability import Capability
+from common.tasks.evaluation import Evaluation
 
 import numpy as np
 import tensorflow as tf

@@ -16,8 +16,8 @@ from common.metrics.representation import linear_accuracy
 from common.reports.confusion import confusion
 from common.reports.result_page import ResultPage
 from common.serving.saved_model import CLASSIFY
-from common.tasks.base import Evaluation
 from common.tasks.capability import Capability, class_names, read_image
+from common.tasks.evaluation import Evaluation
 from common.training.run_folder import Run
 
 import numpy as np

@@ -20,17 +20,13 @@ from common.reports.result_page import THUMBNAIL, ResultPage
 from common.serving.noise_translator import export_noise_translator, load_noise_translator
 from common.signatures import given
 from common.tasks import two_domains
-from common.tasks.base import (
-    EXAMPLES,
-    Checkpoint,
-    EvaluationOptions,
-    Task,
-    is_saved_model,
-)
+from common.tasks.base import EXAMPLES, Checkpoint, Task, is_saved_model
 from common.tasks.baselines import export_baseline, refuse_baseline
 from common.tasks.capability import class_names, classifier_panels, process
+from common.tasks.evaluation import EvaluationOptions
 from common.tasks.two_domains import DomainEvaluation
 from common.training.run_folder import Run
+from common.training.trained_weights import open_run
 
 import numpy as np
 
@@ -41,7 +37,7 @@ class DomainAdaptation(Task):
     Args:
         model_class: the model. Its instances have `sampler`, a network of source images and noise
             whose images are of the target; `latent`, `image_size` and `channels`; `classify`, as
-            for the capability `Classification`, for images of the target; and `baseline`, not None
+            for the capability `Classification`, for images of the target; and `only_classifies`,
             where `classify` is all that was trained.
         capabilities: what the model can do besides translating.
     """
@@ -63,7 +59,7 @@ class DomainAdaptation(Task):
         for each row, and one of test images of the target. A baseline has no translations.
         """
         source, target = two_domains.real_rows(data)
-        if model.baseline is not None:
+        if model.only_classifies:
             return lambda: grid([source, target], names=("source", "target"))
         translator = noise_translator_of(model)
         noise = translator.noise(TRAINING_SEED, 2)
@@ -159,7 +155,7 @@ class DomainAdaptation(Task):
         """Hands input images to the capabilities that take them."""
         if is_saved_model(run, checkpoint):
             raise UserError(f"{run}: a SavedModel only translates images; classify with the run")
-        opened = Run.open(run, self.name)
+        opened = open_run(run, self.name)
         model = self.load(opened, checkpoint)
         page = ResultPage(self.name, {"run": run}, side=THUMBNAIL)
         takers = [c for c in self.capabilities if c.image_options is not None]
@@ -196,7 +192,7 @@ class DomainAdaptation(Task):
         evaluation = self.start_evaluation(run, checkpoint, options)
         model, data, page = evaluation.model, evaluation.data, evaluation.page
         evaluation.report |= {"dataset": data.name, "count": count, "seed": seed}
-        if model.baseline is None:
+        if not model.only_classifies:
             x, labels = data.source.arrays("test", count)
             translator = noise_translator_of(model)
             noise = translator.noise(seed, len(x))
@@ -224,14 +220,14 @@ class DomainAdaptation(Task):
         translate = Panel("Translate", "Translate", "images", upload, (count, SEED))
         if is_saved_model(run, checkpoint):
             return [translate]
-        model = self.load(Run.open(run, self.name), checkpoint)
+        model = self.load(open_run(run, self.name), checkpoint)
         target = self.examples(run, lambda data: data.target.arrays("test", EXAMPLES)[0])
         classify = classifier_panels(self.capabilities, model, target)
-        return [translate, *classify] if model.baseline is None else classify
+        return classify if model.only_classifies else [translate, *classify]
 
     def save_model(self, model: Adversarial, run: Run, base: Path, version: int) -> Path:
         """Writes a SavedModel of the translator and capabilities; of a baseline, of the latter."""
-        if model.baseline:
+        if model.only_classifies:
             return export_baseline(self, model, run, base, version)
         further = self.further_signatures(model)
         return export_noise_translator(model, base, self.name, version, class_names(run), further)
@@ -240,9 +236,10 @@ class DomainAdaptation(Task):
         """Returns the translator of a run or of a SavedModel."""
         if is_saved_model(run, checkpoint):
             return load_noise_translator(run)
-        opened = Run.open(run, self.name)
-        refuse_baseline(opened, "translate")
-        return noise_translator_of(opened.load_sampler(self.model_class, **given(checkpoint)))
+        opened = open_run(run, self.name)
+        model = opened.load_sampler(self.model_class, **given(checkpoint))
+        refuse_baseline(model, opened, "translate")
+        return noise_translator_of(model)
 
 
 def variants(target: Path, count: int) -> list[Path]:

@@ -12,8 +12,8 @@ from common.inference.sampler import BATCH_SIZE, image_spec, sampler_of
 from common.io import records
 from common.metrics.ranking import area_under_curve
 from common.reports.result_page import ResultPage
-from common.tasks.base import Evaluation
 from common.tasks.capability import Capability, read_image
+from common.tasks.evaluation import Evaluation
 from common.training.run_folder import Run
 
 import numpy as np

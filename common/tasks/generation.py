@@ -29,17 +29,12 @@ from common.reports.result_page import THUMBNAIL, ResultPage
 from common.serving import saved_model
 from common.serving.sampler import export_sampler, load_sampler
 from common.signatures import given
-from common.tasks.base import (
-    EXAMPLES,
-    Checkpoint,
-    Evaluation,
-    EvaluationOptions,
-    Task,
-    is_saved_model,
-)
-from common.tasks.baselines import export_baseline, is_baseline, refuse_baseline
+from common.tasks.base import EXAMPLES, Checkpoint, Task, is_saved_model
+from common.tasks.baselines import export_baseline, refuse_baseline
 from common.tasks.capability import class_names, process
+from common.tasks.evaluation import Evaluation, EvaluationOptions
 from common.training.run_folder import Run
+from common.training.trained_weights import open_run
 
 import numpy as np
 
@@ -89,7 +84,7 @@ class Generation(Task):
         It is the grid of the first capability that has one, else a `fixed_grid`. A baseline
         generates nothing: its grid shows test images.
         """
-        if model.baseline:
+        if model.only_classifies:
             images = square_grid(data.arrays("test", BASELINE_IMAGES)[0])
             return lambda: images
         grids = (capability.sample_grid(model, data) for capability in self.capabilities)
@@ -126,7 +121,7 @@ class Generation(Task):
 
     def _unavailable_reason(self, model: Adversarial, data: LabelledImages) -> str | None:
         """Why generated images cannot be measured during training, if they cannot."""
-        if model.baseline:
+        if model.only_classifies:
             return "a baseline has a classifier alone"
         return reference_classifier.unavailable_reason(data)
 
@@ -226,7 +221,7 @@ class Generation(Task):
 
     def _predict_inputs(self, run: str, files: InputFiles, checkpoint: Checkpoint, groups: tuple):
         """Hands input images to the capabilities that take them."""
-        opened = Run.open(run, self.name)
+        opened = open_run(run, self.name)
         model = self.load(opened, checkpoint)
         page = ResultPage(self.name, {"run": run}, side=THUMBNAIL)
         process(self._takers, opened, model, files, page, **values_of(groups))
@@ -265,7 +260,7 @@ class Generation(Task):
         evaluation = self.start_evaluation(run, checkpoint, options)
         data = evaluation.data
         evaluation.report |= {"dataset": data.name, "split": split, "count": count, "seed": seed}
-        if not evaluation.model.baseline:
+        if not evaluation.model.only_classifies:
             self._compare_samples(evaluation, split, count, seed)
         evaluation.finish()
 
@@ -287,15 +282,13 @@ class Generation(Task):
 
     def panels(self, run: str, checkpoint: Checkpoint) -> list[Panel]:
         """Returns tabs for images from noise, and the capabilities'; of a baseline the latter."""
-        exported = is_saved_model(run, checkpoint)
-        baseline = not exported and is_baseline(Run.open(run, self.name))
-        panels = [] if baseline else self._sampler_panels(run, checkpoint)
-        if exported or not self.capabilities:
-            return panels
+        if is_saved_model(run, checkpoint) or not self.capabilities:
+            return self._sampler_panels(run, checkpoint)
         try:
-            model = self.load(Run.open(run, self.name), checkpoint)
+            model = self.load(open_run(run, self.name), checkpoint)
         except UserError:  # weights of the generator alone
-            return panels
+            return self._sampler_panels(run, checkpoint)
+        panels = [] if model.only_classifies else self._sampler_panels(run, checkpoint)
         examples = self.examples(run, self.input_examples)
         return panels + [p for each in self.capabilities for p in each.panels(model, examples)]
 
@@ -323,7 +316,7 @@ class Generation(Task):
 
         Of a baseline it has the latter alone.
         """
-        if model.baseline:
+        if model.only_classifies:
             return export_baseline(self, model, run, base, version)
         further = self.further_signatures(model)
         return export_sampler(model, base, self.name, version, class_names(run), further)
@@ -332,9 +325,9 @@ class Generation(Task):
         """Returns the sampler of a run or of a SavedModel."""
         if is_saved_model(run, checkpoint):
             return load_sampler(run)
-        opened = Run.open(run, self.name)
-        refuse_baseline(opened, "generate images")
+        opened = open_run(run, self.name)
         model = opened.load_sampler(self.model_class, **given(checkpoint))
+        refuse_baseline(model, opened, "generate images")
         return sampler_of(model, class_names(opened))
 
 

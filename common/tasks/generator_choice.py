@@ -10,8 +10,8 @@ from common.evaluation.formatting import text_table
 from common.inference.draw import Sampling
 from common.inference.sampler import TRAINING_SEED, Sampler, sampler_of
 from common.metrics.classifier_scores import class_shares
-from common.tasks.base import Evaluation
 from common.tasks.capability import Capability
+from common.tasks.evaluation import Evaluation
 
 COUNT = 1000  # images of each generator
 

@@ -28,17 +28,12 @@ from common.reports.result_page import THUMBNAIL, ResultPage
 from common.serving import saved_model
 from common.serving.inpainter import export_inpainter, load_inpainter
 from common.signatures import given
-from common.tasks.base import (
-    EXAMPLES,
-    Checkpoint,
-    Evaluation,
-    EvaluationOptions,
-    Task,
-    is_saved_model,
-)
-from common.tasks.baselines import export_baseline, is_baseline, refuse_baseline
+from common.tasks.base import EXAMPLES, Checkpoint, Task, is_saved_model
+from common.tasks.baselines import export_baseline, refuse_baseline
 from common.tasks.capability import class_names, classifier_panels, process
+from common.tasks.evaluation import Evaluation, EvaluationOptions
 from common.training.run_folder import Run
+from common.training.trained_weights import open_run
 
 import keras
 import numpy as np
@@ -72,14 +67,14 @@ class InPainting(Task):
         baseline completes nothing: its grid has the originals alone.
         """
         x, _ = data.arrays("test", COLUMNS)
-        if model.baseline:
+        if model.only_classifies:
             return lambda: grid([x], names=("original",))
         holes, fill = holes_of(model, len(x), TRAINING_SEED), inpainter_of(model).complete_all
         names = "masked", "completed", "original"
         return lambda: grid([masked(x, holes), fill(x, holes), x], names=names)
 
     def metrics_of(self, model: Adversarial, data: LabelledImages) -> dict[str, int]:
-        if model.baseline:
+        if model.only_classifies:
             raise UserError("a baseline has a classifier alone; leave --evaluate_every out")
         known = not reference_classifier.unavailable_reason(data)
         return {k: sign for k, sign in self.metrics.items() if known or k != "class_kept"}
@@ -154,7 +149,7 @@ class InPainting(Task):
             raise UserError("--classify: takes images as they are; leave --box and --mask out")
         if saved_model.contains(run):
             raise UserError(f"{run}: a SavedModel only fills holes; classify with the run")
-        opened = Run.open(run, self.name)
+        opened = open_run(run, self.name)
         model = self.load(opened, checkpoint)
         takers = [each for each in self.capabilities if each.image_options is not None]
         if not takers or model.classify is None:
@@ -194,7 +189,7 @@ class InPainting(Task):
         check_seed(seed=seed)
         evaluation = self.start_evaluation(run, checkpoint, options)
         evaluation.report |= {"dataset": evaluation.data.name, "split": split, "seed": seed}
-        if not evaluation.model.baseline:
+        if not evaluation.model.only_classifies:
             self._compare_completed(evaluation, split, count, seed)
         evaluation.finish()
 
@@ -221,16 +216,13 @@ class InPainting(Task):
             page.row("Images", {name: square_grid(images) for name, images in shown.items()})
 
     def panels(self, run: str, checkpoint: Checkpoint) -> list[Panel]:
-        exported = is_saved_model(run, checkpoint)
-        baseline = not exported and is_baseline(Run.open(run, self.name))
-        if not baseline:
-            self.inpainter(run, checkpoint)  # an error belongs here rather than to the first image
         examples = self.examples(run, lambda data: data.arrays("test", EXAMPLES)[0])
         fill = Panel("Fill", "Fill", "image", demo_panels.Hole(examples=examples))
-        panels = [] if baseline else [fill]
-        if exported:
-            return panels
-        model = self.load(Run.open(run, self.name), checkpoint)
+        if is_saved_model(run, checkpoint):
+            load_inpainter(run)  # an error belongs here rather than to the first image
+            return [fill]
+        model = self.load(open_run(run, self.name), checkpoint)
+        panels = [] if model.only_classifies else [fill]
         return panels + classifier_panels(self.capabilities, model, examples)
 
     def save_model(self, model: Adversarial, run: Run, base: Path, version: int) -> Path:
@@ -238,7 +230,7 @@ class InPainting(Task):
 
         Of a baseline it has the latter alone.
         """
-        if model.baseline:
+        if model.only_classifies:
             return export_baseline(self, model, run, base, version)
         further = self.further_signatures(model)
         return export_inpainter(model, base, self.name, version, class_names(run), further)
@@ -247,9 +239,10 @@ class InPainting(Task):
         """Returns the in-painter of a run or of a SavedModel."""
         if is_saved_model(run, checkpoint):
             return load_inpainter(run)
-        opened = Run.open(run, self.name)
-        refuse_baseline(opened, "fill holes")
-        return inpainter_of(opened.load_sampler(self.model_class, **given(checkpoint)))
+        opened = open_run(run, self.name)
+        model = opened.load_sampler(self.model_class, **given(checkpoint))
+        refuse_baseline(model, opened, "fill holes")
+        return inpainter_of(model)
 
 
 def holes_of(model: Adversarial, count: int, seed: int) -> np.ndarray:

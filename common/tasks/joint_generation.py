@@ -14,7 +14,8 @@ from common.inference.draw import check_seed
 from common.inference.sampler import TRAINING_SEED, sampler_of
 from common.metrics.directions import better
 from common.tasks import two_domains
-from common.tasks.base import Checkpoint, EvaluationOptions
+from common.tasks.base import Checkpoint
+from common.tasks.evaluation import EvaluationOptions
 from common.tasks.generation import Generation
 from common.tasks.two_domains import DomainEvaluation
 
@@ -27,7 +28,7 @@ class JointGeneration(Generation):
     Args:
         model_class: the model. Its instances have `sampler`, whose images are those of both domains
             side by side, (B, S, 2 S, C), and the other attributes for `Generation`; `classify`, as
-            for the capability `Classification`, for images of the target; and `baseline`, not None
+            for the capability `Classification`, for images of the target; and `only_classifies`,
             where `classify` is all that was trained.
         capabilities: what the model can do besides generating pairs.
     """
@@ -43,14 +44,14 @@ class JointGeneration(Generation):
 
         A baseline generates nothing: its grid shows test images of both domains.
         """
-        if model.baseline is None:
+        if not model.only_classifies:
             draw = super().sample_grid(model, data)
             return lambda: titled(draw(), "pairs of source and target")
         rows = two_domains.real_rows(data)
         return lambda: grid(rows, names=("source", "target"))
 
     def metrics_of(self, model: Adversarial, data: JointDomains) -> dict[str, int]:
-        metrics = joint_pairs.metrics_of(data) if model.baseline is None else {}
+        metrics = joint_pairs.metrics_of(data) if not model.only_classifies else {}
         if model.classify is not None and data.target.classes:
             metrics |= better("target_accuracy")
         if not metrics:
@@ -67,7 +68,7 @@ class JointGeneration(Generation):
         target. A checkpoint that --keep_best selects by it depends on their labels.
         """
         measures = []
-        if model.baseline is None and joint_pairs.metrics_of(data):
+        if not model.only_classifies and joint_pairs.metrics_of(data):
             sampler, pairs = sampler_of(model), joint_pairs.PairMetrics(data)
             noise = sampler.noise(TRAINING_SEED, count)
             measures.append(lambda: pairs.measure(*separated(sampler.all(noise))))
@@ -111,7 +112,7 @@ class JointGeneration(Generation):
         model, data, page = evaluation.model, evaluation.data, evaluation.page
         report = evaluation.report
         report |= {"dataset": data.name, "count": count, "seed": seed}
-        if model.baseline is None:
+        if not model.only_classifies:
             sampler = sampler_of(model)
             pairs = sampler.all(sampler.noise(seed, count))
             a, b = separated(pairs)

@@ -28,8 +28,10 @@ from common.metrics.directions import better
 from common.reports.result_page import THUMBNAIL, ResultPage
 from common.serving.translator import export_translator, load_translator
 from common.signatures import given
-from common.tasks.base import EXAMPLES, Checkpoint, EvaluationOptions, Task, is_saved_model
+from common.tasks.base import EXAMPLES, Checkpoint, Task, is_saved_model
+from common.tasks.evaluation import EvaluationOptions
 from common.training.run_folder import Run
+from common.training.trained_weights import open_run
 
 import numpy as np
 
@@ -220,7 +222,7 @@ class PairedTranslation(Task):
         if is_saved_model(run, checkpoint):
             saved = load_translator(run)
             return Translator(saved, 1, saved.channels_in, saved.image_size)
-        model = self.load(Run.open(run, self.name), checkpoint)
+        model = self.load(open_run(run, self.name), checkpoint)
         facts = model.multiple, model.channels_in, model.image_size
         return Translator(compiled(model.sampler), *facts)
 

@@ -4,8 +4,8 @@ from common.evaluation import generated_images
 from common.images import image_file
 from common.inference.sampler import sampler_of
 from common.metrics import parzen_window
-from common.tasks.base import Evaluation
 from common.tasks.capability import Capability
+from common.tasks.evaluation import Evaluation
 
 import numpy as np
 

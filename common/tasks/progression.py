@@ -4,8 +4,8 @@ from common.adversarial import Adversarial
 from common.images import image_file
 from common.images.grid import grid
 from common.inference.endpoints import endpoint, labels_in_turn
-from common.tasks.base import Evaluation
 from common.tasks.capability import Capability
+from common.tasks.evaluation import Evaluation
 
 import numpy as np
 import tensorflow as tf

@@ -20,8 +20,8 @@ from common.inference.refiner import Refiner
 from common.inference.sample_grid import fixed_grid
 from common.inference.sampler import TRAINING_SEED, sampler_of
 from common.reports.result_page import ResultPage
-from common.tasks.base import Evaluation
 from common.tasks.capability import Capability, class_names
+from common.tasks.evaluation import Evaluation
 from common.training.run_folder import Run
 
 import numpy as np

@@ -8,10 +8,10 @@ from common.adversarial import Adversarial
 from common.errors import UserError
 from common.evaluation import generated_images
 from common.inference.sampler import TRAINING_SEED, batched_on_images, sampler_of
-from common.tasks.base import Evaluation, EvaluationOptions
 from common.tasks.capability import Capability
+from common.tasks.evaluation import Evaluation, EvaluationOptions
 from common.tasks.generation import SampleEvaluation
-from common.training.run_folder import Run
+from common.training.trained_weights import open_run
 
 import numpy as np
 
@@ -48,7 +48,7 @@ class Rivals(Capability):
         if against is None:
             return
         task = evaluation.task
-        rival = task.load(Run.open(against, task.name), evaluation.checkpoint)
+        rival = task.load(open_run(against, task.name), evaluation.checkpoint)
         own, data = evaluation.model, evaluation.data
         for option in ("image_size", "channels"):
             if getattr(rival, option) != getattr(own, option):

@@ -6,8 +6,8 @@ from common.evaluation import stacked_modes
 from common.inference.draw import with_progress_bar
 from common.inference.sampler import TRAINING_SEED, sampler_of
 from common.signatures import given
-from common.tasks.base import Evaluation
 from common.tasks.capability import Capability
+from common.tasks.evaluation import Evaluation
 
 
 class StackedDigits(Capability):

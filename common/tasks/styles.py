@@ -27,8 +27,8 @@ from common.io.atomic import atomic_file
 from common.nn.style import fix_noise
 from common.reports.result_page import ResultPage
 from common.signatures import given
-from common.tasks.base import Evaluation
 from common.tasks.capability import Capability, class_names, read_image
+from common.tasks.evaluation import Evaluation
 from common.training.run_folder import Run
 
 import numpy as np

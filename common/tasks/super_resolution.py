@@ -21,15 +21,10 @@ from common.inference.input_files import InputFiles, InputOptions, name_bad
 from common.metrics.directions import better
 from common.reports.result_page import THUMBNAIL, ResultPage
 from common.serving.upscaler import export_upscaler, load_upscaler
-from common.tasks.base import (
-    EXAMPLES,
-    Checkpoint,
-    Evaluation,
-    EvaluationOptions,
-    Task,
-    is_saved_model,
-)
+from common.tasks.base import EXAMPLES, Checkpoint, Task, is_saved_model
+from common.tasks.evaluation import Evaluation, EvaluationOptions
 from common.training.run_folder import Run
+from common.training.trained_weights import open_run
 
 import numpy as np
 
@@ -211,7 +206,7 @@ class SuperResolution(Task):
         """Returns the upscaler of a run or of a SavedModel."""
         if is_saved_model(run, checkpoint):
             return load_upscaler(run)
-        return upscaler_of(self.load(Run.open(run, self.name), checkpoint))
+        return upscaler_of(self.load(open_run(run, self.name), checkpoint))
 
     def _stages(self, evaluation: Evaluation) -> dict[int, Adversarial]:
         """Returns models by step: of the checkpoint, and at the end of earlier stages if kept."""

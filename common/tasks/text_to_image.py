@@ -31,8 +31,10 @@ from common.metrics.directions import better
 from common.reports import result_page
 from common.reports.result_page import ResultPage
 from common.serving.text_to_image import export_text_sampler, load_text_sampler
-from common.tasks.base import Checkpoint, EvaluationOptions, Task, is_saved_model
+from common.tasks.base import Checkpoint, Task, is_saved_model
+from common.tasks.evaluation import EvaluationOptions
 from common.training.run_folder import Run
+from common.training.trained_weights import open_run
 
 import numpy as np
 
@@ -253,7 +255,7 @@ class TextToImage(Task):
         """Returns the sampler of a run or of a SavedModel."""
         if is_saved_model(run, checkpoint):
             return load_text_sampler(run)
-        return text_sampler_of(self.load(Run.open(run, self.name), checkpoint))
+        return text_sampler_of(self.load(open_run(run, self.name), checkpoint))
 
 
 def turns_of(texts: int, count: int, default: bool, grid: bool) -> np.ndarray:

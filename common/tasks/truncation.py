@@ -19,8 +19,8 @@ from common.metrics import classifier_scores
 from common.metrics.directions import marked
 from common.nn import latent
 from common.players import kept
-from common.tasks.base import Evaluation
 from common.tasks.capability import Capability
+from common.tasks.evaluation import Evaluation
 
 import numpy as np
 

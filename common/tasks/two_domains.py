@@ -7,7 +7,7 @@ from common.adversarial import Adversarial
 from common.data.domains import LabelledDomains
 from common.evaluation import generated_images
 from common.inference.sampler import batched_on_images
-from common.tasks.base import Evaluation, EvaluationOptions
+from common.tasks.evaluation import Evaluation, EvaluationOptions
 
 import numpy as np
 

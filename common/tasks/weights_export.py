@@ -7,7 +7,7 @@ from common.errors import UserError, at_least_one
 from common.io import weights_file
 from common.io.download import sha256_of
 from common.signatures import given
-from common.training import trained_weights
+from common.training import weights_writer
 from common.training.run_folder import Run
 
 
@@ -22,7 +22,7 @@ class WeightsOptions:
             training, for later comparison; default they are not.
     """
 
-    networks: trained_weights.Networks = "sampling"
+    networks: weights_writer.Networks = "sampling"
     evaluate_count: int | None = None
 
     def __post_init__(self):
@@ -40,7 +40,7 @@ def export_weights(task, run: Run, checkpoint, output: str | None, options: Weig
         options: options of weights files.
 
     Raises:
-        UserError: the output is no .npz file, or as `trained_weights.write`.
+        UserError: the output is no .npz file, or as `weights_writer.write`.
     """
     default = run.folder / f"{run.folder.resolve().name}{weights_file.SUFFIX}"
     path = Path(output) if output else default
@@ -55,5 +55,5 @@ def export_weights(task, run: Run, checkpoint, output: str | None, options: Weig
         metrics = task.measure(model, task.data_of(run), count)()
         check = {"count": count, "metrics": metrics}
     step = checkpoint.step_in(run)
-    trained_weights.write(path, run, model, step, options.networks, check)
+    weights_writer.write(path, run, model, step, options.networks, check)
     print(f"exported to {path}: {path.stat().st_size:,} bytes, sha256 {sha256_of(path)}")

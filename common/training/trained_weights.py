@@ -1,87 +1,103 @@
-"""Writes the weights of a run's networks to a file that others can use: see `io.weights_file`."""
+"""Trained weights from a file in place of a run."""
 
-import os
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from common.adversarial import Adversarial
-from common.data.sources.super_resolution import parts_of
 from common.errors import UserError
-from common.io import records, weights_file
-from common.training.run_data import PLACES
-from common.training.run_folder import Run
-
-import numpy as np
-
-Networks = Literal["sampling", "all"]
-_OF_THE_RUN = {"run", "resume", "init_from", "data_dir"}  # mean nothing elsewhere
+from common.io import weights_file
+from common.io.weights_file import WeightsFile
+from common.training import checkpoint
+from common.training.run_folder import Network, Run
 
 
-def write(
-    path: Path,
-    run: Run,
-    model: Adversarial,
-    step: int,
-    networks: Networks = "sampling",
-    check: dict | None = None,
-):
-    """Writes a weights file.
-
-    Beside what rebuilds the model it notes `measured`, the run's evaluation.json if that is of the
-    same weights; `check`; and data and versions from the run's config.json.
+def open_run(run: str | None, model_name: str) -> Run:
+    """A run, or trained weights in place of one.
 
     Args:
-        path: the file; its folder is created.
-        run: the run.
-        model: its model with the weights to write.
-        step: step of the checkpoint of these weights.
-        networks: "sampling" for those that make images; "all" for the discriminators too, and
-            whatever else the model has. Of a network with an average there is the average alone.
-        check: measurements that a copy can be compared with.
+        run: folder of a run; or a name, path or URL of trained weights, as for `weights_file.find`;
+            default the model's most recent run. A folder with a run takes precedence.
+        model_name: name of the model.
 
     Raises:
-        UserError: a weight is too large for float16, or the file cannot be written.
+        UserError: there is neither, it belongs to another model, or the file is damaged.
     """
-    config = run.config()
-    network = "average" if model.averaged else "generator"
-    options = shared_options(config["options"])
-    if "ema" in options and not model.averaged:
-        options["ema"] = 0.0  # the model then has no average
-    about = {
-        **{"model": model.name, "step": step, "network": network, "options": options},
-        **{"data": config.get("data", {}), "versions": config.get("versions", {})},
-        **{"measured": _measured(run, step, network), "check": check or {}},
-    }
-    arrays = {
-        f"{name}/{number:04d}": weights_file.rounded(variable.numpy())
-        for name in chosen(model, networks)
-        for number, variable in enumerate(model.networks[name].variables)
-    }
-    for key, array in arrays.items():
-        if not np.isfinite(array).all():
-            raise UserError(f"{key} of {run.folder} has values out of the range of float16")
-    weights_file.write(path, records.nan_to_none(about), arrays)
+    is_run = run is None or Run(Path(run)).config_file.is_file()
+    file = None if is_run else weights_file.find(str(run), model_name)
+    return TrainedWeights.read(file, model_name) if file else Run.in_folder(run, model_name)
 
 
-def chosen(model: Adversarial, networks: Networks) -> list[str]:
-    """Names of the networks to write."""
-    if networks == "sampling":
-        sampling = {id(each) for each in model.sampling_networks}
-        return [name for name, each in model.networks.items() if id(each) in sampling]
-    return [name for name in model.networks if f"average_{name}" not in model.networks]
+@dataclass
+class TrainedWeights(Run):
+    """Trained weights from a file, in place of a run.
 
+    What the verbs write goes to `folder`, runs/<model>/weights/<name>/ in the working directory.
+    A network of which the file has the average alone gets the average's weights.
+    """
 
-def shared_options(options: dict) -> dict:
-    """Those options of a run that mean the same elsewhere: no folders of this machine."""
+    file: WeightsFile
 
-    def is_folder(name: str) -> bool:
-        value = options[name]
-        return name in PLACES and bool(value) and any(map(os.path.isabs, parts_of(value)))
+    @classmethod
+    def read(cls, path: Path, model_name: str) -> "TrainedWeights":
+        """The weights in a file.
 
-    return {k: v for k, v in options.items() if k not in _OF_THE_RUN and not is_folder(k)}
+        Raises:
+            UserError: it cannot be read, or has the weights of another model.
+        """
+        file = weights_file.read(path)
+        model = file.about["model"]
+        if model != model_name:
+            raise UserError(
+                f"{path}: weights of {model}, not of {model_name}; use {model}/{model}.py"
+            )
+        return cls(Path("runs", model_name, "weights", path.stem), file)
 
+    @property
+    def is_new(self) -> bool:
+        return False
 
-def _measured(run: Run, step: int, network: str) -> dict:
-    """The run's evaluation, if it was of these weights."""
-    report = records.read_json(run.evaluation_file)
-    return report if (report.get("step"), report.get("network")) == (step, network) else {}
+    def config(self) -> dict:
+        return {"options": {}, "data": {}, "versions": {}} | self.file.about
+
+    def step(self, best: bool = False) -> int:
+        return self.file.about["step"]
+
+    def steps(self) -> list[int]:
+        return [self.step()]
+
+    def checkpoint_file(self, best: bool = False, step: int | None = None) -> Path:
+        """Path of the file; raises a UserError if a certain checkpoint is asked for."""
+        option = "--best" if best else f"--step {step}"
+        if best or step is not None:
+            raise UserError(
+                f"{option}: {self.file.path} has the weights of one checkpoint; leave the option "
+                "out, or give the folder of a run"
+            )
+        return self.file.path
+
+    def load_sampler(
+        self, model_class: type[Adversarial], *arguments, network: Network | None = None, **options
+    ) -> Adversarial:
+        held = self.file.about["network"]
+        if network not in (None, held):
+            raise UserError(
+                f"--network {network}: {self.file.path} has the weights of the {held}; leave the "
+                "option out, or give the folder of a run"
+            )
+        return super().load_sampler(model_class, *arguments, **options)
+
+    def load_networks(self, path: Path, model: Adversarial, networks: list[str]):
+        held = self.file.networks
+        sources = {name: name if name in held else f"average_{name}" for name in networks}
+        missing = [name for name, source in sources.items() if source not in held]
+        if missing:
+            raise UserError(
+                f"{path}: has no {', '.join(missing)}, which this needs; give the folder of a run, "
+                "or weights that were exported with --networks all"
+            )
+        values = {
+            f"{name}/{number:04d}": value
+            for name, source in sources.items()
+            for number, value in enumerate(self.file.variables(source))
+        }
+        checkpoint.assign(path, {name: model.networks[name].variables for name in networks}, values)

@@ -45,7 +45,8 @@ class TinyAdapter(Adversarial):
         baseline: Literal["source", "target"] | None = None,
     ):
         super().__init__(name="tiny_domains")
-        self.image_size, self.channels, self.baseline = image_size, channels, baseline
+        self.image_size, self.channels = image_size, channels
+        self.baseline, self.only_classifies = baseline, baseline is not None
         self.latent = Latent(2, "uniform")
         self.classifier = brightness_classifier()
         x, z = keras.Input((8, 8, 1)), keras.Input((2,))
@@ -83,7 +84,7 @@ class TinyCouple(TinyGan):
         baseline: Literal["source", "target"] | None = None,
     ):
         super().__init__(8, channels, classes)
-        self.baseline = baseline
+        self.baseline, self.only_classifies = baseline, baseline is not None
         self.classifier = brightness_classifier()
         self.classify = self.probabilities if class_weight else None
 

@@ -44,7 +44,7 @@ class TinyClassifier(TinyGan):
         baseline: bool = False,
     ):
         super().__init__(image_size, channels, classes, conditional=conditional)
-        self.baseline = baseline
+        self.only_classifies = baseline
         x = keras.Input((image_size, image_size, channels))
         h = keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(x))
         self.classifier = keras.Model(x, h, name="classifier")

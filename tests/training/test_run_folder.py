@@ -8,6 +8,7 @@ from typing import ClassVar
 from common.errors import UserError
 from common.training import checkpoint
 from common.training.run_folder import Run
+from common.training.trained_weights import open_run
 from tests.helpers.tiny import Tiny
 
 import numpy as np
@@ -62,26 +63,26 @@ def test_a_run_does_not_replace_another(tmp_path):
 def test_open_takes_the_most_recent_run_of_its_model(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=r"no run under runs/tiny"):
-        Run.open(None, "tiny")
+        open_run(None, "tiny")
     for age, name in ((30, "b"), (10, "a"), (20, "c")):
         os.utime(started(f"runs/tiny/{name}").config_file, (1e9 - age, 1e9 - age))
     started("runs/other/newer", model="other")
-    assert Run.open(None, "tiny").folder == Path("runs/tiny/a")
+    assert open_run(None, "tiny").folder == Path("runs/tiny/a")
 
 
 def test_open_refuses_a_folder_without_a_run_of_this_model(tmp_path):
     with pytest.raises(UserError, match=rf"{tmp_path}: no run in this folder"):
-        Run.open(str(tmp_path), "tiny")
+        open_run(str(tmp_path), "tiny")
     started(tmp_path, model="cyclegan")
     with pytest.raises(UserError, match=rf"{tmp_path}: a run of cyclegan, not of tiny"):
-        Run.open(str(tmp_path), "tiny")
+        open_run(str(tmp_path), "tiny")
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "3", "{}", '{"model": "tiny"}', "\xff"])
 def test_an_invalid_config_is_named(tmp_path, content):
     (tmp_path / "config.json").write_bytes(content.encode("latin-1"))
     with pytest.raises(UserError, match=rf"{tmp_path}/config.json: cannot be read"):
-        Run.open(str(tmp_path), "tiny")
+        open_run(str(tmp_path), "tiny")
 
 
 def test_the_config_records_model_options_and_versions(tmp_path):

@@ -8,8 +8,9 @@ from common.images import image_file
 from common.io import weights_file
 from common.io.download import sha256_of
 from common.tasks.generation import Generation
-from common.training import checkpoint, trained_weights
-from common.training.run_folder import Run, TrainedWeights
+from common.training import checkpoint, weights_writer
+from common.training.run_folder import Run
+from common.training.trained_weights import TrainedWeights, open_run
 from tests.helpers.command_line import command_line, refusal
 from tests.helpers.gan_runs import make_run
 from tests.helpers.tiny_gan import TinyGan
@@ -57,7 +58,7 @@ def drawn(gan, source, output):
 
 def test_the_weights_are_those_of_the_run_rounded_to_float16(file, run):
     of_run = Run(run).load_sampler(TinyGan)
-    of_file = Run.open("tiny", "tiny_gan").load_sampler(TinyGan)
+    of_file = open_run("tiny", "tiny_gan").load_sampler(TinyGan)
     assert of_file.averaged and of_file.classes == 3
     pairs = zip(of_run.sampler.variables, of_file.sampler.variables, strict=True)
     for one, other in pairs:
@@ -82,9 +83,9 @@ def test_what_a_file_says(file, run):
 def test_places_of_this_machine_are_left_out():
     options = {"run": "/a", "resume": False, "init_from": "/b", "data_dir": "/c", "width": 4}
     places = {"dataset": "/d,/e", "photos": "/f", "embeddings": None}
-    assert trained_weights.shared_options(options | places) == {"width": 4, "embeddings": None}
+    assert weights_writer.shared_options(options | places) == {"width": 4, "embeddings": None}
     named = {"dataset": "mnist", "photos": None}
-    assert trained_weights.shared_options(named) == named
+    assert weights_writer.shared_options(named) == named
 
 
 def test_the_evaluation_of_the_same_weights_is_noted(gan, run, tmp_path):
@@ -112,7 +113,7 @@ def test_all_networks_are_written_once_each(gan, run, tmp_path):
     path = tmp_path / "all.npz"
     assert gan(f"export {run} --format weights --networks all --output {path}").status == 0
     assert weights_file.read(path).networks == ["average_generator", "discriminator"]
-    model = Run.open(str(path), "tiny_gan").load_sampler(TinyGan, all_networks=True)
+    model = open_run(str(path), "tiny_gan").load_sampler(TinyGan, all_networks=True)
     stored = checkpoint.weights(Run(run).checkpoint_file())["discriminator"]
     for weight, value in zip(model.discriminator.weights, stored, strict=True):
         np.testing.assert_allclose(weight.numpy(), value, rtol=1e-3, atol=1e-7)
@@ -153,7 +154,7 @@ def test_export_and_what_is_written_beside_it(gan, file, tmp_path):
 def test_a_run_in_a_folder_of_the_name_takes_precedence(gan, file, tmp_path):
     of_file = drawn(gan, "tiny", tmp_path / "a")
     make_run(tmp_path / "here" / "tiny", **OPTIONS | {"seed": 9})
-    assert not isinstance(Run.open("tiny", "tiny_gan"), TrainedWeights)
+    assert not isinstance(open_run("tiny", "tiny_gan"), TrainedWeights)
     assert drawn(gan, "tiny", tmp_path / "b") != of_file
 
 
@@ -162,7 +163,7 @@ def test_unknown_names_and_other_models_are_refused(refused, file, tmp_path):
     refused(f"predict tini {line}", "tini: no run", "trained weights of tiny_gan: tiny")
     refused(f"predict nowhere.npz {line}", "nowhere.npz: no such file")
     with pytest.raises(UserError, match=r"weights of tiny_gan, not of other; use tiny_gan/"):
-        Run.open(str(file), "other")
+        open_run(str(file), "other")
     assert not (tmp_path / "o").exists()
 
 
@@ -170,7 +171,7 @@ def test_what_a_file_cannot_give_is_refused(refused, gan, file, tmp_path):
     line = f"predict tiny --output {tmp_path / 'o'}"
     refused(f"{line} --best", "--best: ", "tiny.npz", "leave the option out")
     refused(f"{line} --network generator", "--network generator: ", "of the average")
-    opened = Run.open("tiny", "tiny_gan")
+    opened = open_run("tiny", "tiny_gan")
     with pytest.raises(UserError, match="--step 3: "):
         opened.load_sampler(TinyGan, step=3)
     with pytest.raises(UserError, match=r"has no discriminator, .*--networks all"):
@@ -199,7 +200,7 @@ def test_values_out_of_range_are_refused(run, tmp_path):
     model = opened.load_sampler(TinyGan)
     model.sampler.variables[0].assign(np.full(model.sampler.variables[0].shape, 1e6, "float32"))
     with pytest.raises(UserError, match=r"average_generator/0000 .* out of the range of float16"):
-        trained_weights.write(tmp_path / "f.npz", opened, model, 4)
+        weights_writer.write(tmp_path / "f.npz", opened, model, 4)
     assert not (tmp_path / "f.npz").exists()
 
 

@@ -139,7 +139,7 @@ def test_rmsprop_updates_as_torchs():
 )
 def test_more_critic_updates_are_due_at_first_and_at_every_500th(shared, generator_steps, due):
     set_steps(shared, generator_steps)
-    assert int(shared.due()) == due
+    assert int(shared.d_updates()) == due
 
 
 def test_the_generator_is_updated_when_the_critics_updates_are_done(shared):
