@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from common.errors import UserError
+from common.nn.counter import add_counter
 from common.nn.weight_average import WeightAverage
 
 import keras
@@ -56,9 +57,8 @@ class Averaged(keras.Model):
                 continue
             average = getattr(self, f"build_{name}")()
             setattr(self, f"average_{name}", average)  # an attribute, so that Keras tracks it
-            # int64: TensorFlow keeps int32 variables off the GPU, where XLA cannot reach them.
-            count = self.add_weight((), "zeros", dtype="int64", trainable=False)
-            self.averages[name] = WeightAverage(getattr(self, name), average, decay, count)
+            network, count = getattr(self, name), add_counter(self)
+            self.averages[name] = WeightAverage(network, average, decay, count)
 
     def update_averages(self, updated: set[int]):
         """Takes new weights into the averages: those of variables (`id`) that were updated."""

@@ -1,5 +1,6 @@
 """`UserError`, the error shown to users, and what its messages are made of."""
 
+import math
 import tarfile
 import tokenize
 import zipfile
@@ -47,6 +48,14 @@ def at_least_one(**options: float | None):
 
 def at_least(least: float, **options: float | None):
     _check(options, lambda value: value >= least, f"{least} or more")
+
+
+def power_of_two(least: int, **options: int | None):
+    _check(
+        options,
+        lambda value: value >= least and math.log2(value).is_integer(),
+        f"a power of two from {least} up",
+    )
 
 
 def above_zero(**options: float | None):

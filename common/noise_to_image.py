@@ -7,6 +7,7 @@ from common import errors
 from common.adversarial import Adversarial
 from common.distributed.collectives import sharded_random
 from common.errors import UserError
+from common.nn.counter import add_counter
 from common.nn.latent import Latent
 from common.nn.optimizers import adam
 
@@ -255,10 +256,8 @@ class Alternating(NoiseToImage):
 
     def __init__(self, *arguments, **shared):
         super().__init__(*arguments, **shared)
-        # int64: TensorFlow keeps int32 variables off the GPU, where XLA cannot reach them.
-        counter = {"shape": (), "initializer": "zeros", "dtype": "int64", "trainable": False}
-        self.g_steps = self.add_weight(name="generator_steps", **counter)
-        self.d_steps = self.add_weight(name="discriminator_steps", **counter)  # since G's last
+        self.g_steps = add_counter(self, "generator_steps")
+        self.d_steps = add_counter(self, "discriminator_steps")  # since G's last
 
     def d_updates(self) -> tf.Tensor:
         """Number of updates of D before the next one of G, int64 scalar."""

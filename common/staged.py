@@ -6,6 +6,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from common.adversarial import Adversarial, Objectives
+from common.nn.counter import add_counter
 from common.plan import Plan
 
 import keras
@@ -50,8 +51,7 @@ class Staged(Adversarial):
         self.stages = tuple(stages)
         self.ends = tuple(accumulate(stage.steps for stage in stages))
         self.stage = self.stage_of(0)
-        # int64: TensorFlow keeps int32 variables off the GPU, where XLA cannot reach them.
-        self.steps_done = self.add_weight((), "zeros", dtype="int64", trainable=False)
+        self.steps_done = add_counter(self)
 
     # The course of training.
 

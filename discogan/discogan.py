@@ -39,6 +39,7 @@ from common.distributed.collectives import all_gather
 from common.errors import UserError
 from common.nn import losses
 from common.nn.blocks import conv, conv_transpose, normal_init
+from common.nn.counter import add_counter
 from common.nn.layers import BatchNormalization
 from common.nn.optimizers import adam
 from common.tasks.unpaired_translation import UnpairedTranslation
@@ -100,16 +101,14 @@ class DiscoGAN(TwoTranslators):
                 raise UserError(f"--{name} {share}: give 0 to 1")
         errors.above_zero(learning_rate=learning_rate)
         errors.below_one(beta_1=beta_1)
-        size = self.image_size
-        if size < 16 or not log2(size).is_integer():
-            raise UserError(f"--image_size {size}: give a power of two from 16 up, like 64")
-        self.filters = [self.width * min(2**k, 8) for k in range(int(log2(size)) - 2)]
+        errors.power_of_two(16, image_size=self.image_size)
+        levels = int(log2(self.image_size)) - 2
+        self.filters = [self.width * min(2**k, 8) for k in range(levels)]
         self.bottleneck, self.feature_share = bottleneck, feature_share
         self.weights_of_reconstruction = initial_reconstruction_weight, reconstruction_weight
         self.initial_steps, self.both_directions = initial_steps, both_directions
         self.weight_decay = weight_decay
-        # int64: TensorFlow keeps int32 variables off the GPU, where XLA cannot reach them.
-        self.steps_done = self.add_weight((), "zeros", dtype="int64", trainable=False)
+        self.steps_done = add_counter(self)
         self.build_players(lambda: adam(learning_rate, beta_1))
 
     @property

@@ -38,9 +38,9 @@ from typing import Literal
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common import cli, errors
-from common.errors import UserError
 from common.nn import losses
 from common.nn.blocks import conv, conv_transpose, dense
+from common.nn.counter import add_counter
 from common.nn.layers import Dropout, InstanceNormalization, SkipLeakyReLU
 from common.nn.optimizers import rmsprop
 from common.tasks.unpaired_translation import UnpairedTranslation
@@ -92,8 +92,7 @@ class DualGAN(TwoTranslators):
             penalty_weight=penalty_weight, reconstruction_weight=reconstruction_weight
         )
         errors.below_one(dropout=dropout)
-        if image_size < 16 or not log2(image_size).is_integer():
-            raise UserError(f"--image_size {image_size}: give a power of two from 16 up, like 256")
+        errors.power_of_two(16, image_size=image_size)
         self.penalty_weight = penalty_weight if mode == "gp" else 0.0
         self.clip = clip if mode == "clip" else None
         self.n_critic = n_critic or {"gp": 1, "clip": 3}[mode]
@@ -101,8 +100,7 @@ class DualGAN(TwoTranslators):
             reconstruction_weight = 500 * image_size / 256 * sqrt(self.channels / 3)
         self.reconstruction_weight, self.dropout = reconstruction_weight, dropout
         self.noise = keras.random.SeedGenerator()  # of the penalty
-        # int64: TensorFlow keeps int32 variables off the GPU, where XLA cannot reach them.
-        self.steps_done = self.add_weight((), "zeros", dtype="int64", trainable=False)
+        self.steps_done = add_counter(self)
         self.build_players(lambda: rmsprop(learning_rate, rho=0.9, epsilon=1e-10))
 
     @property

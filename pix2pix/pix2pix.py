@@ -92,8 +92,7 @@ class Pix2Pix(Adversarial):
         ema: float = 0.0,
     ):
         super().__init__(ema=ema, name="pix2pix")
-        if image_size < 32 or not log2(image_size).is_integer():
-            raise UserError(f"--image_size {image_size}: give a power of two from 32 up, like 256")
+        errors.power_of_two(32, image_size=image_size)
         strided = min(max(int(log2(image_size)) - 5, 1), 3) if strided is None else strided
         errors.at_least_one(width=width, strided=strided)
         if image_size < 3 * 2**strided:

@@ -1,6 +1,7 @@
 """An image pool: a history of generated images for a discriminator (Shrivastava et al. 2017)."""
 
 from common.distributed import collectives
+from common.nn.counter import add_counter
 
 import keras
 import tensorflow as tf
@@ -28,8 +29,7 @@ class ImagePool(keras.layers.Layer):
         self.size = size
         self.noise = keras.random.SeedGenerator()
         self.images = self.add_weight((size, *shape), "zeros", trainable=False, name="images")
-        # int64: TensorFlow keeps int32 variables off the GPU, where XLA cannot reach them.
-        self.count = self.add_weight((), "zeros", dtype="int64", trainable=False, name="count")
+        self.count = add_counter(self, "count")
         self.built = True
 
     def call(self, x):

@@ -1,5 +1,7 @@
 """The standard deviation of a value over the last steps, as a part of a training step."""
 
+from common.nn.counter import add_counter
+
 import keras
 from keras import ops
 
@@ -17,8 +19,7 @@ class MovingDeviation(keras.layers.Layer):
     def __init__(self, size: int, **options):
         super().__init__(dtype="float32", **options)
         self.values = self.add_weight((size,), "zeros", trainable=False, name="values")
-        # int64: TensorFlow keeps int32 variables off the GPU, where XLA cannot reach them.
-        self.count = self.add_weight((), "zeros", dtype="int64", trainable=False, name="count")
+        self.count = add_counter(self, "count")
         self.built = True
 
     def call(self, value):
