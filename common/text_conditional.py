@@ -1,4 +1,4 @@
-"""Models of images of a text, with an encoder that is trained on the captions first."""
+"""Text-to-image models, with an encoder that is trained on the captions first."""
 
 from common.distributed.collectives import sharded_random
 from common.nn.optimizers import adam

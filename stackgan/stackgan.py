@@ -1,4 +1,4 @@
-"""StackGAN: images of a text, in two stages: a small one, then a large one of text and small one.
+"""StackGAN: text to image in two stages: a small image, then a large one of both.
 
 StackGAN: Text to Photo-realistic Image Synthesis with Stacked Generative Adversarial Networks
 Han Zhang, Tao Xu, Hongsheng Li, Shaoting Zhang, Xiaogang Wang, Xiaolei Huang, Dimitris Metaxas.

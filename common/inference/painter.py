@@ -1,4 +1,4 @@
-"""A trained generator of images of texts in Python, as `load` gives it."""
+"""A trained text-to-image generator in Python, as `load` gives it."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ import numpy as np
 
 
 class TextPainter:
-    """A trained generator of images of texts: `model.sample("a red three on blue")`."""
+    """A trained text-to-image generator: `model.sample("a red three on blue")`."""
 
     def __init__(self, sampler: TextSampler):
         self._sampler = sampler

@@ -1,4 +1,4 @@
-"""A generator of images of texts at inference, from a run or a SavedModel."""
+"""A text-to-image generator at inference, from a run or a SavedModel."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ BATCH_SIZE = 64
 
 
 class Images(NamedTuple):
-    """Images of texts, and those of the first stage: uint8 (N, S, S, C) each."""
+    """Images from texts, and those of the first stage: uint8 (N, S, S, C) each."""
 
     images: np.ndarray
     coarse: np.ndarray
@@ -26,7 +26,7 @@ class Images(NamedTuple):
 
 @dataclass(frozen=True)
 class TextSampler:
-    """A generator of images of texts.
+    """A text-to-image generator.
 
     Attributes:
         latent: distribution of its noise.
@@ -50,7 +50,7 @@ class TextSampler:
         return bool(self.vocabulary.words)
 
     def all(self, texts: list[str] | np.ndarray, noise: np.ndarray) -> Images:
-        """Images of texts, or of embeddings (N, d), one for each vector of noise (N, size)."""
+        """Images from texts, or from embeddings (N, d), one for each vector of noise (N, size)."""
         return joined(self.batches(texts, noise))
 
     def batches(self, texts: list[str] | np.ndarray, noise: np.ndarray) -> Iterator[Images]:

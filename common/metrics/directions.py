@@ -43,7 +43,7 @@ BETTER = {
     "target_accuracy": HIGHER,
     "label_agreement": HIGHER,
     "pixel_agreement": HIGHER,
-    # images of texts
+    # text to image
     "digit": HIGHER,
     "colour": HIGHER,
     "background": HIGHER,

@@ -1,4 +1,4 @@
-"""Export of generators of images of texts as SavedModels for TensorFlow Serving, and loading.
+"""Export of text-to-image generators as SavedModels for TensorFlow Serving, and loading.
 
 A SavedModel has these signatures, of TensorFlow operations only; the vocabulary is a static table
 in the graph, and words that it does not have are passed over as unknown:

@@ -1,4 +1,4 @@
-"""The task of generators of images of texts."""
+"""The task of text-to-image generators."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ class CaptionEvaluation(EvaluationOptions):
 
 
 class TextToImage(Task):
-    """The verbs of a model that draws images of texts.
+    """The verbs of a model that generates images from text.
 
     Args:
         model_class: the model, a `TextConditional` with `latent`. Its instances have a `sampler`
@@ -131,7 +131,7 @@ class TextToImage(Task):
         grid: bool = False,
         coarse: bool = False,
     ):
-        """Draws images of texts.
+        """Generates images from text.
 
         They are written to OUTPUT as 0000.png, 0001.png, ...; the same seed gives the same images.
         A word that the model does not know is passed over, with a line about it.
@@ -157,7 +157,7 @@ class TextToImage(Task):
         check_folder(folder)
         texts.check_file()
         sampler = self.sampler(run, checkpoint)
-        page = ResultPage(f"{self.name}: images of texts", {"run": run, "seed": seed})
+        page = ResultPage(f"{self.name}: images from text", {"run": run, "seed": seed})
         if texts.text_to is not None:
             summary, asked = interpolate(sampler, texts, seed, folder, page), None
         else:

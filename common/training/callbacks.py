@@ -95,7 +95,7 @@ class LearningRate(StepCallback):
         start: global steps done before this `fit`.
         total: global steps done after it.
         factor: schedule of the run, a function of the fraction done.
-        updates: the players' updates, with their optimizers, by name.
+        players: the players, with their optimizers, by name.
         model_factor: schedule of the model's own, a function of the step.
     """
 

@@ -77,7 +77,7 @@ def _take_weights(model: Adversarial, source: Run, options: dict):
             misfits.append(f"{name} ({misfit})")
     misfits += [f"{name} (not in this model)" for name in stored if name not in model.networks]
     there = " ".join(_other_options(model, source, options))
-    named = ", ".join(misfits) + f"; options there: {there}" * bool(there)
+    named = ", ".join(misfits) + (f"; options there: {there}" if there else "")
     averaged = {id(each.average): each.network for each in model.averages.values()}
     makers = [averaged.get(id(network), network) for network in model.sampling_networks]
     if not any(id(network) in fitting for network in makers):

@@ -1,7 +1,7 @@
 """How long a run trains, and how a run is prolonged.
 
 The length of a run is a function of its options, so a resumed run that keeps them ends as it would
-have. With others it goes on as if it had been started with them, from the step it has reached.
+have. With others it continues as if it had been started with them, from the step it has reached.
 """
 
 import math
@@ -31,8 +31,10 @@ def remedy(start: int, steps_per_epoch: int, plan: Plan) -> str:
     """What to add to --resume so that a run that has ended at step `start` is prolonged."""
     if plan.continuation and start >= plan.total_steps:
         return f"add {plan.continuation} to continue with the next stage"
-    epochs = f", or --epochs above {start // steps_per_epoch}" * math.isinf(plan.total_steps)
-    return f"to prolong the run, add --steps above {start}{epochs}"
+    steps = f"to prolong the run, add --steps above {start}"
+    if math.isfinite(plan.total_steps):
+        return steps
+    return f"{steps}, or --epochs above {start // steps_per_epoch}"
 
 
 def is_changed(before: dict, options: dict, length_options: tuple[str, ...]) -> bool:
@@ -42,7 +44,7 @@ def is_changed(before: dict, options: dict, length_options: tuple[str, ...]) -> 
 
 
 def rates_ahead(schedule: str, start: int, total: int) -> str:
-    """How the learning rate goes on in a run whose length has changed.
+    """How the learning rate continues in a run whose length has changed.
 
     Args:
         schedule: the --schedule option.
@@ -50,9 +52,9 @@ def rates_ahead(schedule: str, start: int, total: int) -> str:
         total: global steps done at the end.
     """
     if schedule == "constant":
-        return "the learning rate goes on as it was"
+        return "the learning rate is unchanged"
     factor = SCHEDULES[schedule](start / total)
     return (
-        f"--schedule {schedule} now spans {total} steps: the learning rate goes on at {factor:.2f} "
-        f"of its initial value and reaches 0 at step {total}"
+        f"--schedule {schedule} now spans {total} steps: the learning rate continues at "
+        f"{factor:.2f} of its initial value and reaches 0 at step {total}"
     )

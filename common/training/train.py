@@ -56,6 +56,7 @@ def train(model_class: type[Adversarial], task, run: Run, options: dict):
     saver = callbacks.Checkpoints(start, total, settings.checkpoint_every, written, kept)
     stopper = callbacks.StopOnSignal(start, replicas)
     hooks = chief_hooks(task, run, settings, job, saver) if replicas.chief else [saver]
+    # The first one counts each step before any other can fail: see `loop`.
     hooks = [callbacks.FiniteLosses(start), job.rate, *hooks, stopper]
     _print_start(run, job, replicas)
     if prolonged:

@@ -48,9 +48,14 @@ def write(
     if "ema" in options and not model.averaged:
         options["ema"] = 0.0  # the model then has no average
     about = {
-        **{"model": model.name, "step": step, "network": network, "options": options},
-        **{"data": config.get("data", {}), "versions": config.get("versions", {})},
-        **{"measured": _measured(run, step, network), "check": check or {}},
+        "model": model.name,
+        "step": step,
+        "network": network,
+        "options": options,
+        "data": config.get("data", {}),
+        "versions": config.get("versions", {}),
+        "measured": _measured(run, step, network),
+        "check": check or {},
     }
     arrays = {
         f"{name}/{number:04d}": weights_file.rounded(variable.numpy())

@@ -1,4 +1,4 @@
-"""StackGAN's predict: images of a text, of a file of texts, between two texts; what is refused."""
+"""StackGAN's predict: images from a text, from a file of texts, between two; what is refused."""
 
 from itertools import pairwise
 

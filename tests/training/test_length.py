@@ -53,7 +53,7 @@ def test_what_prolongs_a_run_that_has_ended(start, plan, said):
         ("linear", 100, 200, "at 1.00 of its initial value and reaches 0 at step 200"),
         ("linear", 150, 200, "at 0.50 of"),
         ("cosine", 100, 200, "at 0.50 of"),
-        ("constant", 100, 200, "goes on as it was"),
+        ("constant", 100, 200, "is unchanged"),
     ],
 )
 def test_how_the_learning_rate_goes_on(schedule, start, total, said):

@@ -286,7 +286,7 @@ def test_a_prolonged_schedule_is_that_of_the_new_length(run_cli, no_export, copy
     Run(run).write_config("tiny", config["options"] | {"schedule": "linear"}, config["data"])
     result = run_cli(f"--resume --epochs 2 --log_every 1 --checkpoint_every 2 --run {run}")
     assert not result.status and "steps 6 to 12" in result.out
-    assert "--schedule linear now spans 12 steps: the learning rate goes on at 1.00" in result.out
+    assert "--schedule linear now spans 12 steps: the learning rate continues at 1.00" in result.out
     assert checkpoint.steps(run / "checkpoints") == [10, 12]
     whole = arrays(run, 12)
     (run / "checkpoints" / "step_00000012.npz").unlink()
