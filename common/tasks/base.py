@@ -17,6 +17,7 @@ from common.errors import UserError
 from common.io.atomic import atomic_folder
 from common.serving import formats, saved_model
 from common.signatures import given
+from common.tasks.baselines import export_baseline
 from common.tasks.evaluation import Evaluation, EvaluationOptions
 from common.tasks.weights_export import WeightsOptions, export_weights
 from common.training.run_data import open_data
@@ -281,7 +282,10 @@ class Task:
     def _export(self, run: Run, checkpoint: Checkpoint, base: Path, version: int | None) -> Path:
         if version is None:
             version = saved_model.next_version(base, self.name)
-        return self.save_model(self.load(run, checkpoint), run, base, version)
+        model = self.load(run, checkpoint)
+        if model.only_classifies:
+            return export_baseline(self, model, run, base, version)
+        return self.save_model(model, run, base, version)
 
 
 def is_saved_model(folder: str, checkpoint: Checkpoint) -> bool:

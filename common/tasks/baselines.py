@@ -6,8 +6,6 @@ from common.adversarial import Adversarial
 from common.errors import UserError
 from common.serving.saved_model import classifier_facts
 from common.serving.signatures import export_signatures
-from common.tasks.base import Task
-from common.tasks.capability import class_names
 from common.training.run_folder import Run
 
 
@@ -19,8 +17,8 @@ def refuse_baseline(model: Adversarial, run: Run, what: str):
         )
 
 
-def export_baseline(task: Task, model: Adversarial, run: Run, base: Path, version: int) -> Path:
+def export_baseline(task, model: Adversarial, run: Run, base: Path, version: int) -> Path:
     """Writes a SavedModel of the capabilities alone to `base`/MODEL/`version`; returns the path."""
     signatures = task.further_signatures(model)
-    facts = classifier_facts(signatures, class_names(run))
+    facts = classifier_facts(signatures, run.config()["options"].get("class_names", []))
     return export_signatures(model, base, task.name, version, signatures, facts)

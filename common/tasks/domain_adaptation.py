@@ -21,7 +21,7 @@ from common.serving.noise_translator import export_noise_translator, load_noise_
 from common.signatures import given
 from common.tasks import two_domains
 from common.tasks.base import EXAMPLES, Checkpoint, Task, is_saved_model
-from common.tasks.baselines import export_baseline, refuse_baseline
+from common.tasks.baselines import refuse_baseline
 from common.tasks.capability import class_names, classifier_panels, process
 from common.tasks.evaluation import EvaluationOptions
 from common.tasks.two_domains import DomainEvaluation
@@ -226,9 +226,7 @@ class DomainAdaptation(Task):
         return classify if model.only_classifies else [translate, *classify]
 
     def save_model(self, model: Adversarial, run: Run, base: Path, version: int) -> Path:
-        """Writes a SavedModel of the translator and capabilities; of a baseline, of the latter."""
-        if model.only_classifies:
-            return export_baseline(self, model, run, base, version)
+        """Writes a SavedModel of the translator and the capabilities."""
         further = self.further_signatures(model)
         return export_noise_translator(model, base, self.name, version, class_names(run), further)
 

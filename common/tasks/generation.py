@@ -30,7 +30,7 @@ from common.serving import saved_model
 from common.serving.sampler import export_sampler, load_sampler
 from common.signatures import given
 from common.tasks.base import EXAMPLES, Checkpoint, Task, is_saved_model
-from common.tasks.baselines import export_baseline, refuse_baseline
+from common.tasks.baselines import refuse_baseline
 from common.tasks.capability import class_names, process
 from common.tasks.evaluation import Evaluation, EvaluationOptions
 from common.training.run_folder import Run
@@ -312,12 +312,7 @@ class Generation(Task):
         return data.arrays("test", EXAMPLES)[0]
 
     def save_model(self, model: Adversarial, run: Run, base: Path, version: int) -> Path:
-        """Writes a SavedModel with the signatures of `export_sampler` and of the capabilities.
-
-        Of a baseline it has the latter alone.
-        """
-        if model.only_classifies:
-            return export_baseline(self, model, run, base, version)
+        """Writes a SavedModel with the signatures of `export_sampler` and of the capabilities."""
         further = self.further_signatures(model)
         return export_sampler(model, base, self.name, version, class_names(run), further)
 

@@ -29,7 +29,7 @@ from common.serving import saved_model
 from common.serving.inpainter import export_inpainter, load_inpainter
 from common.signatures import given
 from common.tasks.base import EXAMPLES, Checkpoint, Task, is_saved_model
-from common.tasks.baselines import export_baseline, refuse_baseline
+from common.tasks.baselines import refuse_baseline
 from common.tasks.capability import class_names, classifier_panels, process
 from common.tasks.evaluation import Evaluation, EvaluationOptions
 from common.training.run_folder import Run
@@ -226,12 +226,7 @@ class InPainting(Task):
         return panels + classifier_panels(self.capabilities, model, examples)
 
     def save_model(self, model: Adversarial, run: Run, base: Path, version: int) -> Path:
-        """Writes a SavedModel with the signatures of `export_inpainter` and the capabilities'.
-
-        Of a baseline it has the latter alone.
-        """
-        if model.only_classifies:
-            return export_baseline(self, model, run, base, version)
+        """Writes a SavedModel with the signatures of `export_inpainter` and the capabilities'."""
         further = self.further_signatures(model)
         return export_inpainter(model, base, self.name, version, class_names(run), further)
 
