@@ -1,4 +1,4 @@
-"""Pictures of a classifier's errors."""
+"""Images of a classifier's errors."""
 
 from common.images import figures
 
