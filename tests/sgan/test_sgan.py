@@ -74,7 +74,7 @@ def test_the_networks_of_feature_matching():
     assert [output.shape for output in model.discriminator.outputs] == [(None, 10), (None, 250)]
     adam = model.discriminator.optimizer
     assert (adam.beta_1, adam.epsilon) == (0.5, 1e-4)
-    assert float(adam.learning_rate) == pytest.approx(3e-3)
+    assert float(adam.learning_rate) == pytest.approx(1e-3)
 
 
 def test_the_networks_of_odena():
