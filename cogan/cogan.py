@@ -22,7 +22,7 @@ domains, weight decay added to the gradient, an update of f and then one of g on
 `--config usps` w_c = 10 and w_h = 0.01 as there; the paper's Caffe code has 0.5 and 0.005.
 
 Deviations: half as many filters as in that code by default (`--width 128` for as many), and half of
-its 10,000 iterations or less in the recipes for domain adaptation. The zoo's images in [-1, 1] are
+its 10,000 iterations or fewer in the recipes for domain adaptation. The zoo's images in [-1, 1] are
 rescaled at both doors: the generators end in a sigmoid.
 
     python3 cogan/cogan.py --dataset mnist_outlines
