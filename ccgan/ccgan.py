@@ -80,6 +80,7 @@ class CCGAN(Adversarial):
         beta_1: Adam's decay rate for the first moment.
     """
 
+    has_baseline = True
     defaults: ClassVar[dict] = {"batch_size": 32, "steps": 12000, "schedule": "linear"}
 
     def __init__(
@@ -111,8 +112,7 @@ class CCGAN(Adversarial):
         if not 1 <= self.hole < image_size:
             raise UserError(f"--hole {hole}: give 1 to {image_size - 1}, less than --image_size")
         self.target, self.squared = (1.0, True) if objective == "cc_gan2" else (0.9, False)
-        self.labels, self.class_weight = labels, class_weight
-        self.baseline = self.only_classifies = baseline
+        self.labels, self.baseline, self.class_weight = labels, baseline, class_weight
         self.width, self.d_width, self.shift = width, d_width, shift
         self.noise = keras.random.SeedGenerator()  # holes, shifts, choice of labelled images
         self.labelled = FewLabels()  # set by `prepare`

@@ -80,6 +80,7 @@ class CoGAN(NoiseToImage):
             on labelled images of the target.
     """
 
+    has_baseline = True
     defaults: ClassVar[dict] = {"batch_size": 64, "steps": 10000}
 
     def __init__(
@@ -104,7 +105,7 @@ class CoGAN(NoiseToImage):
             )
         self.known_classes = classes if class_weight else 0
         self.class_weight, self.feature_weight = class_weight, feature_weight
-        self.l2, self.baseline, self.only_classifies = l2, baseline, baseline is not None
+        self.l2, self.baseline = l2, baseline
         self.classify = self.class_probabilities if self.known_classes else None
         self.build_players()
 

@@ -43,8 +43,8 @@ class Adversarial(Averaged):
         unused_options: arguments of a base class's constructor that mean nothing for this model.
         length_options: arguments of the constructor that only say when training ends, as --steps
             does: a resumed run may change them.
-        only_classifies: whether a classifier alone is trained, as a baseline; a generator keeps its
-            initial weights.
+        has_baseline: whether the model's option `baseline` trains a classifier alone, to compare
+            with; a generator then keeps its initial weights.
         counts: which of the results of `train_step` are counters: logged as they are, not averaged
             over steps.
         data_wait: seconds that training has waited for batches so far.
@@ -54,7 +54,7 @@ class Adversarial(Averaged):
     earlier_defaults: ClassVar[dict] = {}
     unused_options: ClassVar[tuple[str, ...]] = ()
     length_options: ClassVar[tuple[str, ...]] = ()
-    only_classifies: bool = False
+    has_baseline: ClassVar[bool] = False
     counts: tuple[str, ...] = ()
 
     def __init__(self, ema: float = 0.0, **kwargs):
@@ -63,6 +63,11 @@ class Adversarial(Averaged):
         self.built = True
 
     # Who plays.
+
+    @property
+    def only_classifies(self) -> bool:
+        """Whether this is a baseline, which has a classifier alone."""
+        return self.has_baseline and bool(self.baseline)
 
     @property
     def players(self) -> dict[str, Player]:

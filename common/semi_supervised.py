@@ -30,6 +30,7 @@ class SemiSupervised(Adversarial):
         labelled: the labelled images, once `prepare` was called.
     """
 
+    has_baseline = True
     classifying: ClassVar[str] = "classifier"
 
     def __init__(
@@ -38,8 +39,7 @@ class SemiSupervised(Adversarial):
         super().__init__(**shared)
         errors.at_least_one(labels=labels)
         errors.below_one(classifier_ema=classifier_ema)
-        self.labels, self.classifier_ema = labels, classifier_ema
-        self.baseline = self.only_classifies = baseline
+        self.labels, self.baseline, self.classifier_ema = labels, baseline, classifier_ema
         self.labelled = FewLabels()
 
     def prepare(self, data):

@@ -83,6 +83,7 @@ class PixelDA(Adversarial):
             images of the target.
     """
 
+    has_baseline = True
     defaults: ClassVar[dict] = {"batch_size": 32, "steps": 20000}
 
     def __init__(
@@ -115,7 +116,7 @@ class PixelDA(Adversarial):
             )
         self.image_size, self.channels, self.classes = image_size, channels, classes
         self.width, self.blocks, self.first_strides = width, blocks, first_strides
-        self.baseline, self.only_classifies = baseline, baseline is not None
+        self.baseline = baseline
         self.latent = Latent(latent_size, "uniform")
         self.noise = keras.random.SeedGenerator()
 

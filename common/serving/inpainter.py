@@ -22,7 +22,7 @@ from common.adversarial import Adversarial
 from common.errors import UserError
 from common.inference.inpainting import WHITE, Inpainter, endpoint, signature
 from common.io.atomic import atomic_folder
-from common.io.records import read_json, write_json
+from common.io.records import read_json
 from common.serving import decoding, saved_model, warmup
 from common.serving.sampler import Signatures
 
@@ -71,9 +71,8 @@ def export_inpainter(
     with atomic_folder(folder, saved_model.WRITE_ERRORS) as part:
         archive.write_out(str(part), verbose=False)
         about = {"image_size": model.image_size, "class_names": class_names}
-        files = {ABOUT: about} | saved_model.classifier_facts(further, class_names)
-        for path, content in files.items():
-            write_json(part / path, content)
+        facts = saved_model.classifier_facts(further, class_names)
+        saved_model.write_facts(part, {ABOUT: about} | facts)
         requests = {k: warmup.zeros(takes) for k, (_, takes) in further.items()}
         warmup.write_requests(part, name, _warmup_requests(model) | requests)
     return folder

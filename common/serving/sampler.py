@@ -39,7 +39,6 @@ from common.inference.endpoints import (
 )
 from common.inference.sampler import Sampler
 from common.io.atomic import atomic_folder
-from common.io.records import write_json
 from common.nn.latent import Latent
 from common.serving import saved_model, warmup
 
@@ -101,9 +100,8 @@ def export_sampler(
     with atomic_folder(folder, saved_model.WRITE_ERRORS) as part:
         archive.write_out(str(part), verbose=False)
         warmup.write_requests(part, name, _warmup_requests(latent, classes, further))
-        files = {ABOUT: about} | saved_model.classifier_facts(further, class_names or [])
-        for path, content in files.items():
-            write_json(part / path, content)
+        facts = saved_model.classifier_facts(further, class_names or [])
+        saved_model.write_facts(part, {ABOUT: about} | facts)
     return folder
 
 

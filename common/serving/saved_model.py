@@ -5,6 +5,7 @@ from pathlib import Path
 
 from common import early_checks
 from common.errors import UserError
+from common.io.records import write_json
 
 import tensorflow as tf
 
@@ -64,6 +65,12 @@ def classifier_facts(signatures: Iterable[str], class_names: list[str]) -> dict[
     if CLASSIFY not in signatures:
         return {}
     return {Path(EXTRA, "classifier.json"): {"class_names": class_names}}
+
+
+def write_facts(folder: Path, facts: dict[Path, dict]):
+    """Writes JSON files beside a SavedModel: their content by path in its folder."""
+    for path, content in facts.items():
+        write_json(folder / path, content)
 
 
 def first_line(error: Exception) -> str:

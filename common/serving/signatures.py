@@ -8,7 +8,6 @@ from pathlib import Path
 
 from common.adversarial import Adversarial
 from common.io.atomic import atomic_folder
-from common.io.records import write_json
 from common.serving import saved_model, warmup
 from common.serving.sampler import Signatures
 
@@ -53,6 +52,5 @@ def export_signatures(
     with atomic_folder(folder, saved_model.WRITE_ERRORS) as part:
         archive.write_out(str(part), verbose=False)
         warmup.write_requests(part, name, requests)
-        for path, content in (about or {}).items():
-            write_json(part / path, content)
+        saved_model.write_facts(part, about or {})
     return folder

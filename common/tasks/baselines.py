@@ -8,10 +8,12 @@ from common.serving.saved_model import classifier_facts
 from common.serving.signatures import export_signatures
 from common.training.run_folder import Run
 
+UNMEASURED = "a baseline has a classifier alone"  # why there are no metrics of images
 
-def refuse_baseline(model: Adversarial, run: Run, what: str):
-    """Raises a UserError if the model of a run is a baseline, without a trained generator."""
-    if model.only_classifies:
+
+def refuse_baseline(model_class: type[Adversarial], run: Run, what: str):
+    """Raises a UserError if a run is a baseline, without a trained generator; loads nothing."""
+    if model_class.has_baseline and run.config()["options"].get("baseline"):
         raise UserError(
             f"{run.folder}: a run with --baseline only classifies; to {what}, give one without it"
         )

@@ -235,8 +235,8 @@ class DomainAdaptation(Task):
         if is_saved_model(run, checkpoint):
             return load_noise_translator(run)
         opened = open_run(run, self.name)
+        refuse_baseline(self.model_class, opened, "translate")
         model = opened.load_sampler(self.model_class, **given(checkpoint))
-        refuse_baseline(model, opened, "translate")
         return noise_translator_of(model)
 
 

@@ -30,7 +30,7 @@ from common.serving import saved_model
 from common.serving.sampler import export_sampler, load_sampler
 from common.signatures import given
 from common.tasks.base import EXAMPLES, Checkpoint, Task, is_saved_model
-from common.tasks.baselines import refuse_baseline
+from common.tasks.baselines import UNMEASURED, refuse_baseline
 from common.tasks.capability import class_names, process
 from common.tasks.evaluation import Evaluation, EvaluationOptions
 from common.training.run_folder import Run
@@ -122,7 +122,7 @@ class Generation(Task):
     def _unavailable_reason(self, model: Adversarial, data: LabelledImages) -> str | None:
         """Why generated images cannot be measured during training, if they cannot."""
         if model.only_classifies:
-            return "a baseline has a classifier alone"
+            return UNMEASURED
         return reference_classifier.unavailable_reason(data)
 
     def _measure_samples(
@@ -321,8 +321,8 @@ class Generation(Task):
         if is_saved_model(run, checkpoint):
             return load_sampler(run)
         opened = open_run(run, self.name)
+        refuse_baseline(self.model_class, opened, "generate images")
         model = opened.load_sampler(self.model_class, **given(checkpoint))
-        refuse_baseline(model, opened, "generate images")
         return sampler_of(model, class_names(opened))
 
 

@@ -29,7 +29,7 @@ from common.serving import saved_model
 from common.serving.inpainter import export_inpainter, load_inpainter
 from common.signatures import given
 from common.tasks.base import EXAMPLES, Checkpoint, Task, is_saved_model
-from common.tasks.baselines import refuse_baseline
+from common.tasks.baselines import UNMEASURED, refuse_baseline
 from common.tasks.capability import class_names, classifier_panels, process
 from common.tasks.evaluation import Evaluation, EvaluationOptions
 from common.training.run_folder import Run
@@ -75,7 +75,7 @@ class InPainting(Task):
 
     def metrics_of(self, model: Adversarial, data: LabelledImages) -> dict[str, int]:
         if model.only_classifies:
-            raise UserError("a baseline has a classifier alone; leave --evaluate_every out")
+            raise UserError(f"{UNMEASURED}; leave --evaluate_every out")
         known = not reference_classifier.unavailable_reason(data)
         return {k: sign for k, sign in self.metrics.items() if known or k != "class_kept"}
 
@@ -235,8 +235,8 @@ class InPainting(Task):
         if is_saved_model(run, checkpoint):
             return load_inpainter(run)
         opened = open_run(run, self.name)
+        refuse_baseline(self.model_class, opened, "fill holes")
         model = opened.load_sampler(self.model_class, **given(checkpoint))
-        refuse_baseline(model, opened, "fill holes")
         return inpainter_of(model)
 
 

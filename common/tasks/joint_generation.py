@@ -15,6 +15,7 @@ from common.inference.sampler import TRAINING_SEED, sampler_of
 from common.metrics.directions import better
 from common.tasks import two_domains
 from common.tasks.base import Checkpoint
+from common.tasks.baselines import UNMEASURED
 from common.tasks.evaluation import EvaluationOptions
 from common.tasks.generation import Generation
 from common.tasks.two_domains import DomainEvaluation
@@ -55,7 +56,7 @@ class JointGeneration(Generation):
         if model.classify is not None and data.target.classes:
             metrics |= better("target_accuracy")
         if not metrics:
-            reason = joint_pairs.unavailable(data) or "a baseline has a classifier alone"
+            reason = joint_pairs.unavailable(data) or UNMEASURED
             raise UserError(f"{reason}; leave --evaluate_every out")
         return metrics
 

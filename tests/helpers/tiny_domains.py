@@ -37,6 +37,8 @@ class TinyAdapter(Adversarial):
         baseline: as of other models of two domains.
     """
 
+    has_baseline = True
+
     def __init__(
         self,
         image_size: int = 8,
@@ -45,8 +47,7 @@ class TinyAdapter(Adversarial):
         baseline: Literal["source", "target"] | None = None,
     ):
         super().__init__(name="tiny_domains")
-        self.image_size, self.channels = image_size, channels
-        self.baseline, self.only_classifies = baseline, baseline is not None
+        self.image_size, self.channels, self.baseline = image_size, channels, baseline
         self.latent = Latent(2, "uniform")
         self.classifier = brightness_classifier()
         x, z = keras.Input((8, 8, 1)), keras.Input((2,))
@@ -76,6 +77,8 @@ class TinyCouple(TinyGan):
         baseline: as of other models of two domains.
     """
 
+    has_baseline = True
+
     def __init__(
         self,
         channels: int = 1,
@@ -84,7 +87,7 @@ class TinyCouple(TinyGan):
         baseline: Literal["source", "target"] | None = None,
     ):
         super().__init__(8, channels, classes)
-        self.baseline, self.only_classifies = baseline, baseline is not None
+        self.baseline = baseline
         self.classifier = brightness_classifier()
         self.classify = self.probabilities if class_weight else None
 

@@ -35,6 +35,8 @@ class TinyClassifier(TinyGan):
         baseline: whether the classifier alone is trained.
     """
 
+    has_baseline = True
+
     def __init__(
         self,
         image_size: int = 8,
@@ -44,7 +46,7 @@ class TinyClassifier(TinyGan):
         baseline: bool = False,
     ):
         super().__init__(image_size, channels, classes, conditional=conditional)
-        self.only_classifies = baseline
+        self.baseline = baseline
         x = keras.Input((image_size, image_size, channels))
         h = keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(x))
         self.classifier = keras.Model(x, h, name="classifier")
@@ -343,8 +345,11 @@ def baseline(make_run):
     return make_run("baseline", baseline=True)
 
 
-def test_a_baseline_classifies_and_generates_nothing(run_cli, baseline, inputs, tmp_path):
+def test_a_baseline_classifies_and_generates_nothing(
+    run_cli, baseline, inputs, tmp_path, monkeypatch
+):
     assert run_cli(f"predict {baseline} {inputs} --output {tmp_path / 'o'}").status == 0
+    monkeypatch.setattr(Run, "load_sampler", None)  # it is refused before a model is loaded
     result = run_cli(f"predict {baseline} --output {tmp_path / 'o'}")
     assert result.status == 2
     assert "a run with --baseline only classifies; to generate images, give one" in result.err
